@@ -1,0 +1,118 @@
+"""Colour arithmetic in NumPy: sRGB, CIE Lab (D65, 2° observer) and the Y'CbCr of BT.601.
+
+Arrays are channels-last and floating point unless a name says otherwise: `rgb` 0…1,
+`L` 0…100, `ab` Lab units, `luma` and `cbcr` in the units of `rgb` (`cbcr` centred on 0).
+Checked against scikit-image in the tests; `train.lab` is this module's twin in torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+# IEC 61966-2-1 primaries; the white point that scikit-image and kornia use too.
+RGB_TO_XYZ = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+XYZ_TO_RGB = np.linalg.inv(RGB_TO_XYZ)
+WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
+# BT.601: Y' = .299 R' + .587 G' + .114 B', Cb and Cr scaled to ±0.5.
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
+CR_TO_R, CB_TO_B = 2 * (1 - 0.299), 2 * (1 - 0.114)
+CB_TO_G, CR_TO_G = -CB_TO_B * 0.114 / 0.587, -CR_TO_R * 0.299 / 0.587
+
+# Where the cube root of CIE Lab gives way to its linear toe, in f.
+_LAB_DELTA = 6 / 29
+
+
+def srgb_to_linear(rgb: Array) -> Array:
+    """Undo sRGB's transfer curve: encoded 0…1 to linear light 0…1 (IEC 61966-2-1)."""
+    low = rgb / 12.92
+    high = ((np.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(rgb <= 0.04045, low, high)
+
+
+def linear_to_srgb(linear: Array) -> Array:
+    """Apply sRGB's transfer curve: linear light to encoded; negative light stays on the linear toe."""
+    high = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, linear * 12.92, high)
+
+
+def linear_to_L(luminance: Array) -> Array:
+    """Relative luminance Y 0…1 to CIE lightness L 0…100."""
+    return 116 * _lab_f(luminance) - 16
+
+
+def rgb_to_lab(rgb: Array) -> Array:
+    """sRGB (…, 3) in 0…1 to Lab (…, 3): L 0…100, a and b in Lab units."""
+    xyz = srgb_to_linear(rgb) @ RGB_TO_XYZ.T.astype(rgb.dtype)
+    f = _lab_f(xyz / WHITE_D65.astype(rgb.dtype))
+    L = 116 * f[..., 1] - 16
+    return np.stack([L, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def lab_to_linear(lab: Array) -> Array:
+    """Lab (…, 3) to linear sRGB light (…, 3), unclipped: outside 0…1 where sRGB has no such colour."""
+    fy = (lab[..., 0] + 16) / 116
+    f = np.stack([fy + lab[..., 1] / 500, fy, fy - lab[..., 2] / 200], axis=-1)
+    toe = 3 * _LAB_DELTA**2 * (f - 4 / 29)
+    xyz = np.where(f > _LAB_DELTA, f**3, toe) * WHITE_D65.astype(lab.dtype)
+    return xyz @ XYZ_TO_RGB.T.astype(lab.dtype)
+
+
+def lab_to_rgb(lab: Array, clip: bool = True) -> Array:
+    """Lab (…, 3) to sRGB (…, 3); clipped to 0…1 unless `clip` is false."""
+    rgb = linear_to_srgb(lab_to_linear(lab))
+    return np.clip(rgb, 0, 1) if clip else rgb
+
+
+def luma_of(rgb: Array) -> Array:
+    """BT.601 luma Y' of encoded RGB (…, 3), in the units of the input."""
+    return rgb @ LUMA_WEIGHTS.astype(rgb.dtype)
+
+
+def rgb_to_cbcr(rgb: Array) -> Array:
+    """Chroma (…, 2), Cb then Cr, of encoded RGB (…, 3), centred on 0, within ±0.5."""
+    luma = luma_of(rgb)
+    return np.stack([(rgb[..., 2] - luma) / CB_TO_B, (rgb[..., 0] - luma) / CR_TO_R], axis=-1)
+
+
+def ycbcr_to_rgb(luma: Array, cbcr: Array) -> Array:
+    """Luma (…) and chroma (…, 2) centred on 0 to encoded RGB (…, 3), unclipped."""
+    cb, cr = cbcr[..., 0], cbcr[..., 1]
+    green = luma + CB_TO_G * cb + CR_TO_G * cr
+    return np.stack([luma + CR_TO_R * cr, green, luma + CB_TO_B * cb], axis=-1)
+
+
+def _lab_f(t: Array) -> Array:
+    toe = t / (3 * _LAB_DELTA**2) + 4 / 29
+    return np.where(t > _LAB_DELTA**3, np.cbrt(np.maximum(t, 0)), toe)
+
+
+@dataclass(frozen=True, eq=False)
+class ToneCurve:
+    """How a picture's code values (0…1) stand for linear light (0…1), as its ICC profile says.
+
+    `table` samples the curve at even steps of the code value and never falls; None means sRGB's own.
+    """
+
+    table: NDArray[np.float64] | None = None
+
+    def decode(self, code: Array) -> Array:
+        """Code values 0…1, any shape, to linear light 0…1."""
+        if self.table is None:
+            return srgb_to_linear(code)
+        return np.interp(code, np.linspace(0, 1, len(self.table)), self.table).astype(code.dtype)
+
+    def encode(self, linear: Array) -> Array:
+        """Linear light, any shape, to code values; light outside 0…1 is clipped where a table is used."""
+        if self.table is None:
+            return linear_to_srgb(linear)
+        return np.interp(linear, self.table, np.linspace(0, 1, len(self.table))).astype(linear.dtype)
+
+
+SRGB_TONE = ToneCurve()

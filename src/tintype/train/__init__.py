@@ -1,0 +1,1 @@
+"""Training: recipes, data, losses, fitting and export. Needs the extra `tintype[train]`."""

@@ -1,0 +1,103 @@
+"""Network parts that recipes share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tintype.errors import ModelError
+
+
+class SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's "SAME" padding: at stride 2 and even sizes, right and bottom only."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(c_in, c_out, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride[0] == 2 and self.kernel_size[0] == 3:
+            x = F.pad(x, (0, 1, 0, 1))
+        return super().forward(x)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block without BatchNorm (folded): expand 1×1, depthwise 3×3, project 1×1."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = c_in * expansion
+        self.expand = SameConv(c_in, hidden, 1) if expansion > 1 else None
+        self.depthwise = SameConv(hidden, hidden, 3, stride, groups=hidden)
+        self.project = SameConv(hidden, c_out, 1)
+        self.residual = stride == 1 and c_in == c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.expand(x)) if self.expand is not None else x
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+# MobileNetV2 1.0 (Sandler et al. 2018, table 2): expansion, channels, repeats, first stride.
+_MOBILENET_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
+                 (6, 320, 1, 1))  # fmt: skip
+
+
+class MobileNetV2(nn.Module):
+    """MobileNetV2's convolutions for one-channel input, giving features at strides 4, 8, 16 and 32."""
+
+    channels = (24, 32, 96, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(1, 32, 3, 2)
+        blocks, self._taps, c_in = [], [], 32
+        for expansion, c_out, repeats, first_stride in _MOBILENET_V2:
+            for i in range(repeats):
+                blocks.append(InvertedResidual(c_in, c_out, first_stride if i == 0 else 1, expansion))
+                c_in = c_out
+            if c_out in self.channels:
+                self._taps.append(len(blocks) - 1)
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """x (N, 1, H, W) in −1…1 to features of 24, 32, 96, 320 channels at strides 4, 8, 16, 32."""
+        features, x = [], F.relu6(self.stem(x))
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self._taps:
+                features.append(x)
+        return features
+
+    def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of an ImageNet classifier, BatchNorm folded in, keys `NN.weight`, `NN.bias`.
+
+        NN counts the convolutions in graph order. The stem's weights are summed over R, G and B, which
+        equals feeding it a grey picture. Raises ModelError where a key is missing or a shape differs.
+        """
+        convs = [m for m in self.modules() if isinstance(m, SameConv)]
+        with torch.no_grad():
+            for i, conv in enumerate(convs):
+                for kind, parameter in conv.named_parameters():
+                    key = f"{i:02d}.{kind}"
+                    if key not in tensors:
+                        raise ModelError(f"The encoder weights lack {key}: a folded MobileNetV2 is needed.")
+                    value = tensors[key]
+                    if i == 0 and kind == "weight":
+                        value = value.sum(1, keepdim=True)
+                    if value.shape != parameter.shape:
+                        shapes = f"{tuple(value.shape)} instead of {tuple(parameter.shape)}"
+                        raise ModelError(f"The encoder weight {key} has shape {shapes}.")
+                    parameter.copy_(value)
+
+
+def separable(c_in: int, c_out: int) -> nn.Sequential:
+    """Depthwise 3×3 then 1×1 convolution, BatchNorm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_in, 3, padding=1, groups=c_in, bias=False),
+        nn.Conv2d(c_in, c_out, 1, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.ReLU(),
+    )

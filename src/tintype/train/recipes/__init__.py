@@ -1,0 +1,29 @@
+"""One file a recipe. A recipe module holds
+
+- `Settings`, a frozen dataclass of everything that may be set, each field with a default;
+- `Model(settings)`, a module whose `forward(L)` maps L (N, 1, H, W), 0…100, to ab (N, 2, h, w) in Lab
+  units, whose `loss(L, ab)` gives a dict of scalars with the key "loss", and whose `parameter_groups()`
+  gives the optimiser's groups. Class attributes: `stride` = H / h, and `multiple`, of which H and W must be.
+
+Recipes are found by file name; `get` is the only look-up.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from tintype.errors import SettingsError
+
+
+def names() -> list[str]:
+    """The recipes there are, sorted."""
+    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__))
+
+
+def get(name: str) -> ModuleType:
+    """The module of the recipe called `name`; SettingsError when there is none."""
+    if name not in names():
+        raise SettingsError(f"There is no recipe {name!r}; choose one of {', '.join(names())}.")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")

@@ -1,0 +1,106 @@
+"""`tint`: Tintype's own model.
+
+A MobileNetV2 pretrained on ImageNet looks at the grey picture; a light top-down decoder of separable
+convolutions brings its features to a quarter of the input's size; a 1×1 head gives the posterior over
+the 313 colour bins of Zhang et al. 2016, trained with soft encoding and class rebalancing and decoded
+inside the graph by their annealed mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tintype.train import bins as colour_bins
+from tintype.train.blocks import MobileNetV2, separable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What may be set for `tint`."""
+
+    width: int = 128
+    """Channels of the decoder at strides 32 to 8."""
+    head_width: int = 96
+    """Channels of the decoder at stride 4, before the head."""
+    lr: float = 1.5e-3
+    """Peak learning rate of the decoder (AdamW, warm-up then cosine)."""
+    encoder_lr: float = 4e-4
+    """Peak learning rate of the pretrained encoder."""
+    weight_decay: float = 0.01
+    """AdamW's weight decay."""
+    rebalance_mix: float = 0.5
+    """Share of the uniform distribution in the class weights; 1 switches rebalancing off."""
+    T: float = 1.0
+    """Temperature of the annealed mean in the exported graph."""
+    rebalance_decode: float = 0.0
+    """Power of the class weights that multiply the posterior when decoding; 0 leaves it as trained."""
+    ema_decay: float = 0.999
+    """Decay of the averaged weights, which are the ones exported."""
+
+
+class Model(nn.Module):
+    """The network, its loss and its decoding."""
+
+    stride = 4
+    multiple = 32
+    bins: Tensor
+    bin_weights: Tensor
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        bins = colour_bins.hull_bins()
+        self.register_buffer("bins", torch.from_numpy(bins))
+        self.register_buffer("bin_weights", torch.ones(len(bins)))
+        self.soft_encoder = colour_bins.SoftEncoder(bins)
+        self.encoder = MobileNetV2()
+        width, head_width = settings.width, settings.head_width
+        c4, c8, c16, c32 = self.encoder.channels
+        self.top = nn.Conv2d(c32, width, 1)
+        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in (c16, c8)] + [nn.Conv2d(c4, head_width, 1)])
+        self.refine = nn.ModuleList(
+            [
+                nn.Sequential(separable(width, width), separable(width, width)),
+                nn.Sequential(separable(width, width), separable(width, head_width)),
+                nn.Sequential(separable(head_width, head_width), separable(head_width, head_width)),
+            ]
+        )
+        self.head = nn.Conv2d(head_width, len(bins), 1)
+
+    def logits(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) to bin logits (N, 313, H/4, W/4)."""
+        f4, f8, f16, f32 = self.encoder(L / 50 - 1)
+        x = self.top(f32)
+        for feature, lateral, refine in zip((f16, f8, f4), self.laterals, self.refine, strict=True):
+            x = refine(F.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(feature))
+        return self.head(x)
+
+    def forward(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W), 0…100, to ab (N, 2, H/4, W/4) in Lab units."""
+        logits = self.logits(L) + self.settings.rebalance_decode * self.bin_weights.log()[:, None, None]
+        return colour_bins.annealed_mean(logits, self.bins, self.settings.T)
+
+    def loss(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        """Rebalanced soft cross-entropy; L (N, 1, H, W) and the true ab (N, 2, H, W)."""
+        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
+        return {"loss": colour_bins.soft_cross_entropy(self.logits(L), index, weight, self.bin_weights)}
+
+    def prepare(self, ab_small: Tensor) -> None:
+        """Set the class weights from a sample of true colours (N, 2, h, w) at the output's resolution."""
+        index, weight = self.soft_encoder(ab_small)
+        prior = torch.zeros(len(self.bins)).index_add_(0, index.flatten(), weight.flatten())
+        weights = colour_bins.rebalancing_weights(prior / prior.sum(), self.settings.rebalance_mix)
+        self.bin_weights.copy_(weights)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The pretrained encoder learns more slowly than the fresh decoder."""
+        encoder = list(self.encoder.parameters())
+        known = {id(p) for p in encoder}
+        rest = [p for p in self.parameters() if id(p) not in known]
+        s = self.settings
+        return [{"params": encoder, "lr": s.encoder_lr}, {"params": rest, "lr": s.lr}]
