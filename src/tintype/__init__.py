@@ -1,0 +1,57 @@
+"""Tintype gives colour to black-and-white photographs.
+
+    from tintype import Colorizer
+    Colorizer()("portrait.jpg")     # writes portrait.color.jpg beside it
+
+Names are loaded when first used, so that `import tintype` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tintype.colorizer import Colorizer, FileResult
+    from tintype.errors import (
+        DataError,
+        InputError,
+        ModelError,
+        OutputError,
+        OutputExistsError,
+        SettingsError,
+        TintypeError,
+        TooLargeError,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Colorizer",
+    "DataError",
+    "FileResult",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "OutputExistsError",
+    "SettingsError",
+    "TintypeError",
+    "TooLargeError",
+    "__version__",
+]
+
+_IN_COLORIZER = ("Colorizer", "FileResult")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module and keep it here. AttributeError for any other name."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "tintype.colorizer" if name in _IN_COLORIZER else "tintype.errors"
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

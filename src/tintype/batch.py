@@ -1,0 +1,235 @@
+"""Many pictures: worker threads that share one Colorizer, resuming, failures one by one, an orderly stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tintype.colorizer import PART_SUFFIX, Colorizer, FileResult, _whole_file
+from tintype.errors import OutputExistsError, TintypeError
+from tintype.plan import Job, Plan, is_there, plain_words
+from tintype.progress import EXISTS, Report, failed
+
+_MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory
+_STOPPING = b"\nStopping after the pictures in hand; press Ctrl-C again to stop at once.\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to colour, and how to tell of it."""
+
+    model: str = "tint"
+    strength: float = 1.0
+    size: int | None = None
+    workers: int | None = None
+    """Pictures in hand at once; as many as there are processors, up to 4, by default."""
+    overwrite: bool = False
+    skip_colored: bool = False
+    quiet: bool = False
+    """Tell of failures alone."""
+    json: bool = False
+    """Print one JSON object a picture."""
+
+    def colorizer(self) -> Colorizer:
+        """The Colorizer asked for. Raises ModelError or SettingsError."""
+        return Colorizer(self.model, strength=self.strength, size=self.size)
+
+
+def run_plan(plan: Plan, options: Options) -> int:
+    """Colour the pictures of a plan and tell of each; the exit status: 0, or 1 if any failed, or 130.
+
+    On the first Ctrl-C the pictures in hand are finished and no more begun; a second one stops at once. Where
+    there is a single picture the first one does, and KeyboardInterrupt is raised. No part of a file stays
+    behind. Raises ModelError or SettingsError for a Colorizer that cannot be had, before any is begun.
+    """
+    total = len(plan.jobs) + len(plan.failures)
+    with Report(total, sys.stdout, quiet=options.quiet, as_json=options.json, single=plan.single) as report:
+        for note in plan.notes:
+            report.say(note)
+        for name, reason in plan.failures:
+            report.add(failed(name, reason))
+        jobs = [job for job in plan.jobs if options.overwrite or not _exists(job, report, plan.single)]
+        if jobs:
+            work = Worker(options.colorizer(), options)
+            report.begin(len(jobs))
+            if len(jobs) == 1:
+                report.add(work.at_once(jobs[0]))
+            else:
+                _run_many(jobs, work, options.workers or min(_MOST_WORKERS, _processors()), report)
+    return report.status
+
+
+def run_stream(source: str, output: str, options: Options) -> int:
+    """Colour one picture from `source` to `output`, each a file or "-" for standard input and output.
+
+    The exit status: 0, or 1 if it failed. Where standard output carries the picture all that is told goes to
+    standard error. Raises ModelError or SettingsError for a Colorizer that cannot be had.
+    """
+    told = sys.stderr if output == "-" else sys.stdout
+    name = "standard input" if source == "-" else source
+    with Report(1, told, quiet=options.quiet, as_json=options.json, single=True) as report:
+        if output != "-" and is_there(output) and not options.overwrite:
+            report.add(failed(name, f"{output} exists already; --overwrite replaces it", output))
+        else:
+            colorizer = options.colorizer()
+            report.add(_attempt(lambda: _stream(colorizer, source, output, options.skip_colored), name))
+    return report.status
+
+
+class Worker:
+    """Colours one job at a time for each thread that calls it, and knows which are in hand."""
+
+    def __init__(self, colorizer: Colorizer, options: Options) -> None:
+        self._colorizer, self._options = colorizer, options
+        self._in_hand: dict[Job, None] = {}
+
+    def __call__(self, job: Job) -> FileResult:
+        """Never raises for a picture that fails: that is a result with status `failed`."""
+        self._in_hand[job] = None
+        try:
+            return _attempt(lambda: self._colorize(job), job.source)
+        finally:
+            del self._in_hand[job]
+
+    def at_once(self, job: Job) -> FileResult:
+        """In this thread, so that Ctrl-C (KeyboardInterrupt) need not wait for the picture."""
+        try:
+            return _attempt(lambda: self._colorize(job), job.source)
+        except KeyboardInterrupt:
+            _remove_parts([job])
+            raise
+
+    def abandon(self) -> None:
+        """Remove the temporary files of the jobs in hand."""
+        _remove_parts(list(self._in_hand))
+
+    def _colorize(self, job: Job) -> FileResult:
+        target = Path(job.target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        overwrite, skip_colored = self._options.overwrite, self._options.skip_colored
+        try:
+            return self._colorizer.colorize_file(
+                Path(job.source), target, overwrite=overwrite, skip_colored=skip_colored
+            )
+        except OutputExistsError:  # another process was faster than this one
+            return FileResult(job.source, job.target, "skipped", EXISTS)
+
+
+def run_jobs(
+    jobs: Iterable[Job], work: Callable[[Job], FileResult], workers: int, stop: threading.Event
+) -> Iterator[FileResult]:
+    """Results in the order of completion, with at most `workers` jobs in hand and none queued.
+
+    Once `stop` is set no job is begun; those in hand are finished.
+    """
+    waiting = iter(jobs)
+    with ThreadPoolExecutor(workers, "tintype") as pool:
+        running: set[Future[FileResult]] = set()
+        while True:
+            while len(running) < workers and not stop.is_set() and (job := next(waiting, None)) is not None:
+                running.add(pool.submit(work, job))
+            if not running:
+                return
+            # The time limit lets signals through on systems whose locks cannot be interrupted.
+            finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+
+
+def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -> None:
+    def on_interrupt(signum: int, frame: FrameType | None) -> None:
+        if report.stop.is_set():
+            work.abandon()
+            os._exit(130)  # nothing else ends threads, and they would write on
+        report.stop.set()
+        with suppress(OSError):  # not `print`: the signal may have come in the middle of one
+            os.write(2, _STOPPING)
+
+    with _interrupts_to(on_interrupt):
+        for result in run_jobs(jobs, work, min(workers, len(jobs)), report.stop):
+            report.add(result)
+
+
+@contextmanager
+def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    # Only the main thread may set handlers, and a process that ignores Ctrl-C (nohup) goes on doing so.
+    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) -> FileResult:
+    data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    suffix = None if output == "-" else Path(output).suffix
+    data, result = colorizer.colorize_bytes(data, skip_colored=skip_colored, format=suffix)
+    result.source, result.target = source, output
+    if output == "-":
+        # Past Python's buffer, which would try once more at exit if this fails.
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(sys.stdout.fileno(), rest) :]
+    elif result.status == "done":
+        target = Path(output)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _whole_file(target) as file:
+            file.write(data)
+    else:
+        result.target = None
+    return result
+
+
+def _attempt(action: Callable[[], FileResult], source: str) -> FileResult:
+    """The action's result; or, whatever it raised, a failed one with the reason in words."""
+    try:
+        return action()
+    except BrokenPipeError:
+        raise  # nobody reads standard output any more: no fault of the picture's
+    except TintypeError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "there is not enough memory for this picture"
+    except OSError as error:
+        reason = plain_words(error)
+    except Exception as error:  # one picture must not end a night's run; the place is told instead
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name} line {place.lineno}"
+        reason = f"a fault in Tintype, please report it: {type(error).__name__} in {where}: {error}"
+    return failed(source, " ".join(reason.split()))
+
+
+def _exists(job: Job, report: Report, single: bool) -> bool:
+    """Whether the job's result is there, which is told: done before, or an error where one file was named."""
+    if not is_there(job.target):
+        return False
+    if single:
+        report.add(failed(job.source, f"{job.target} exists already; --overwrite replaces it", job.target))
+    else:
+        report.add(FileResult(job.source, job.target, "skipped", EXISTS))
+    return True
+
+
+def _remove_parts(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        target = Path(job.target)
+        for part in target.parent.glob(f".*{PART_SUFFIX}"):
+            if part.name.startswith(f".{target.name[:80]}."):
+                part.unlink(missing_ok=True)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,240 @@
+"""The command `tintype`. Whatever is heavy is imported inside the function of the subcommand that needs it.
+
+A new subcommand is one function `add_NAME(commands)`, which declares its arguments and names the function
+that runs it, and its entry in SUBCOMMANDS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tintype import __version__
+from tintype.errors import SettingsError, TintypeError
+
+if TYPE_CHECKING:
+    from tintype.cards import ModelCard
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+Commands = Any  # argparse's collection of subparsers, whose class is private
+
+COLORIZE_EXAMPLES = """\
+where results go:
+  Without -o each result lies beside its picture as NAME.color.EXT. With a folder as OUT a folder's tree is
+  kept; OUT is made if it is missing. With one picture OUT may be a file, whose suffix sets the format.
+  A result that exists is never replaced without --overwrite: with several pictures it is skipped, so the same
+  command goes on with a run that was stopped; with one picture it is an error.
+
+examples:
+  tintype colorize portrait.jpg                   writes portrait.color.jpg
+  tintype colorize portrait.jpg -o portrait.png   writes a PNG
+  tintype colorize album -o colored --recursive   a folder and all below it
+  tintype colorize "scans/*.tif" --strength 0.7   paler colours
+  tintype colorize - < in.jpg > out.jpg           standard input to standard output
+
+exit status: 0 all done or skipped, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+MODELS_EXAMPLES = """\
+examples:
+  tintype models                                  a table
+  tintype models --json                           everything on their cards, as one JSON array
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (the process's own by default) and return the exit status.
+
+    Raises SystemExit as argparse does: 2 for wrong usage, 0 after --help and --version.
+    """
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
+        try:
+            args = build_parser().parse_args(argv)
+            status: int = args.run(args)
+            return status
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _fail("stopped.", INTERRUPTED)
+    except BrokenPipeError:
+        _give_up_stdout()  # its reader (`head`, say) has gone
+        return FAILED
+    except SettingsError as error:
+        return _fail(str(error), WRONG_USAGE)
+    except TintypeError as error:
+        return _fail(str(error), FAILED)
+    except OSError as error:
+        if error.filename is None:
+            _give_up_stdout()
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}.", FAILED)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every subcommand."""
+    parser = argparse.ArgumentParser(
+        prog="tintype", description="Gives colour to black-and-white photographs.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"tintype {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in SUBCOMMANDS:
+        add(commands)
+    return parser
+
+
+def add_colorize(commands: Commands) -> None:
+    """`tintype colorize`."""
+    parser = _command(commands, "colorize", run_colorize, "colour photographs", COLORIZE_EXAMPLES)
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="a picture, a folder, a glob, or - for standard input")
+    add("-o", "--output", metavar="OUT", help="a file or folder for the result, or - for standard output")
+    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
+    add(
+        "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
+    )
+    add("--size", type=_count, metavar="N", help="pixels of the shorter side as the model sees it")
+    add("--recursive", action="store_true", help="take the folders inside a folder too")
+    add("--overwrite", action="store_true", help="replace results that exist")
+    add("--skip-colored", action="store_true", help="leave alone what is in colour already")
+    add("--workers", type=_count, metavar="N", help="pictures in hand at once (default: up to 4)")
+    add("--quiet", action="store_true", help="tell of failures alone")
+    add("--json", action="store_true", help="print one JSON object a picture, as each is finished")
+
+
+def run_colorize(args: argparse.Namespace) -> int:
+    """Colour what the arguments name; the exit status."""
+    _check_streams(args)
+    from tintype.batch import Options, run_plan, run_stream
+    from tintype.plan import make_plan
+
+    options = Options(
+        model=args.model,
+        strength=args.strength,
+        size=args.size,
+        workers=args.workers,
+        overwrite=args.overwrite,
+        skip_colored=args.skip_colored,
+        quiet=args.quiet,
+        json=args.json,
+    )
+    if "-" in (args.inputs[0], args.output):
+        return run_stream(args.inputs[0], args.output or "-", options)
+    return run_plan(make_plan(args.inputs, args.output, recursive=args.recursive), options)
+
+
+def add_models(commands: Commands) -> None:
+    """`tintype models`."""
+    parser = _command(commands, "models", run_models, "list the models that are installed", MODELS_EXAMPLES)
+    parser.add_argument("--json", action="store_true", help="print the cards as one JSON array")
+
+
+def run_models(args: argparse.Namespace) -> int:
+    """Print the cards of the models; the exit status."""
+    import dataclasses
+    import json
+
+    from tintype.cards import list_models
+
+    cards = list_models()
+    if args.json:
+        print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2, default=str))
+    elif cards:
+        print(models_table(cards))
+    else:
+        print("No model is installed; give colorize one with --model FILE.onnx.")
+    return DONE
+
+
+def models_table(cards: Sequence[ModelCard]) -> str:
+    """A row for each model, with its description and its own scores below it."""
+    head = ("NAME", "VERSION", "RECIPE", "LICENCE", "PARAMETERS", "FILE")
+    rows = [head] + [
+        (c.name, c.version, c.recipe, c.license, _millions(c.parameters, ""), _millions(c.file_bytes, "B"))
+        for c in cards
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    table = [lines[0]]
+    for line, card in zip(lines[1:], cards, strict=True):
+        table += [line, f"  {card.description}"]
+        own = card.scores.get(card.name, {})
+        numbers = [f"{name} {value:g}" for name, value in own.items() if not isinstance(value, str)]
+        table += [f"  {', '.join(numbers)}"] if numbers else []
+    return "\n".join(table)
+
+
+SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models]
+
+
+def _command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], help: str, epilog: str
+) -> argparse.ArgumentParser:
+    """A subcommand's parser, whose arguments `run` will be given; `run` returns the exit status."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _check_streams(args: argparse.Namespace) -> None:
+    """SettingsError for standard input or output used in a way that cannot work."""
+    if "-" not in (*args.inputs, args.output):
+        return
+    if len(args.inputs) > 1:
+        raise SettingsError("With - for standard input or output there can be only one picture.")
+    source, output = args.inputs[0], args.output
+    if source != "-" and Path(source).is_dir():
+        raise SettingsError(f"{source} is a folder: only one picture can go to standard output.")
+    if output not in (None, "-") and (Path(output).is_dir() or not Path(output).suffix):
+        raise SettingsError(f"-o {output} must be a file name with a suffix, such as {output}/out.jpg.")
+    if source == "-" and sys.stdin.isatty():
+        raise SettingsError("Standard input is the keyboard; send a picture: tintype colorize - < in.jpg")
+    if output in (None, "-") and sys.stdout.isatty():
+        raise SettingsError("The picture would go to the terminal; add > out.jpg or -o out.jpg.")
+
+
+def _millions(number: int, unit: str) -> str:
+    return f"{number / 1e6:.1f} M{unit}"
+
+
+def _strength(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 2:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 2, not {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return value
+
+
+# What argparse calls them: "invalid number value".
+_strength.__name__, _count.__name__ = "number", "whole number"
+
+
+def _give_up_stdout() -> None:
+    """Keep Python from failing once more when it flushes standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _fail(message: str, status: int) -> int:
+    if sys.stderr is not None:
+        print(f"tintype: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,228 @@
+"""Which pictures a command means and where each result goes, settled before anything is written."""
+
+# Text, not Paths: a folder may hold a million pictures.
+# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118, PTH119, PTH121, PTH122, PTH207
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tintype.colorizer import default_target
+from tintype.errors import SettingsError
+from tintype.images import READABLE_SUFFIXES
+
+_WORDS = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the result is larger than a file may be here",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EMFILE: "too many files are open",
+}
+
+
+class Job(NamedTuple):
+    """One picture to colour."""
+
+    source: str
+    target: str
+
+
+@dataclass
+class Plan:
+    """What a command will do: `jobs`, what it could not use, and what the user should know."""
+
+    jobs: list[Job] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """An input as it was named, and why it is of no use."""
+    notes: list[str] = field(default_factory=list)
+    single: bool = False
+    """One file was named. Its result being there is an error then, not a run to resume."""
+
+
+def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bool = False) -> Plan:
+    """Find the pictures that `inputs` (files, folders, globs) name, and a place for each result.
+
+    Without `output` that place is beside the picture, as NAME.color.EXT. Else `output` is a folder in which
+    folders keep their tree; or, with one file named, a file unless it is a folder or ends in a slash.
+    Inputs that are of no use are listed in the plan. Raises SettingsError where results would land on each
+    other or on an input, and for an `output` that does not fit the inputs.
+    """
+    plan = Plan(single=len(inputs) == 1 and not os.path.isdir(inputs[0]) and not _is_glob(inputs[0]))
+    if output is not None and plan.single and not _means_folder(output):
+        _check_file_name(output)
+        plan.jobs = [Job(source, output) for source, _ in _find(inputs[0], plan, recursive, None)]
+    else:
+        if output is not None and os.path.exists(output) and not os.path.isdir(output):
+            raise SettingsError(f"-o {output} is a file; the results of several pictures need a folder.")
+        for text in inputs:
+            for source, place in _find(text, plan, recursive, output):
+                target = default_target(Path(source)) if output is None else Path(output, place)
+                plan.jobs.append(Job(source, str(target)))
+    _settle(plan, beside=output is None)
+    return plan
+
+
+def is_there(path: str) -> bool:
+    """Whether the path exists; not an error, but False, where one may not look."""
+    return os.path.exists(path)
+
+
+def plain_words(error: OSError) -> str:
+    """What the operating system refused, as a part of a sentence, with the file's name where it is known."""
+    text = _WORDS.get(error.errno or 0) or str(error.strerror or error)
+    return f"{text} ({error.filename})" if error.filename else text
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _is_glob(text: str) -> bool:
+    return any(c in text for c in "*?[") and not os.path.lexists(text)
+
+
+def _means_folder(output: str) -> bool:
+    return os.path.isdir(output) or output.endswith(("/", os.sep))
+
+
+def _check_file_name(output: str) -> None:
+    if not Path(output).suffix:
+        raise SettingsError(
+            f"-o {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
+        )
+
+
+def _find(text: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
+    """Each picture that one input names, with its place under the output folder."""
+    try:
+        if _is_glob(text):
+            yield from _from_glob(text, plan)
+        elif os.path.isdir(text):
+            yield from _from_folder(text, plan, recursive, output)
+        else:
+            os.stat(text)
+            yield text, os.path.basename(text)
+    except OSError as error:
+        error.filename = error.filename if error.filename != text else None
+        plan.failures.append((text, plain_words(error)))
+
+
+def _from_glob(pattern: str, plan: Plan) -> Iterator[tuple[str, str]]:
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
+    root = str(Path(*parts[:fixed]))
+    # A set, for `**` gives a file once for every way to reach it.
+    matches = sorted(set(glob.glob(pattern, recursive=True)))
+    names = [name for name in matches if _is_picture(os.path.basename(name)) and os.path.isfile(name)]
+    pictures = [name for name in names if not _is_result(name)]
+    _tell_results(pattern, len(names) - len(pictures), plan)
+    if not pictures:
+        plan.failures.append((pattern, "no picture has a name like this"))
+    for name in pictures:
+        yield name, os.path.relpath(name, root)
+
+
+def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
+    taken = deeper = results = 0
+    os.scandir(folder).close()  # a folder that cannot be listed is an error; os.walk would find it empty
+    for here, names in _walk(folder, plan if recursive else None, output):
+        top = here == folder
+        for name in names:
+            if _is_result(name):
+                results += top or recursive
+            elif top or recursive:
+                taken += 1
+                path = os.path.join(here, name)
+                yield path, os.path.relpath(path, folder)
+            else:
+                deeper += 1
+    _tell_results(folder, results, plan)
+    if taken and deeper:
+        lie = "lies" if deeper == 1 else "lie"
+        more = count_of(deeper, "more picture")
+        plan.notes.append(f"{folder}: {more} {lie} deeper; --recursive takes them too.")
+    elif not taken:
+        plan.failures.append((folder, _why_empty(deeper, results)))
+
+
+def _walk(folder: str, plan: Plan | None, output: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Folders with the pictures in each, by name; hidden ones and the output folder are left out.
+
+    A folder below that cannot be listed is a failure of `plan`, where there is one.
+    """
+
+    def unlisted(error: OSError) -> None:
+        if plan is not None:
+            name, error.filename = str(error.filename), None
+            plan.failures.append((name, plain_words(error)))
+
+    inside = output is not None and os.path.isdir(output)
+    for here, folders, files in os.walk(folder, onerror=unlisted):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if inside and output is not None:
+            folders[:] = [name for name in folders if not os.path.samefile(os.path.join(here, name), output)]
+        pictures = [name for name in files if _is_picture(name) and os.path.isfile(os.path.join(here, name))]
+        yield here, sorted(pictures)
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in READABLE_SUFFIXES
+
+
+def _is_result(name: str) -> bool:
+    return os.path.splitext(name)[0].lower().endswith(".color")
+
+
+def _tell_results(text: str, results: int, plan: Plan) -> None:
+    if results:
+        plan.notes.append(f"{text}: {count_of(results, 'earlier result')} (NAME.color.EXT) left out.")
+
+
+def _why_empty(deeper: int, results: int) -> str:
+    own = "there is no picture in this folder" + (" but earlier results" if results else "")
+    lie = "lies" if deeper == 1 else "lie"
+    return f"{own}; {count_of(deeper, 'picture')} {lie} deeper (add --recursive)" if deeper else own
+
+
+def _settle(plan: Plan, beside: bool) -> None:
+    """Drop what was named twice and earlier results; refuse results on one another or on an input."""
+    real: dict[str, str] = {}
+
+    def key(path: str) -> str:
+        folder, name = os.path.split(path)
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        return os.path.normcase(os.path.join(real[folder], name))
+
+    owners: dict[str, str] = {}
+    sources = {key(job.source): job.source for job in plan.jobs}
+    jobs: dict[tuple[str, str], Job] = {}
+    for job in plan.jobs:
+        jobs.setdefault((key(job.source), key(job.target)), job)
+    results = {target for _, target in jobs} & sources.keys() if beside else set()
+    plan.jobs = [job for (source, _), job in jobs.items() if source not in results]
+    for (source, target), job in jobs.items():
+        if source in results:
+            continue
+        if target in sources and not beside:
+            own = "itself" if target == source else f"the input {sources[target]}"
+            raise SettingsError(f"The result of {job.source} would replace {own}; choose another -o.")
+        if (other := owners.setdefault(target, job.source)) != job.source:
+            raise SettingsError(
+                f"{other} and {job.source} would both be written to {job.target}; colour them in two runs."
+            )
+    for source in sorted(results):
+        plan.notes.append(f"{sources[source]} is an earlier result and was left out.")

@@ -1,0 +1,137 @@
+"""What the user is told of many pictures: lines, JSON, a progress bar and a summary."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from tintype.colorizer import FileResult
+from tintype.plan import count_of
+
+EXISTS = "its result exists already; --overwrite does it again"
+
+
+class Report(AbstractContextManager["Report"]):
+    """Tells of results: failures always, the rest unless `quiet`, and of each as a JSON object if `as_json`.
+
+    What people read goes to standard error and JSON to `stream`, so that standard output holds nothing else;
+    where both are one stream it holds JSON alone. `single` means one named picture: no bar and no summary.
+    Set `stop` when the user interrupts. Not for use by several threads.
+    """
+
+    def __init__(
+        self, total: int, stream: TextIO, *, quiet: bool = False, as_json: bool = False, single: bool = False
+    ) -> None:
+        self.stop = threading.Event()
+        self._total, self._stream, self._quiet, self._single = total, stream, quiet, single
+        self._as_json = as_json
+        self._mute = as_json and stream is sys.stderr
+        self._counts: Counter[str] = Counter()
+        self._started = time.monotonic()
+        self._bar: Any = None
+
+    @property
+    def status(self) -> int:
+        """The exit status: 130 if stopped, else 1 if any failed, else 0."""
+        return 130 if self.stop.is_set() else int(self._counts["failed"] > 0)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if kind is None and not self._single:
+            self.say(self._summary())
+
+    def begin(self, count: int) -> None:
+        """From here on `count` pictures are really worked on: show a bar where there is someone to see it."""
+        if count > 1 and not self._quiet and sys.stderr is not None and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=count, unit="picture", file=sys.stderr, dynamic_ncols=True)
+
+    def say(self, text: str) -> None:
+        """A line for the user, unless `quiet`."""
+        if not self._quiet:
+            self._print(text, sys.stderr)
+
+    def add(self, result: FileResult) -> None:
+        """Count one result and tell of it."""
+        self._counts[_kind(result)] += 1
+        if result.status == "failed":
+            self._print(f"tintype: {sentence(result)}", sys.stderr)
+        elif not self._as_json:
+            self._tell(result)
+        if self._as_json:
+            self._print(json_line(result), self._stream, is_json=True)
+        if self._bar is not None:
+            self._bar.update()
+
+    def _tell(self, result: FileResult) -> None:
+        if self._single and result.status == "done":
+            size = f"{result.width} x {result.height}"
+            self.say(f"{result.source} -> {result.target} ({size}, {result.seconds:.1f} s)")
+        elif self._single:
+            self.say(f"{result.source}: skipped, {result.reason}.")
+        for note in result.notes:
+            self.say(f"{result.source}: {note}")
+
+    def _print(self, text: str, stream: TextIO | None, is_json: bool = False) -> None:
+        if stream is None or (self._mute and not is_json):  # None where the user closed it
+            return
+        if self._bar is None:
+            print(text, file=stream, flush=True)
+        else:
+            self._bar.write(text, file=stream)  # above the bar, not through it
+            stream.flush()
+
+    def _summary(self) -> str:
+        count = self._counts
+        parts = [f"{count['done']:,} done"]
+        if count["exists"]:
+            parts.append(f"{count['exists']:,} skipped as their results exist (--overwrite does them again)")
+        if count["colored"]:
+            parts.append(f"{count['colored']:,} skipped as they are in colour")
+        parts.append(f"{count['failed']:,} failed")
+        text = f"{', '.join(parts)}; {_duration(time.monotonic() - self._started)}."
+        if not self.stop.is_set():
+            return text
+        left = count_of(self._total - count.total(), "picture")
+        return f"Stopped: {text} {left} not begun; the same command goes on from here."
+
+
+def failed(source: str, reason: str, target: str | None = None) -> FileResult:
+    """The result of a picture that failed."""
+    return FileResult(source, target, "failed", reason)
+
+
+def sentence(result: FileResult) -> str:
+    """Why a result failed, as one sentence that names its source."""
+    reason = result.reason or ""
+    text = reason if reason.startswith(result.source) else f"{result.source}: {reason}"
+    return text if text.endswith(".") else f"{text}."
+
+
+def json_line(result: FileResult) -> str:
+    """A result as one JSON object; what is unknown because the picture was never opened is null."""
+    values = asdict(result)
+    if not result.width:
+        values.update(width=None, height=None, pages=None, model=None)
+    return json.dumps(values)
+
+
+def _kind(result: FileResult) -> str:
+    if result.status == "skipped":
+        return "exists" if result.reason == EXISTS else "colored"
+    return result.status
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{seconds:.1f} s" if seconds < 60 else f"{hours}:{minutes:02}:{rest:02}"

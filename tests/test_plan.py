@@ -1,0 +1,183 @@
+"""Which pictures a command means, and where each result goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tintype.errors import SettingsError
+from tintype.plan import Plan, make_plan, plain_words
+
+
+@pytest.fixture
+def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`album` in the current folder: pictures on three levels, and what is none of them."""
+    for name in (
+        "b.jpg",
+        "a.PNG",
+        "a.color.PNG",
+        "notes.txt",
+        ".hidden.jpg",
+        ".b.color.jpg.x.tintype-part",
+        "sub/c.tif",
+        "sub/deep/d.jpg",
+        ".thumbnails/e.jpg",
+    ):
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "album"
+
+
+def targets(plan: Plan) -> dict[str, str]:
+    return {job.source: job.target for job in plan.jobs}
+
+
+def test_a_result_lies_beside_its_picture(album: Path) -> None:
+    plan = make_plan(["album/b.jpg"])
+    assert targets(plan) == {"album/b.jpg": "album/b.color.jpg"}
+    assert plan.single
+
+
+def test_a_folder_gives_its_own_level_and_tells_of_the_rest(album: Path) -> None:
+    plan = make_plan(["album"])
+    assert targets(plan) == {"album/a.PNG": "album/a.color.PNG", "album/b.jpg": "album/b.color.jpg"}
+    assert plan.notes == [
+        "album: 1 earlier result (NAME.color.EXT) left out.",
+        "album: 2 more pictures lie deeper; --recursive takes them too.",
+    ]
+    assert not plan.single
+    assert not plan.failures
+
+
+@pytest.mark.parametrize("folder", ["album", "album/", "./album"])
+def test_a_tree_is_kept_under_out(album: Path, folder: str) -> None:
+    plan = make_plan([folder], "out", recursive=True)
+    assert sorted(targets(plan).values()) == ["out/a.PNG", "out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"]
+    assert not Path("out").exists()
+
+
+def test_out_inside_the_folder_is_no_input(album: Path) -> None:
+    (album / "colored").mkdir()
+    (album / "colored" / "b.jpg").write_bytes(b"")
+    plan = make_plan(["album"], "album/colored", recursive=True)
+    assert "album/colored/b.jpg" not in targets(plan)
+    assert targets(plan)["album/b.jpg"] == "album/colored/b.jpg"
+
+
+def test_one_file_may_be_given_a_file_a_folder_or_a_folder_to_be(album: Path) -> None:
+    assert targets(make_plan(["album/b.jpg"], "new.png")) == {"album/b.jpg": "new.png"}
+    assert targets(make_plan(["album/b.jpg"], "album/sub")) == {"album/b.jpg": "album/sub/b.jpg"}
+    assert targets(make_plan(["album/b.jpg"], "new/")) == {"album/b.jpg": "new/b.jpg"}
+
+
+def test_several_files_go_into_a_folder(album: Path) -> None:
+    plan = make_plan(["album/b.jpg", "album/sub/c.tif"], "out")
+    assert targets(plan) == {"album/b.jpg": "out/b.jpg", "album/sub/c.tif": "out/c.tif"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("album/*.jpg", {"out/b.jpg"}),
+        ("album/*", {"out/a.PNG", "out/b.jpg"}),
+        ("album/**/*.[jt]*", {"out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"}),
+    ],
+)
+def test_a_glob_is_expanded(album: Path, pattern: str, found: set[str]) -> None:
+    plan = make_plan([pattern], "out")
+    assert set(targets(plan).values()) == found
+    assert not plan.single
+
+
+def test_a_file_whose_name_looks_like_a_glob(album: Path) -> None:
+    (album / "x[1].jpg").write_bytes(b"")
+    assert targets(make_plan(["album/x[1].jpg"])) == {"album/x[1].jpg": "album/x[1].color.jpg"}
+
+
+def test_what_is_named_twice_is_done_once(album: Path) -> None:
+    plan = make_plan(["album/b.jpg", "album", "album/../album/b.jpg"])
+    assert sorted(targets(plan).values()) == ["album/a.color.PNG", "album/b.color.jpg"]
+
+
+def test_an_earlier_result_named_beside_its_picture_is_left_out(album: Path) -> None:
+    plan = make_plan(["album/a.PNG", "album/a.color.PNG"])
+    assert targets(plan) == {"album/a.PNG": "album/a.color.PNG"}
+    assert plan.notes == ["album/a.color.PNG is an earlier result and was left out."]
+
+
+def test_a_result_named_alone_is_a_picture_like_any_other(album: Path) -> None:
+    assert targets(make_plan(["album/a.color.PNG"])) == {"album/a.color.PNG": "album/a.color.color.PNG"}
+
+
+def test_two_inputs_with_one_output_are_refused(album: Path) -> None:
+    (album / "sub" / "b.jpg").write_bytes(b"")
+    with pytest.raises(SettingsError, match=r"album/b.jpg and album/sub/b.jpg would both .* out/b.jpg"):
+        make_plan(["album/b.jpg", "album/sub/b.jpg"], "out")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["album/b.jpg"], "album/b.jpg", "would replace itself"),
+        (["album"], "album", "would replace itself"),
+        (["album/sub/c.tif", "album"], "album/../album", "would replace itself"),
+        (["album", "album/sub/deep/d.jpg"], "album/sub/../sub/deep", "would replace itself"),
+        (["album/b.jpg"], "out", "write out.jpg for a file, out/ for a folder"),
+        (["album"], "album/notes.txt", "need a folder"),
+        (["album/*.jpg"], "album/notes.txt", "need a folder"),
+    ],
+)
+def test_an_output_that_does_not_fit_is_refused(
+    album: Path, inputs: list[str], output: str, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        make_plan(inputs, output)
+
+
+def test_a_result_may_not_replace_another_input(album: Path) -> None:
+    (album / "sub" / "b.jpg").write_bytes(b"")
+    (album / "sub" / "sub").mkdir()
+    (album / "sub" / "sub" / "b.jpg").write_bytes(b"")
+    with pytest.raises(SettingsError, match="would replace"):
+        make_plan(["album/sub"], "album", recursive=True)
+
+
+def test_no_pictures_is_said_clearly(album: Path) -> None:
+    (album / "empty").mkdir()
+    (album / "over" / "under").mkdir(parents=True)
+    (album / "over" / "under" / "x.jpg").write_bytes(b"")
+    plan = make_plan(["album/empty", "album/over", "album/q*.jpg", "nosuch.jpg"])
+    assert plan.jobs == []
+    assert plan.failures == [
+        ("album/empty", "there is no picture in this folder"),
+        ("album/over", "there is no picture in this folder; 1 picture lies deeper (add --recursive)"),
+        ("album/q*.jpg", "no picture has a name like this"),
+        ("nosuch.jpg", "there is no such file or folder"),
+    ]
+
+
+def test_a_folder_of_results_alone(album: Path) -> None:
+    (album / "b.jpg").unlink()
+    (album / "a.PNG").unlink()
+    plan = make_plan(["album"], recursive=False)
+    assert plan.failures[0][1].startswith(
+        "there is no picture in this folder but earlier results; 2 pictures"
+    )
+
+
+def test_names_that_are_not_utf8(album: Path) -> None:
+    name = os.fsdecode(b"album/\xff.jpg")
+    Path(name).write_bytes(b"")
+    assert name in targets(make_plan(["album"]))
+
+
+def test_the_system_is_put_in_plain_words() -> None:
+    assert plain_words(PermissionError(errno.EACCES, "Permission denied", "x")) == "permission denied (x)"
+    assert plain_words(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+    assert plain_words(OSError(errno.EIO, "Input/output error", "x")) == "Input/output error (x)"
+    assert plain_words(OSError("odd")) == "odd"
