@@ -1,0 +1,31 @@
+"""Any picture file to luma and metadata, and its colours back to a file."""
+
+from tintype.images.files import (
+    READABLE_SUFFIXES,
+    open_picture,
+    output_format,
+    save_picture,
+    suffix_for,
+)
+from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
+from tintype.images.luma import luma_of_codes, merge_pil, pil_to_luma
+from tintype.images.picture import Band, Coloring, Limits, Page, Picture
+
+__all__ = [
+    "READABLE_SUFFIXES",
+    "SRGB_PROFILE",
+    "Band",
+    "Coloring",
+    "Limits",
+    "Page",
+    "Picture",
+    "Profile",
+    "luma_of_codes",
+    "merge_pil",
+    "open_picture",
+    "output_format",
+    "pil_to_luma",
+    "read_profile",
+    "save_picture",
+    "suffix_for",
+]

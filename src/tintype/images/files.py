@@ -1,0 +1,134 @@
+"""From a path or bytes to a Picture, and from a Picture and its colours to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tintype.errors import InputError, OutputError
+from tintype.images.picture import Coloring, Limits, Picture
+
+_SUFFIXES = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG",
+    ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".avif": "AVIF",
+    ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
+}  # fmt: skip
+READABLE_SUFFIXES = frozenset(_SUFFIXES)
+_HEAD = 32
+_KEEPS_16_BIT = ("PNG", "TIFF")
+
+
+def open_picture(source: Path | bytes, limits: Limits | None = None) -> Picture:
+    """Open a picture by its content, whatever its name says; use it as a context manager.
+
+    Raises InputError when it cannot be read, TooLargeError when its header claims more than `limits`.
+    A TIFF stays open and is read as it is needed; every other file is read once, here.
+    """
+    limits = limits or Limits()
+    if isinstance(source, bytes):
+        return _opened(source, "The picture", limits)
+    try:
+        with source.open("rb") as file:
+            head = file.read(_HEAD)
+            if _sniff(head, str(source)) != "TIFF":
+                file.seek(0)
+                return _opened(file.read(), str(source), limits)
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror or error}.") from error
+    from tintype.images.tiff_read import open_tiff
+
+    return open_tiff(source, str(source), limits)
+
+
+def _opened(data: bytes, name: str, limits: Limits) -> Picture:
+    kind = _sniff(data[:_HEAD], name)
+    if kind == "JPEG":
+        from tintype.images.jpeg import open_jpeg
+
+        return open_jpeg(data, name, limits)
+    if kind == "PNG":
+        from tintype.images.png import open_png
+
+        return open_png(data, name, limits)
+    if kind == "TIFF":
+        from tintype.images.tiff_read import open_tiff
+
+        return open_tiff(data, name, limits)
+    from tintype.images.pillow_formats import open_pillow
+
+    return open_pillow(data, name, kind, limits)
+
+
+def _sniff(head: bytes, name: str) -> str:
+    """The format by its first bytes; InputError when it is none that is read."""
+    if not head:
+        raise InputError(f"{name} is empty.")
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"avif", b"avis")):
+        return "AVIF"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"BM") and len(head) > 18 and head[14:18] in _BMP_HEADERS:
+        return "BMP"
+    raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, WebP, AVIF, GIF or BMP.")
+
+
+_BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
+
+
+def output_format(picture: Picture, suffix: str | None) -> str:
+    """The format that `suffix` (".png") asks for, or without one the picture's own."""
+    if suffix is None:
+        return picture.format
+    try:
+        return _SUFFIXES[suffix.lower()]
+    except KeyError:
+        known = ", ".join(sorted(READABLE_SUFFIXES))
+        what = suffix or "a file without suffix"
+        raise OutputError(f"Pictures cannot be written as {what}: use {known}.") from None
+
+
+def suffix_for(format: str) -> str:
+    """The usual suffix of a format: ".jpg" for "JPEG"."""
+    return next(suffix for suffix, name in _SUFFIXES.items() if name == format)
+
+
+def save_picture(
+    picture: Picture, colorings: list[Coloring], target: BinaryIO, format: str, quality: int = 92
+) -> None:
+    """Write `picture` in colour to `target`, a coloring a page; what is lost is told in `picture.notes`.
+
+    `quality` 1…100 is for JPEG, AVIF and lossy WebP. Raises OutputError when the format cannot hold it.
+    """
+    if len(colorings) != len(picture.pages):
+        raise ValueError(f"{len(colorings)} colorings for {len(picture.pages)} pages")
+    if format == "TIFF":
+        from tintype.images.tiff_write import write_tiff
+
+        return write_tiff(picture, colorings, target)
+    if len(picture.pages) > 1:
+        pages = len(picture.pages)
+        raise OutputError(f"{picture.name} has {pages} pages and {format} holds one: write a TIFF.")
+    if picture.pages[0].dtype == np.uint16 and format not in _KEEPS_16_BIT:
+        picture.note(f"{format} has no 16 bits a channel: the result has 8.")
+    if format == "JPEG":
+        from tintype.images.jpeg import write_jpeg
+
+        write_jpeg(picture, colorings[0], target, quality)
+    elif format == "PNG":
+        from tintype.images.png import write_png
+
+        write_png(picture, colorings[0], target)
+    else:
+        from tintype.images.pillow_formats import write_pillow
+
+        write_pillow(picture, colorings[0], target, format, quality)

@@ -1,0 +1,191 @@
+"""JPEG: the luma plane as it came to the encoder as it is; the metadata's segments spliced around it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import InputError, OutputError
+from tintype.images.icc import SRGB_PROFILE, read_profile
+from tintype.images.metadata import Metadata, exif_orientation, without_thumbnail
+from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
+
+_EXIF, _XMP, _MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
+_SEGMENT_MAX = 65533
+_SIDE_MAX = 65500  # libjpeg's own limit
+_CM_PER_INCH = 2.54
+# Enough pixels to judge toning by; more would only cost time.
+_SMALL_SIDE = 64
+
+
+@dataclass
+class _Header:
+    """What the markers before the first scan say."""
+
+    height: int = 0
+    width: int = 0
+    components: int = 0
+    bits: int = 8
+    icc: list[bytes] = field(default_factory=list)
+    metadata: Metadata = field(default_factory=Metadata)
+
+
+def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
+    """A JPEG in memory; the header is read now, the pixels when they are asked for."""
+    with decoding(name, "JPEG"):
+        header = _read_header(data)
+    limits.check(name, header.height, header.width)
+    if header.bits != 8:
+        raise InputError(f"{name} is a JPEG of {header.bits} bits a sample; only 8 bits can be read.")
+    picture = Picture(name, "JPEG", [], header.metadata, lossless=False)
+    page = _cmyk_page(data, header, name) if header.components == 4 else _page(data, header, picture)
+    page.orientation = exif_orientation(header.metadata.exif)
+    if header.components != 4:
+        icc = b"".join(part for _, part in sorted((part[0], part[2:]) for part in header.icc))
+        page.profile = read_profile(icc, picture.notes, grey=header.components == 1)
+    picture.pages.append(page)
+    return picture
+
+
+def _read_header(data: bytes) -> _Header:
+    header = _Header()
+    position = 2
+    while True:
+        while data[position] != 0xFF or data[position + 1] == 0xFF:
+            position += 1  # fill bytes, or garbage that libjpeg skips too
+        marker = data[position + 1]
+        if marker == 0xDA:
+            break
+        if marker == 0xD9:
+            raise ValueError("it ends before its first scan")
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8 or marker == 0:
+            position += 2
+            continue
+        size = struct.unpack_from(">H", data, position + 2)[0]
+        _read_segment(header, marker, data[position + 4 : position + 2 + size])
+        position += 2 + size
+    if not header.components:
+        raise ValueError("it has no frame header")
+    return header
+
+
+def _read_segment(header: _Header, marker: int, body: bytes) -> None:
+    metadata = header.metadata
+    if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        header.bits, header.height, header.width, header.components = struct.unpack_from(">BHHB", body)
+    elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
+        unit, x, y = struct.unpack_from(">BHH", body, 7)
+        if unit in (1, 2) and x and y:
+            scale = _CM_PER_INCH if unit == 2 else 1.0
+            metadata.dpi = (x * scale, y * scale)
+    elif marker == 0xE1 and body.startswith(_EXIF):
+        metadata.exif = metadata.exif or body[len(_EXIF) :]
+    elif marker == 0xE1 and body.startswith(_XMP):
+        metadata.xmp = body[len(_XMP) :]
+    elif marker == 0xE2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
+        header.icc.append(body[len(_ICC) :])
+    elif marker == 0xED and body.startswith(_PHOTOSHOP):
+        metadata.photoshop = (metadata.photoshop or b"") + body[len(_PHOTOSHOP) :]
+    elif marker == 0xFE or (marker == 0xE1 and body.startswith(_MORE_XMP)):
+        metadata.native.append((marker, body))
+
+
+def _page(data: bytes, header: _Header, picture: Picture) -> Page:
+    size = (header.height, header.width)
+    factor = max(1, min(8, min(size) // _SMALL_SIDE))
+
+    def luma() -> tuple[Pixels, None]:
+        return _decode(data, "GRAY", picture)[:, :, 0], None
+
+    def small() -> Pixels:
+        return _decode(data, "RGB", picture, factor)
+
+    return ArrayPage(size, np.uint8, luma, small_rgb=None if header.components == 1 else small)
+
+
+def _decode(data: bytes, colors: str, picture: Picture, factor: int = 1) -> NDArray[np.uint8]:
+    import simplejpeg
+
+    with decoding(picture.name, "JPEG"):
+        try:
+            return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor))
+        except ValueError as error:
+            # Stray bytes between segments harm no pixel; everything else would show.
+            if "extraneous bytes" not in str(error):
+                raise
+            picture.note(f"The JPEG has harmless damage ({error}).")
+            return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor, strict=False))
+
+
+def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
+    """CMYK and YCCK through their profile to sRGB, by Pillow, which knows Adobe's inverted inks."""
+    from tintype.images.pillow_formats import rgb_page
+
+    def decode() -> Pixels:
+        import io
+
+        from PIL.JpegImagePlugin import JpegImageFile
+
+        from tintype.images.cmyk import cmyk_to_rgb
+
+        with decoding(name, "JPEG"):
+            image = JpegImageFile(io.BytesIO(data))
+            image.load()
+            return cmyk_to_rgb(image, image.info.get("icc_profile"))
+
+    page = rgb_page((header.height, header.width), decode)
+    page.profile = SRGB_PROFILE
+    return page
+
+
+def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:
+    """The first page as a 4:2:0 JPEG with the picture's metadata; raises OutputError when it is too large."""
+    import simplejpeg
+
+    page = picture.pages[0]
+    if max(page.height, page.width) > _SIDE_MAX:
+        raise OutputError(f"A JPEG can have {_SIDE_MAX} pixels a side at most: write a PNG or TIFF instead.")
+    if page.has_alpha:
+        picture.note("JPEG has no transparency: it was left out.")
+    luma = np.ascontiguousarray(to_8_bit(page.luma()))
+    cb, cr = coloring.planes_420(luma)
+    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, quality)
+    start = 4 + struct.unpack_from(">H", encoded, 4)[0]  # after the encoder's own JFIF segment
+    target.write(b"\xff\xd8" + _segments(picture, page))
+    target.write(memoryview(encoded)[start:])
+
+
+def _segments(picture: Picture, page: Page) -> bytes:
+    metadata = picture.metadata
+    dpi = metadata.dpi and tuple(min(65535, max(1, round(value))) for value in metadata.dpi)
+    x, y = dpi or (1, 1)
+    parts = [_segment(0xE0, b"JFIF\0" + struct.pack(">HBHHxx", 0x0101, 1 if dpi else 0, x, y))]
+    if metadata.exif:
+        parts.append(_fitting(picture, 0xE1, _EXIF + without_thumbnail(metadata.exif), "EXIF"))
+    if metadata.xmp:
+        parts.append(_fitting(picture, 0xE1, _XMP + metadata.xmp, "XMP"))
+    if picture.format == "JPEG":
+        parts += [_segment(marker, body) for marker, body in metadata.native]
+    step = _SEGMENT_MAX - len(_ICC) - 2
+    icc = [page.profile.icc[i : i + step] for i in range(0, len(page.profile.icc), step)]
+    parts += [_segment(0xE2, _ICC + bytes([i + 1, len(icc)]) + part) for i, part in enumerate(icc)]
+    photoshop = metadata.photoshop or b""
+    step = _SEGMENT_MAX - len(_PHOTOSHOP)
+    parts += [_segment(0xED, _PHOTOSHOP + photoshop[i : i + step]) for i in range(0, len(photoshop), step)]
+    return b"".join(parts)
+
+
+def _fitting(picture: Picture, marker: int, body: bytes, what: str) -> bytes:
+    if len(body) > _SEGMENT_MAX:
+        picture.note(f"The {what} is too large for a JPEG: it was left out.")
+        return b""
+    return _segment(marker, body)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body

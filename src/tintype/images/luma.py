@@ -1,0 +1,72 @@
+"""Luma of arrays and of Pillow's pictures, and colour back into the latter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.color import LUMA_WEIGHTS
+from tintype.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = NDArray[Any]
+
+
+def luma_of_codes(rgb: Pixels) -> Pixels:
+    """BT.601 luma (H, W) of RGB (H, W, 3) uint8 (equal to Pillow's `convert('L')`) or uint16 (rounded)."""
+    if rgb.dtype == np.uint8:
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(rgb).convert("L"))
+    import cv2
+
+    return np.asarray(cv2.transform(rgb, LUMA_WEIGHTS[None])).reshape(rgb.shape[:2])
+
+
+def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    """A Pillow picture's luma (H, W), uint8 or uint16, and its alpha of the same size, or None.
+
+    Raises InputError for floating point and for integers beyond 16 bits.
+    """
+    if image.mode.startswith("I"):
+        codes = np.asarray(image)
+        if codes.size and (codes.min() < 0 or codes.max() > 65535):
+            raise InputError("The picture has integers outside 0…65535: bring them to 16 bits first.")
+        return codes.astype(np.uint16), None
+    if image.mode == "F":
+        raise InputError("The picture is floating point: bring it to 8 or 16 bits first.")
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        image = image.convert("RGBA")
+    if image.mode in ("LA", "La", "RGBa", "PA"):
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":
+        return np.asarray(image.convert("RGB").convert("L")), np.asarray(image.getchannel("A"))
+    if image.mode not in ("1", "L", "RGB"):
+        image = image.convert("RGB")
+    return np.asarray(image.convert("L")), None
+
+
+def merge_pil(image: Image.Image, rgb: Pixels, alpha: Pixels | None) -> Image.Image:
+    """`rgb` (H, W, 3) and `alpha` (H, W) or None as a Pillow picture that keeps the info of `image`.
+
+    The ICC profile becomes the RGB profile of the same tone curve. Pillow has no RGB of 16 bits: such
+    arrays are rounded to 8.
+    """
+    from PIL import Image
+
+    from tintype.images.icc import read_profile
+    from tintype.images.picture import to_8_bit
+
+    merged = Image.fromarray(to_8_bit(np.ascontiguousarray(rgb)))
+    if alpha is not None:
+        merged.putalpha(Image.fromarray(to_8_bit(np.ascontiguousarray(alpha))))
+    kept = ("exif", "xmp", "dpi", "comment", "photoshop", "XML:com.adobe.xmp")
+    merged.info.update({key: image.info[key] for key in kept if key in image.info})
+    profile = image.info.get("icc_profile")
+    if profile and image.mode != "CMYK":
+        merged.info["icc_profile"] = read_profile(profile, [], grey=len(image.getbands()) < 3).icc
+    return merged

@@ -1,0 +1,229 @@
+"""What an opened picture is: pages of luma with what is needed to write them back in colour.
+
+Arrays are (H, W) or (H, W, channels), uint8 or uint16; luma is the Y' of BT.601 of the code values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.color import ToneCurve
+from tintype.errors import InputError, TintypeError, TooLargeError
+from tintype.images.icc import SRGB_PROFILE, Profile
+from tintype.images.metadata import Metadata
+
+# Rows times width of one band: large enough that per-band costs vanish, small enough to stay in memory.
+BAND_PIXELS = 1 << 22
+
+Pixels = NDArray[Any]  # uint8 or uint16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many pixels a page may claim before it is refused, judged from its header."""
+
+    max_pixels_banded: int = 1_200_000_000  # striped or tiled TIFF, never held in memory as a whole
+    max_pixels: int = 250_000_000
+
+    def check(self, name: str, height: int, width: int, banded: bool = False) -> None:
+        """Raise TooLargeError when (height, width) passes the limit, InputError when it is empty."""
+        if height < 1 or width < 1:
+            raise InputError(f"{name} claims {width} × {height} pixels: it is damaged.")
+        limit = self.max_pixels_banded if banded else self.max_pixels
+        if height * width > limit:
+            kind = "striped or tiled TIFFs" if banded else "such pictures"
+            raise TooLargeError(
+                f"{name} claims {width} × {height} pixels, more than the limit of {limit:,} for {kind}: "
+                "make it smaller, or raise the limit if you trust the file."
+            )
+
+
+class Band(NamedTuple):
+    """Rows `y0` … of a page: luma (n, W), alpha (n, W) of the same dtype or None."""
+
+    y0: int
+    luma: Pixels
+    alpha: Pixels | None
+
+
+class Coloring(Protocol):
+    """What gives colour to one page; the luma of its result must be the luma it was given."""
+
+    def rgb(self, y0: int, luma: Pixels) -> Pixels:
+        """Rows from `y0`, luma (n, W), to RGB (n, W, 3) of the luma's dtype."""
+        ...
+
+    def planes_420(self, luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Whole luma (H, W) to Cb and Cr, each ((H+1)//2, (W+1)//2), full-range JFIF."""
+        ...
+
+
+@contextmanager
+def decoding(name: str, what: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on damaged data into one InputError that names the file."""
+    try:
+        yield
+    except (TintypeError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise a dozen unrelated types on garbage
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        raise InputError(f"{name} is a damaged or truncated {what} ({reason}).") from error
+
+
+class Page(ABC):
+    """One image of a file as it is stored, never rotated; `orientation` is EXIF's 1…8."""
+
+    height: int
+    width: int
+    dtype: np.dtype[Any]
+    orientation: int = 1
+    has_alpha: bool = False
+    profile: Profile = SRGB_PROFILE
+    _colored: bool | None = None
+
+    @property
+    def tone(self) -> ToneCurve:
+        """How the luma's code values stand for light, from the file's ICC profile."""
+        return self.profile.tone
+
+    @abstractmethod
+    def luma(self) -> Pixels:
+        """The whole luma (H, W); raises InputError when the data is damaged."""
+
+    @abstractmethod
+    def alpha(self) -> Pixels | None:
+        """The whole alpha (H, W) of the luma's dtype, or None."""
+
+    @abstractmethod
+    def bands(self) -> Iterator[Band]:
+        """The page from top to bottom, some rows at a time."""
+
+    @abstractmethod
+    def small_rgb(self) -> Pixels | None:
+        """A small RGB version (h, w, 3), rows possibly skipped; None when the page is stored as grey."""
+
+    def thumbnail(self, height: int, width: int) -> NDArray[np.float32]:
+        """Luma 0…1 at (height, width), area-averaged; bilinear along a side that grows."""
+        from tintype.images.resample import shrink_bands
+
+        bands = (band.luma for band in self.bands())
+        return shrink_bands(bands, (self.height, self.width), (height, width))
+
+    def is_colored(self) -> bool:
+        """Whether the page holds true colour; sepia, one-hue toning and a scan's cast do not count."""
+        from tintype.images.toning import shows_color
+
+        if self._colored is None:
+            small = self.small_rgb()
+            self._colored = small is not None and shows_color(small)
+        return self._colored
+
+
+class ArrayPage(Page):
+    """A page that is decoded as a whole, when its luma is first asked for."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        dtype: Any,
+        decode: Callable[[], tuple[Pixels, Pixels | None]],
+        *,
+        has_alpha: bool = False,
+        small_rgb: Callable[[], Pixels | None] | None = None,
+    ) -> None:
+        """`decode` gives luma (H, W) and alpha (H, W) or None; no `small_rgb` means stored as grey."""
+        self.height, self.width = size
+        self.dtype = np.dtype(dtype)
+        self.has_alpha = has_alpha
+        self._decode = decode
+        self._small_rgb = small_rgb
+        self._pixels: tuple[Pixels, Pixels | None] | None = None
+
+    def _decoded(self) -> tuple[Pixels, Pixels | None]:
+        if self._pixels is None:
+            self._pixels = self._decode()
+        return self._pixels
+
+    def luma(self) -> Pixels:
+        """The whole luma (H, W), decoded once and kept."""
+        return self._decoded()[0]
+
+    def alpha(self) -> Pixels | None:
+        """The whole alpha (H, W), or None."""
+        return self._decoded()[1]
+
+    def bands(self) -> Iterator[Band]:
+        """Views of the decoded page, some rows at a time."""
+        luma, alpha = self._decoded()
+        rows = max(1, BAND_PIXELS // self.width)
+        for y in range(0, self.height, rows):
+            yield Band(y, luma[y : y + rows], None if alpha is None else alpha[y : y + rows])
+
+    def thumbnail(self, height: int, width: int) -> NDArray[np.float32]:
+        """As `Page.thumbnail`, in one step from the decoded page."""
+        from tintype.images.resample import shrink
+
+        return shrink(self.luma(), height, width)
+
+    def small_rgb(self) -> Pixels | None:
+        """As `Page.small_rgb`; no full decode where the format can do without."""
+        return None if self._small_rgb is None else self._small_rgb()
+
+
+@dataclass
+class Picture:
+    """An opened file, a context manager; `notes` tell the user, in sentences, what was assumed or lost."""
+
+    name: str
+    format: str
+    pages: list[Page]
+    metadata: Metadata = field(default_factory=Metadata)
+    notes: list[str] = field(default_factory=list)
+    lossless: bool = True
+    on_close: Callable[[], None] | None = None
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence for the user, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def close(self) -> None:
+        """Close the file behind the pages; needed for TIFF, harmless for the rest."""
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
+
+    def __enter__(self) -> Picture:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def colored_array(page: Page, coloring: Coloring, with_alpha: bool) -> Pixels:
+    """The whole page in colour: (H, W, 3), or (H, W, 4) with its alpha when `with_alpha`."""
+    channels = 4 if with_alpha and page.has_alpha else 3
+    out = np.empty((page.height, page.width, channels), page.dtype)
+    for band in page.bands():
+        rows = slice(band.y0, band.y0 + len(band.luma))
+        out[rows, :, :3] = coloring.rgb(band.y0, band.luma)
+        if channels == 4:
+            out[rows, :, 3] = band.alpha
+    return out
+
+
+def to_8_bit(values: Pixels) -> NDArray[np.uint8]:
+    """Code values of 16 bits rounded to 8 (65535 to 255); those of 8 bits as they are."""
+    if values.dtype == np.uint8:
+        return values
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -1,0 +1,217 @@
+"""Formats that Pillow reads and writes as a whole: WebP, AVIF, GIF and BMP (and PNG's pixels).
+
+The plugin's class is called directly: `Image.open` would try every format it knows and apply
+a global pixel limit of its own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from tintype.errors import OutputError
+from tintype.images.icc import read_profile
+from tintype.images.luma import luma_of_codes, pil_to_luma
+from tintype.images.metadata import Metadata, exif_orientation
+from tintype.images.picture import (
+    ArrayPage,
+    Coloring,
+    Limits,
+    Page,
+    Picture,
+    Pixels,
+    colored_array,
+    decoding,
+    to_8_bit,
+)
+from tintype.images.resample import small_colors
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_EXIF_HEAD = b"Exif\0\0"
+_SIDE_MAX = {"WEBP": 16383, "AVIF": 65536, "GIF": 65535, "BMP": 1 << 30}
+# For each EXIF orientation: transpose?, flip rows?, flip columns? in this order.
+_TURNS = {2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
+
+
+def pillow_page(
+    image: Callable[[], Any],
+    name: str,
+    kind: str,
+    size: tuple[int, int],
+    *,
+    has_alpha: bool,
+    stored_grey: bool,
+) -> Page:
+    """A page of 8 bits whose `image()` gives a Pillow picture, unloaded, each time it is called."""
+
+    def decode() -> tuple[Pixels, Pixels | None]:
+        with decoding(name, kind):
+            opened = image()
+            opened.load()
+            luma, alpha = pil_to_luma(opened)
+        return luma, _alpha_of_all(luma) if has_alpha and alpha is None else alpha
+
+    def small() -> Pixels:
+        with decoding(name, kind):
+            opened = image()
+            opened.load()
+            return small_colors(np.asarray(opened.convert("RGB")))
+
+    return ArrayPage(size, np.uint8, decode, has_alpha=has_alpha, small_rgb=None if stored_grey else small)
+
+
+def _alpha_of_all(luma: Pixels) -> Pixels:
+    return np.full_like(luma, 255)
+
+
+def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels]) -> Page:
+    """A page of 8 bits whose `decode_rgb()` gives RGB (H, W, 3); it is called once."""
+    kept: list[Pixels] = []
+
+    def rgb() -> Pixels:
+        if not kept:
+            kept.append(decode_rgb())
+        return kept[0]
+
+    return ArrayPage(
+        size, np.uint8, lambda: (luma_of_codes(rgb()), None), small_rgb=lambda: small_colors(rgb())
+    )
+
+
+def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
+    """A WEBP, AVIF, GIF or BMP in memory; animations give their first frame."""
+    plugin = _plugin(kind)
+    with decoding(name, kind):
+        opened = plugin(io.BytesIO(data))
+    width, height = opened.size
+    limits.check(name, height, width)
+    info = opened.info
+    exif = info.get("exif")
+    exif = exif.removeprefix(_EXIF_HEAD) if exif else None
+    metadata = Metadata(exif, info.get("xmp"), None, info.get("dpi"))
+    picture = Picture(name, kind, [], metadata, lossless=kind != "AVIF")
+    if kind == "WEBP":
+        picture.lossless = b"VP8L" in _riff_chunks(data)
+    if getattr(opened, "n_frames", 1) > 1:
+        picture.note(f"The {kind} is an animation: its first frame was taken.")
+    if kind == "AVIF" and _is_deep_avif(data):
+        picture.note("The AVIF has more than 8 bits a channel: it was read with 8.")
+    has_alpha = opened.mode in ("LA", "RGBA", "PA") or "transparency" in info
+    grey = opened.mode in ("1", "L", "LA")
+    page = pillow_page(
+        lambda: plugin(io.BytesIO(data)), name, kind, (height, width), has_alpha=has_alpha, stored_grey=grey
+    )
+    page.orientation = exif_orientation(exif)
+    page.profile = read_profile(info.get("icc_profile"), picture.notes, grey=grey)
+    picture.pages.append(page)
+    return picture
+
+
+def _plugin(kind: str) -> Callable[[io.BytesIO], Any]:
+    if kind == "WEBP":
+        from PIL.WebPImagePlugin import WebPImageFile
+
+        return WebPImageFile
+    if kind == "AVIF":
+        from PIL.AvifImagePlugin import AvifImageFile
+
+        return AvifImageFile
+    if kind == "GIF":
+        from PIL.GifImagePlugin import GifImageFile
+
+        return GifImageFile
+    from PIL.BmpImagePlugin import BmpImageFile
+
+    return BmpImageFile
+
+
+def _riff_chunks(data: bytes) -> list[bytes]:
+    kinds, position = [], 12
+    while position + 8 <= len(data):
+        kinds.append(data[position : position + 4])
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + size + size % 2
+    return kinds
+
+
+def _is_deep_avif(data: bytes) -> bool:
+    configuration = data.find(b"av1C", 0, 1 << 16)
+    return configuration > 0 and bool(data[configuration + 6] & 0x40)
+
+
+def write_pillow(picture: Picture, coloring: Coloring, target: BinaryIO, kind: str, quality: int) -> None:
+    """The first page as WEBP, AVIF, GIF or BMP; raises OutputError when it is too large for the format."""
+    from PIL import Image
+
+    page = picture.pages[0]
+    if max(page.height, page.width) > _SIDE_MAX[kind]:
+        raise OutputError(f"A {kind} can have {_SIDE_MAX[kind]} pixels a side at most: write a TIFF instead.")
+    pixels = to_8_bit(colored_array(page, coloring, with_alpha=True))
+    options: dict[str, Any] = {}
+    if kind in ("WEBP", "AVIF"):
+        options = _rich_options(picture, page, kind, quality)
+    else:
+        pixels = _upright(pixels, page.orientation)
+        _note_losses(picture, kind)
+    image = Image.fromarray(pixels)
+    if kind == "GIF":
+        image, options = _palette_of(image)
+    if kind == "BMP" and picture.metadata.dpi:
+        options = {"dpi": picture.metadata.dpi}
+    saved = io.BytesIO()
+    try:
+        image.save(saved, kind, **options)
+    except (OSError, ValueError) as error:
+        message = f"The picture cannot be written as {kind} ({error}): write a PNG instead."
+        raise OutputError(message) from error
+    target.write(saved.getbuffer())
+
+
+def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict[str, Any]:
+    metadata = picture.metadata
+    options: dict[str, Any] = {"quality": quality, "icc_profile": page.profile.icc}
+    if metadata.exif:
+        options["exif"] = metadata.exif if kind == "AVIF" else _EXIF_HEAD + metadata.exif
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    if metadata.photoshop:
+        picture.note(f"{kind} has no place for IPTC: it was left out.")
+    if kind == "WEBP" and picture.lossless:
+        # `exact` keeps the colour under full transparency; quality is the effort here.
+        options |= {"lossless": True, "exact": True, "quality": 75}
+    return options
+
+
+def _note_losses(picture: Picture, kind: str) -> None:
+    metadata = picture.metadata
+    if metadata.exif or metadata.xmp or metadata.photoshop:
+        picture.note(f"{kind} has no place for EXIF, XMP or IPTC: they were left out.")
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels turned as EXIF's orientation asks, for formats that cannot carry the tag."""
+    for step in _TURNS.get(orientation, ""):
+        if step == "t":
+            pixels = pixels.swapaxes(0, 1)
+        elif step == "h":
+            pixels = pixels[:, ::-1]
+        else:
+            pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _palette_of(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+    """At most 256 colours, dithered; where alpha is 0, a 256th entry that is transparent."""
+    from PIL import Image as Pil
+
+    if image.mode != "RGBA":
+        return image.quantize(256, Pil.Quantize.MEDIANCUT), {}
+    palette = image.convert("RGB").quantize(255, Pil.Quantize.MEDIANCUT)
+    hidden = image.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
+    palette.paste(255, mask=hidden)
+    return palette, {"transparency": 255}
