@@ -25,8 +25,8 @@ LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
 CR_TO_R, CB_TO_B = 2 * (1 - 0.299), 2 * (1 - 0.114)
 CB_TO_G, CR_TO_G = -CB_TO_B * 0.114 / 0.587, -CR_TO_R * 0.299 / 0.587
 
-# Where the cube root of CIE Lab gives way to its linear toe, in f.
-_LAB_DELTA = 6 / 29
+# CIE Lab's linear toe below Y = 0.008856, with the rounded slope that scikit-image, kornia and OpenCV share.
+LAB_KNEE, LAB_TOE, LAB_OFFSET = 0.008856, 7.787, 16 / 116
 
 
 def srgb_to_linear(rgb: Array) -> Array:
@@ -59,8 +59,8 @@ def lab_to_linear(lab: Array) -> Array:
     """Lab (…, 3) to linear sRGB light (…, 3), unclipped: outside 0…1 where sRGB has no such colour."""
     fy = (lab[..., 0] + 16) / 116
     f = np.stack([fy + lab[..., 1] / 500, fy, fy - lab[..., 2] / 200], axis=-1)
-    toe = 3 * _LAB_DELTA**2 * (f - 4 / 29)
-    xyz = np.where(f > _LAB_DELTA, f**3, toe) * WHITE_D65.astype(lab.dtype)
+    toe = (f - LAB_OFFSET) / LAB_TOE
+    xyz = np.where(f > LAB_KNEE ** (1 / 3), f**3, toe) * WHITE_D65.astype(lab.dtype)
     return xyz @ XYZ_TO_RGB.T.astype(lab.dtype)
 
 
@@ -89,8 +89,7 @@ def ycbcr_to_rgb(luma: Array, cbcr: Array) -> Array:
 
 
 def _lab_f(t: Array) -> Array:
-    toe = t / (3 * _LAB_DELTA**2) + 4 / 29
-    return np.where(t > _LAB_DELTA**3, np.cbrt(np.maximum(t, 0)), toe)
+    return np.where(t > LAB_KNEE, np.cbrt(np.maximum(t, 0)), LAB_TOE * t + LAB_OFFSET)
 
 
 @dataclass(frozen=True, eq=False)

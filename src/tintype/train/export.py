@@ -1,0 +1,166 @@
+"""From a finished run to a model in use: fold, write ONNX, compare with the source, score, write the card."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import os
+import subprocess
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from tintype import evaluate
+from tintype.cards import ModelCard
+from tintype.color import rgb_to_lab
+from tintype.errors import ModelError
+from tintype.session import Session
+from tintype.train.data import Record, center_crop, decode_rgb8, find_records
+
+OPSET = 18
+PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
+PARITY_SHARE = 0.999  # … on at least this share of the pixels
+
+
+def export_onnx(model: nn.Module, path: Path) -> None:
+    """Write `model` (L to ab) as an ONNX file with free N, H, W, BatchNorm folded into the convolutions."""
+    model = fold_batch_norm(copy.deepcopy(model).eval().float())
+    L = torch.full((1, 1, 8 * model.multiple, 8 * model.multiple), 50.0)
+    axes = {"L": {0: "N", 2: "H", 3: "W"}, "ab": {0: "N", 2: "h", 3: "w"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own deprecation and of traced constants
+        torch.onnx.export(
+            model, (L,), str(path), input_names=["L"], output_names=["ab"], dynamic_axes=axes,
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def fold_batch_norm(model: nn.Module) -> nn.Module:
+    """Fold every BatchNorm that follows a convolution in a `Sequential` into that convolution, in place."""
+    for module in model.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(len(module) - 1):
+            if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
+                module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+                module[i + 1] = nn.Identity()
+    return model
+
+
+def check_parity(model: nn.Module, session: Session, records: Sequence[Record], size: int) -> float:
+    """Compare the exported graph with its source on photographs; the share of pixels within the limit.
+
+    Raises ModelError where the share is under `PARITY_SHARE`.
+    """
+    close = total = 0
+    for record in records:
+        rgb = cv2.resize(center_crop(decode_rgb8(record.read())), (size, size), interpolation=cv2.INTER_AREA)
+        L = rgb_to_lab(rgb.astype(np.float32) / 255)[None, None, ..., 0]
+        with torch.no_grad():
+            wanted = model(torch.from_numpy(L)).numpy()
+        difference = np.abs(session.run(L) - wanted).max(axis=1)
+        close, total = close + int((difference <= PARITY_LIMIT).sum()), total + difference.size
+    if close < PARITY_SHARE * total:
+        raise ModelError(
+            f"The exported graph is not its source: {1 - close / total:.2%} of the pixels differ by more than "
+            f"{PARITY_LIMIT} Lab units."
+        )
+    return close / total
+
+
+def export(
+    model: nn.Module,
+    out: Path,
+    card: ModelCard,
+    photographs: Sequence[Path],
+    score_size: int = 224,
+    distance: evaluate.Distance | None = None,
+    limit: int | None = None,
+) -> ModelCard:
+    """Write `NAME.onnx` and `NAME.toml` into `out`: parity checked and scored on `photographs`.
+
+    `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    work = out / f".{card.name}.part"
+    work.mkdir(exist_ok=True)
+    onnx_file = work / f"{card.name}.onnx"
+    export_onnx(model, onnx_file)
+    data = onnx_file.read_bytes()
+    values = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "file_bytes": len(data),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "stride": model.stride,
+        "multiple": model.multiple,
+        "path": onnx_file,
+    }
+    card = _replace(card, **values)
+    session = Session(card, threads=1)
+    records = find_records(photographs)[:limit]
+    parity = check_parity(model, session, records[:50], score_size)
+    scores = _score(session, records, score_size, distance)
+    how = f"{len(records)} photographs, {score_size}×{score_size} centre crop, the truth's L kept"
+    card = _replace(card, scores={"how": how, "parity": parity, **scores})
+    card_file = onnx_file.with_suffix(".toml")
+    card_file.write_text(card.to_toml(), encoding="utf-8")
+    for file in (onnx_file, card_file):
+        os.replace(file, out / file.name)
+    work.rmdir()
+    return _replace(card, path=out / onnx_file.name)
+
+
+def commit_id() -> str:
+    """The commit of the source tree this package is imported from, or "" outside one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def predictor(session: Session) -> evaluate.Predictor:
+    """A session as the evaluator takes it: L (H, W) to ab (h, w, 2)."""
+
+    def predict(L: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(np.moveaxis(session.run(L[None, None])[0], 0, -1))
+
+    return predict
+
+
+def _score(
+    session: Session, records: Sequence[Record], size: int, distance: evaluate.Distance | None
+) -> dict[str, dict[str, float]]:
+    def pictures() -> Any:
+        for record in records:
+            yield _center(decode_rgb8(record.read()), size)
+
+    mean_ab = np.mean([rgb_to_lab(p.astype(np.float32) / 255)[..., 1:].mean((0, 1)) for p in pictures()], axis=0)
+    a, b = map(float, mean_ab)
+    models = {session.card.name: predictor(session), "gray": evaluate.gray, "constant": evaluate.constant((a, b))}
+    scores = evaluate.score(models, pictures, distance)
+    return {name: {k: round(v, 4) for k, v in table.items()} for name, table in scores.items()}
+
+
+def _center(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The centred `size` × `size` pixels; a smaller picture's centred square is scaled up."""
+    height, width = rgb.shape[:2]
+    if min(height, width) < size:
+        return cv2.resize(center_crop(rgb), (size, size), interpolation=cv2.INTER_CUBIC)
+    top, left = (height - size) // 2, (width - size) // 2
+    return rgb[top : top + size, left : left + size]
+
+
+def _replace(card: ModelCard, **values: Any) -> ModelCard:
+    return dataclasses.replace(card, **values)

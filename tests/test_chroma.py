@@ -1,0 +1,118 @@
+"""Full-size chroma: luma is kept, chroma gives way at the gamut's border, edges are followed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+from skimage import data
+
+from tintype import chroma
+from tintype.color import SRGB_TONE, luma_of, rgb_to_cbcr
+
+
+def field_for(luma, cbcr, small=(24, 36), threads=1):
+    """A field with the constant `cbcr`, or an (h, w, 2) array, for full luma 0…1."""
+    if np.ndim(cbcr) == 1:
+        cbcr = np.broadcast_to(np.float32(cbcr), (*small, 2))
+    size = cbcr.shape[1::-1]
+    luma_small = cv2.resize(luma.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return chroma.ChromaField(np.ascontiguousarray(cbcr), luma_small, luma.shape, threads)
+
+
+@pytest.mark.parametrize("cbcr", [(0.1, -0.1), (0.45, 0.2), (-0.5, 0.5), (0.0, 0.0)])
+def test_eight_bit_luma_is_kept_exactly(grey_photo, cbcr):
+    rgb = field_for(grey_photo / 255, cbcr).rgb(0, grey_photo)
+    assert rgb.dtype == np.uint8
+    assert rgb.shape == (*grey_photo.shape, 3)
+    back = np.asarray(Image.fromarray(rgb).convert("L")).astype(int)
+    assert np.abs(back - grey_photo).max() <= 1
+
+
+@pytest.mark.parametrize("cbcr", [(0.1, -0.1), (0.45, 0.2), (-0.5, 0.5)])
+def test_sixteen_bit_luma_is_kept(cbcr):
+    luma = np.random.default_rng(0).integers(0, 65536, (90, 70)).astype(np.uint16)
+    rgb = field_for(luma / 65535, cbcr).rgb(0, luma)
+    assert rgb.dtype == np.uint16
+    assert np.abs(np.rint(luma_of(rgb.astype(float))) - luma).max() <= 1
+
+
+def test_float_luma_is_kept_and_stays_in_range():
+    luma = np.random.default_rng(0).random((50, 60), np.float32)
+    rgb = field_for(luma, (0.4, 0.4)).rgb(0, luma)
+    assert rgb.dtype == np.float32
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+    np.testing.assert_allclose(luma_of(rgb), luma, atol=2e-6)
+
+
+def test_black_and_white_stay_without_colour():
+    luma = np.repeat(np.uint8([0, 255]), 40).reshape(1, 80).repeat(40, 0)
+    rgb = field_for(luma / 255, (0.3, 0.3)).rgb(0, luma)
+    assert (rgb == luma[..., None]).all()
+
+
+def test_chroma_is_kept_where_it_fits():
+    luma = np.full((64, 64), 128, np.uint8)
+    rgb = field_for(luma / 255, (0.1, -0.05)).rgb(0, luma)
+    np.testing.assert_allclose(rgb_to_cbcr(rgb / 255)[10, 10], (0.1, -0.05), atol=0.005)
+
+
+def test_hue_is_kept_where_chroma_gives_way():
+    luma = np.full((64, 64), 230, np.uint8)
+    cb, cr = rgb_to_cbcr(field_for(luma / 255, (0.1, 0.2)).rgb(0, luma) / 255)[10, 10]
+    assert 0.01 < cr < 0.2
+    assert cb / cr == pytest.approx(0.5, abs=0.05)
+
+
+def test_bands_and_threads_do_not_change_the_result(grey_photo):
+    small = np.random.default_rng(0).normal(0, 0.1, (24, 36, 2)).astype(np.float32)
+    whole = field_for(grey_photo / 255, small).rgb(0, grey_photo)
+    parts = field_for(grey_photo / 255, small, threads=3)
+    bands = [parts.rgb(y, grey_photo[y : y + 37]) for y in range(0, len(grey_photo), 37)]
+    assert (np.concatenate(bands) == whole).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (7, 3), (33, 64), (300, 451)])
+def test_planes_have_half_size_and_leave_the_luma_alone(shape):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    luma = (128 + 60 * np.sin(y / 9) * np.cos(x / 11)).astype(np.uint8)
+    cb, cr = field_for(luma / 255, (0.15, -0.1), small=(2, 3)).planes_420(luma)
+    assert cb.shape == cr.shape == ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+    jpeg = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, 92)
+    stored = simplejpeg.decode_jpeg(jpeg, "GRAY")[..., 0]
+    back = np.asarray(Image.fromarray(simplejpeg.decode_jpeg(jpeg)).convert("L")).astype(int)
+    assert (np.abs(back - stored) <= 3).mean() >= 0.995
+
+
+def test_planes_agree_with_rgb_on_smooth_colour():
+    luma = np.full((64, 96), 140, np.uint8)
+    small = np.float32(np.dstack([np.tile(np.linspace(-0.2, 0.2, 24), (16, 1))] * 2))
+    field = field_for(luma / 255, small)
+    cb, cr = field.planes_420(luma)
+    wanted = rgb_to_cbcr(field.rgb(0, luma) / 255)[::2, ::2] * 255 + 128
+    assert np.abs(np.dstack([cb, cr]) - wanted).mean() < 1
+
+
+def test_guided_upsampling_beats_bilinear_on_true_chroma():
+    rgb = data.astronaut()[:448, :448].astype(np.float32) / 255
+    truth, luma = rgb_to_cbcr(rgb), luma_of(rgb)
+    small = cv2.resize(truth, (56, 56), interpolation=cv2.INTER_AREA)
+    bilinear = cv2.resize(small, (448, 448), interpolation=cv2.INTER_LINEAR)
+    ours = rgb_to_cbcr(field_for(luma, small).rgb(0, luma))
+    assert np.square(ours - truth).mean() < 0.8 * np.square(bilinear - truth).mean()
+
+
+def test_small_cbcr_of_grey_is_zero_and_strength_scales():
+    L = np.full((4, 5), 60, np.float32)
+    ab = np.full((4, 5, 2), 20, np.float32)
+    assert np.abs(chroma.small_cbcr(L, ab, SRGB_TONE, 0.0)).max() < 1e-3
+    half, full = (chroma.small_cbcr(L, ab, SRGB_TONE, s) for s in (0.5, 1.0))
+    assert np.abs(full).max() > 1.6 * np.abs(half).max()
+
+
+def test_lightness_runs_from_0_to_100():
+    L = chroma.lightness(np.float32([0, 0.5, 1]), SRGB_TONE)
+    np.testing.assert_allclose(L, [0, 53.39, 100], atol=0.01)

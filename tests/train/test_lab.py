@@ -1,0 +1,25 @@
+"""The torch twin of the colour arithmetic gives the NumPy figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from skimage import data
+
+from tintype import color
+from tintype.train import lab
+
+
+def test_twins_agree_and_round_trip():
+    rgb = data.astronaut()[::8, ::8] / 255
+    batch = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    ours = lab.rgb_to_lab(batch)
+    np.testing.assert_allclose(ours[0].permute(1, 2, 0), color.rgb_to_lab(rgb), atol=1e-6)
+    np.testing.assert_allclose(lab.lab_to_rgb(ours), batch, atol=1e-6)
+    np.testing.assert_allclose(lab.luma_of(batch)[0, 0], color.luma_of(rgb), atol=1e-9)
+
+
+def test_lightness_of_luma():
+    luma = torch.linspace(0, 1, 11)
+    wanted = color.linear_to_L(color.srgb_to_linear(luma.numpy()))
+    np.testing.assert_allclose(lab.luma_to_L(luma), wanted, atol=1e-4)
