@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
+from tintype.images.jpeg_luma import can_keep_luma, color_stream, is_progressive
+from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, luma_quality, markers
 from tintype.images.metadata import Metadata, exif_orientation, without_thumbnail
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
 
@@ -19,6 +21,7 @@ _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _SEGMENT_MAX = 65533
 _SIDE_MAX = 65500  # libjpeg's own limit
 _CM_PER_INCH = 2.54
+_KEEP_QUALITY = 85  # the input's own quality is kept from here on
 # Enough pixels to judge toning by; more would only cost time.
 _SMALL_SIDE = 64
 
@@ -31,6 +34,7 @@ class _Header:
     width: int = 0
     components: int = 0
     bits: int = 8
+    tables: bytes = b""  # the first DQT body, which holds the luma's table
     icc: list[bytes] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
 
@@ -49,26 +53,33 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
         icc = b"".join(part for _, part in sorted((part[0], part[2:]) for part in header.icc))
         page.profile = read_profile(icc, picture.notes, grey=header.components == 1)
     picture.pages.append(page)
+    if header.components == 1:
+        picture.grey_jpeg = data
+    elif header.components == 3:
+        picture.jpeg_quality = _matching_quality(header.tables)
     return picture
+
+
+def _matching_quality(tables: bytes) -> int | None:
+    """The quality at which re-encoding changes the luma least; None where the usual one serves.
+
+    With the tables that it came with, luma passes unchanged. A poor quality would harm the new chroma,
+    and finer tables harm coarse luma little; near-equal ones harm most.
+    """
+    quality, exact = luma_quality(tables)
+    if exact:
+        return quality if quality >= _KEEP_QUALITY else None
+    return min(100, quality + 4) if quality >= _KEEP_QUALITY else None
 
 
 def _read_header(data: bytes) -> _Header:
     header = _Header()
-    position = 2
-    while True:
-        while data[position] != 0xFF or data[position + 1] == 0xFF:
-            position += 1  # fill bytes, or garbage that libjpeg skips too
-        marker = data[position + 1]
-        if marker == 0xDA:
+    for marker in markers(data):
+        if marker.kind == SOS:
             break
-        if marker == 0xD9:
+        if marker.kind == EOI:
             raise ValueError("it ends before its first scan")
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8 or marker == 0:
-            position += 2
-            continue
-        size = struct.unpack_from(">H", data, position + 2)[0]
-        _read_segment(header, marker, data[position + 4 : position + 2 + size])
-        position += 2 + size
+        _read_segment(header, marker.kind, marker.body)
     if not header.components:
         raise ValueError("it has no frame header")
     return header
@@ -76,8 +87,10 @@ def _read_header(data: bytes) -> _Header:
 
 def _read_segment(header: _Header, marker: int, body: bytes) -> None:
     metadata = header.metadata
-    if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+    if marker in SOF:
         header.bits, header.height, header.width, header.components = struct.unpack_from(">BHHB", body)
+    elif marker == DQT and not header.tables:
+        header.tables = body
     elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
         unit, x, y = struct.unpack_from(">BHH", body, 7)
         if unit in (1, 2) and x and y:
@@ -144,7 +157,10 @@ def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
 
 
 def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:
-    """The first page as a 4:2:0 JPEG with the picture's metadata; raises OutputError when it is too large."""
+    """The first page as a 4:2:0 JPEG with the picture's metadata; raises OutputError when it is too large.
+
+    A grey JPEG's compressed luma is copied; any other luma is encoded, at `quality` or as finely as it came.
+    """
     import simplejpeg
 
     page = picture.pages[0]
@@ -154,10 +170,29 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
         picture.note("JPEG has no transparency: it was left out.")
     luma = np.ascontiguousarray(to_8_bit(page.luma()))
     cb, cr = coloring.planes_420(luma)
-    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, quality)
-    start = 4 + struct.unpack_from(">H", encoded, 4)[0]  # after the encoder's own JFIF segment
     target.write(b"\xff\xd8" + _segments(picture, page))
+    if picture.grey_jpeg is not None and can_keep_luma(picture.grey_jpeg):
+        progressive = is_progressive(picture.grey_jpeg)
+        planes = [_grey_jpeg(plane, quality, progressive) for plane in (cb, cr)]
+        target.write(color_stream(picture.grey_jpeg, *planes))
+        return
+    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, picture.jpeg_quality or quality)
+    start = 4 + struct.unpack_from(">H", encoded, 4)[0]  # after the encoder's own JFIF segment
     target.write(memoryview(encoded)[start:])
+
+
+def _grey_jpeg(plane: NDArray[np.uint8], quality: int, progressive: bool) -> bytes:
+    import simplejpeg
+
+    if not progressive:
+        return bytes(simplejpeg.encode_jpeg(plane[..., None], quality, "GRAY", "Gray"))
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(plane).save(file, "JPEG", quality=quality, progressive=True)
+    return file.getvalue()
 
 
 def _segments(picture: Picture, page: Page) -> bytes:

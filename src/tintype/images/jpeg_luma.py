@@ -2,123 +2,77 @@
 
 JPEG lets every component have scans of its own. A grey file's scans are kept as the Y of a colour file
 whose Cb and Cr, at half size, come from two small grey JPEGs, each with its own tables; so the luma loses
-nothing, however often a picture is coloured, and the most expensive part of encoding is not done at all.
-(ITU-T T.81, sections A.2 and B.2; JFIF 1.02 for the colour space.)
+nothing, however often a picture is coloured, and the most expensive part of encoding is not done at all
+(ITU-T T.81, sections A.2 and B.2).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from tintype.images.jpeg_markers import APP, COM, DHT, DQT, DRI, EOI, SOF, SOS, Marker, markers
 
-from tintype.errors import InputError
-
-_SOF_HUFFMAN = (0xC0, 0xC1, 0xC2)  # baseline, extended sequential, progressive
-_SOF_ALL = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xEE
-_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One marker with its payload (without the two length bytes); a scan's payload goes on to its end."""
-
-    marker: int
-    payload: bytes
-    entropy: bytes = b""
-
-    def encode(self) -> bytes:
-        return b"\xff%c" % self.marker + (len(self.payload) + 2).to_bytes(2) + self.payload + self.entropy
-
-
-def segments(data: bytes) -> Iterator[Segment]:
-    """The segments between SOI and EOI. InputError where the file breaks off or holds no JPEG markers."""
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            raise InputError("The JPEG file is damaged: a marker is missing.")
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if marker == _EOI:
-            return
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
-        payload = data[position + 4 : end]
-        position = end
-        if marker != _SOS:
-            yield Segment(marker, payload)
-            continue
-        found = _MARKER_AFTER_SCAN.search(data, end)
-        position = found.start() if found else len(data)
-        yield Segment(marker, payload, data[end:position])
-    if data[position : position + 2] != b"\xff\xd9":
-        raise InputError("The JPEG file breaks off before its end.")
+_HUFFMAN = (0xC0, 0xC1, 0xC2)  # baseline, extended sequential, progressive
+_PROGRESSIVE = 0xC2
 
 
 def can_keep_luma(data: bytes) -> bool:
-    """Whether `data` is a grey Huffman-coded 8-bit JPEG, whose luma can be copied."""
-    frames = [s for s in segments(data) if s.marker in _SOF_ALL]
-    return len(frames) == 1 and _is_grey(frames[0])
+    """Whether `data` is a grey, Huffman-coded JPEG of 8 bits, whose luma can be copied."""
+    frames = [m for m in markers(data) if m.kind in SOF]
+    return len(frames) == 1 and frames[0].kind in _HUFFMAN and frames[0].body[0] == 8 and frames[0].body[5] == 1
 
 
 def is_progressive(data: bytes) -> bool:
-    """Whether the frame is progressive; its chroma must then be progressive too."""
-    return any(s.marker == 0xC2 for s in segments(data))
+    """Whether the frame is progressive; the chroma that is added must then be progressive too."""
+    return next(m.kind for m in markers(data) if m.kind in SOF) == _PROGRESSIVE
 
 
-def add_chroma(grey: bytes, cb: bytes, cr: bytes) -> bytes:
-    """A colour JPEG from a grey one and grey JPEGs of its Cb and Cr at half size (rounded up).
+def color_stream(grey: bytes, cb: bytes, cr: bytes) -> bytes:
+    """A colour JPEG, from its tables to its end, of a grey one and grey JPEGs of Cb and Cr.
 
-    All three must be of one kind, sequential or progressive. The markers of `grey` before its frame
-    (metadata, tables) stay in place, but Adobe's, which would speak of another colour space.
+    The chroma has half the width and height, rounded up; all three are of one kind, sequential or
+    progressive. What precedes (SOI and metadata) is the caller's: JFIF must be said, Adobe's marker not.
     """
-    parts = [b"\xff\xd8"]
+    parts: list[bytes] = []
     slots = (1, 2)
-    for segment in segments(grey):
-        if segment.marker in _SOF_ALL:
-            slots = _chroma_slots(segment.payload[8])
-            parts.append(_color_frame(segment, slots).encode())
-        elif segment.marker == _SOS:
-            parts.append(_scan_of(segment, 1).encode())
-        elif segment.marker != _APP14:
-            parts.append(segment.encode())
-    parts.append(Segment(_DRI, b"\0\0").encode())
+    for marker, content in _segments(grey):
+        if marker.kind in SOF:
+            slots = _free_slots(marker.body[8])
+            parts.append(_color_frame(marker, slots))
+        elif marker.kind == SOS:
+            parts.append(_scan(content, 1))
+        elif marker.kind not in APP and marker.kind not in (COM, EOI):
+            parts.append(content)
+    parts.append(b"\xff%c\0\4\0\0" % DRI)  # the restart interval of the luma's scans ends with them
     for component, slot, data in ((2, slots[0], cb), (3, slots[1], cr)):
-        for segment in segments(data):
-            if segment.marker == _DQT:
-                parts.append(_in_slot(segment, slot).encode())
-            elif segment.marker == _DHT:
-                parts.append(segment.encode())
-            elif segment.marker == _SOS:
-                parts.append(_scan_of(segment, component).encode())
-    parts.append(b"\xff\xd9")
-    return b"".join(parts)
+        for marker, content in _segments(data):
+            if marker.kind == DQT:
+                # An encoder writes one table for a grey picture; its first byte is precision and slot.
+                parts.append(content[:4] + bytes([marker.body[0] & 0xF0 | slot]) + content[5:])
+            elif marker.kind == DHT:
+                parts.append(content)
+            elif marker.kind == SOS:
+                parts.append(_scan(content, component))
+    return b"".join([*parts, b"\xff%c" % EOI])
 
 
-def _is_grey(frame: Segment) -> bool:
-    return frame.marker in _SOF_HUFFMAN and frame.payload[0] == 8 and frame.payload[5] == 1
+def _segments(data: bytes) -> list[tuple[Marker, bytes]]:
+    """Each marker with all its bytes, up to the next marker."""
+    found = list(markers(data))
+    ends = [m.start for m in found[1:]] + [len(data)]
+    return [(marker, data[marker.start : end]) for marker, end in zip(found, ends, strict=True)]
 
 
-def _color_frame(frame: Segment, slots: tuple[int, int]) -> Segment:
+def _color_frame(frame: Marker, slots: tuple[int, int]) -> bytes:
     """The frame header for Y at full size with its own quantisation table, Cb and Cr at half with theirs."""
-    components = bytes([1, 0x22, frame.payload[8], 2, 0x11, slots[0], 3, 0x11, slots[1]])
-    return Segment(frame.marker, frame.payload[:5] + b"\x03" + components)
+    components = bytes([3, 1, 0x22, frame.body[8], 2, 0x11, slots[0], 3, 0x11, slots[1]])
+    return b"\xff%c\0\x11" % frame.kind + frame.body[:5] + components
 
 
-def _chroma_slots(luma_slot: int) -> tuple[int, int]:
+def _free_slots(luma_slot: int) -> tuple[int, int]:
     """Two of the four quantisation slots that the luma does not use."""
     first, second, *_ = (slot for slot in range(4) if slot != luma_slot)
     return first, second
 
 
-def _in_slot(tables: Segment, slot: int) -> Segment:
-    """A segment of one quantisation table, as encoders write for a grey picture, moved to `slot`."""
-    precision = tables.payload[0] & 0xF0
-    return Segment(tables.marker, bytes([precision | slot]) + tables.payload[1:])
-
-
-def _scan_of(scan: Segment, component: int) -> Segment:
+def _scan(content: bytes, component: int) -> bytes:
     """A scan of a one-component picture, said to be of `component`."""
-    return Segment(scan.marker, b"\x01%c" % component + scan.payload[2:], scan.entropy)
+    return content[:5] + bytes([component]) + content[6:]

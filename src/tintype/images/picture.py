@@ -188,6 +188,10 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     notes: list[str] = field(default_factory=list)
     lossless: bool = True
+    grey_jpeg: bytes | None = None
+    """The file's bytes where it is a grey JPEG, whose compressed luma a colour JPEG can take over."""
+    jpeg_quality: int | None = None
+    """The quality that a JPEG of its luma should be written at, where the file is itself a JPEG."""
     on_close: Callable[[], None] | None = None
 
     def note(self, sentence: str) -> None:
