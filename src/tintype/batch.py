@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -126,7 +126,7 @@ class Worker:
 
 def run_jobs(
     jobs: Iterable[Job], work: Callable[[Job], FileResult], workers: int, stop: threading.Event
-) -> Iterator[FileResult]:
+) -> Generator[FileResult, None, None]:
     """Results in the order of completion, with at most `workers` jobs in hand and none queued.
 
     Once `stop` is set no job is begun; those in hand are finished.
@@ -155,8 +155,10 @@ def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -
             os.write(2, _STOPPING)
 
     with _interrupts_to(on_interrupt):
-        for result in run_jobs(jobs, work, min(workers, len(jobs)), report.stop):
-            report.add(result)
+        # Closed if telling fails (`| head`), which waits for the pictures in hand.
+        with closing(run_jobs(jobs, work, min(workers, len(jobs)), report.stop)) as results:
+            for result in results:
+                report.add(result)
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def _attempt(action: Callable[[], FileResult], source: str) -> FileResult:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name} line {place.lineno}"
         reason = f"a fault in Tintype, please report it: {type(error).__name__} in {where}: {error}"
-    return failed(source, " ".join(reason.split()))
+    return failed(source, " ".join(reason.splitlines()))
 
 
 def _exists(job: Job, report: Report, single: bool) -> bool:

@@ -113,7 +113,7 @@ def run_colorize(args: argparse.Namespace) -> int:
     """Colour what the arguments name; the exit status."""
     _check_streams(args)
     from tintype.batch import Options, run_plan, run_stream
-    from tintype.plan import make_plan
+    from tintype.plan import check_file_name, make_plan
 
     options = Options(
         model=args.model,
@@ -126,6 +126,8 @@ def run_colorize(args: argparse.Namespace) -> int:
         json=args.json,
     )
     if "-" in (args.inputs[0], args.output):
+        if args.output not in (None, "-"):
+            check_file_name(args.output)
         return run_stream(args.inputs[0], args.output or "-", options)
     return run_plan(make_plan(args.inputs, args.output, recursive=args.recursive), options)
 
@@ -199,8 +201,8 @@ def _check_streams(args: argparse.Namespace) -> None:
     source, output = args.inputs[0], args.output
     if source != "-" and Path(source).is_dir():
         raise SettingsError(f"{source} is a folder: only one picture can go to standard output.")
-    if output not in (None, "-") and (Path(output).is_dir() or not Path(output).suffix):
-        raise SettingsError(f"-o {output} must be a file name with a suffix, such as {output}/out.jpg.")
+    if source == "-" and output is not None and Path(output).is_dir():
+        raise SettingsError(f"-o {output} is a folder, and standard input has no name; give a file name.")
     if source == "-" and sys.stdin.isatty():
         raise SettingsError("Standard input is the keyboard; send a picture: tintype colorize - < in.jpg")
     if output in (None, "-") and sys.stdout.isatty():

@@ -61,17 +61,30 @@ def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bo
     """
     plan = Plan(single=len(inputs) == 1 and not os.path.isdir(inputs[0]) and not _is_glob(inputs[0]))
     if output is not None and plan.single and not _means_folder(output):
-        _check_file_name(output)
-        plan.jobs = [Job(source, output) for source, _ in _find(inputs[0], plan, recursive, None)]
+        check_file_name(output)
+        plan.jobs = [Job(source, output) for source, _ in _find(str(Path(inputs[0])), plan, recursive, None)]
     else:
         if output is not None and os.path.exists(output) and not os.path.isdir(output):
             raise SettingsError(f"-o {output} is a file; the results of several pictures need a folder.")
         for text in inputs:
             for source, place in _find(text, plan, recursive, output):
-                target = default_target(Path(source)) if output is None else Path(output, place)
-                plan.jobs.append(Job(source, str(target)))
+                path = Path(source)
+                target = default_target(path) if output is None else Path(output, place)
+                plan.jobs.append(Job(str(path), str(target)))
     _settle(plan, beside=output is None)
     return plan
+
+
+def check_file_name(output: str) -> None:
+    """Raises SettingsError when a result's name has no suffix, or one of no format that is written."""
+    suffix = Path(output).suffix
+    if not suffix:
+        raise SettingsError(
+            f"-o {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
+        )
+    if suffix.lower() not in READABLE_SUFFIXES:
+        known = " ".join(sorted(READABLE_SUFFIXES))
+        raise SettingsError(f"-o {output}: no format is known by {suffix}; choose one of {known}.")
 
 
 def is_there(path: str) -> bool:
@@ -96,13 +109,6 @@ def _is_glob(text: str) -> bool:
 
 def _means_folder(output: str) -> bool:
     return os.path.isdir(output) or output.endswith(("/", os.sep))
-
-
-def _check_file_name(output: str) -> None:
-    if not Path(output).suffix:
-        raise SettingsError(
-            f"-o {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
-        )
 
 
 def _find(text: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
@@ -224,5 +230,6 @@ def _settle(plan: Plan, beside: bool) -> None:
             raise SettingsError(
                 f"{other} and {job.source} would both be written to {job.target}; colour them in two runs."
             )
-    for source in sorted(results):
-        plan.notes.append(f"{sources[source]} is an earlier result and was left out.")
+    if results:
+        verb = "was" if len(results) == 1 else "were"
+        plan.notes.append(f"{count_of(len(results), 'earlier result')} (NAME.color.EXT) {verb} left out.")
