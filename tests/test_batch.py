@@ -138,7 +138,7 @@ def test_one_named_file_whose_result_exists_is_an_error(
 def test_one_named_file_is_told_in_a_line(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["album/d.jpg"]) == 0
     assert err_lines(capsys) == [
-        "album/d.jpg -> album/d.color.jpg (4 x 3, 0.1 s)",
+        "album/d.jpg -> album/d.color.jpg (4 x 3, 0.10 s)",
         "album/d.jpg: It was in colour and was made grey first.",
     ]
 

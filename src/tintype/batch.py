@@ -154,11 +154,11 @@ def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -
         with suppress(OSError):  # not `print`: the signal may have come in the middle of one
             os.write(2, _STOPPING)
 
-    with _interrupts_to(on_interrupt):
-        # Closed if telling fails (`| head`), which waits for the pictures in hand.
-        with closing(run_jobs(jobs, work, min(workers, len(jobs)), report.stop)) as results:
-            for result in results:
-                report.add(result)
+    results = run_jobs(jobs, work, min(workers, len(jobs)), report.stop)
+    # Closed also if telling fails (`| head`), which waits for the pictures in hand.
+    with _interrupts_to(on_interrupt), closing(results):
+        for result in results:
+            report.add(result)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -53,7 +54,9 @@ class Report(AbstractContextManager["Report"]):
         if count > 1 and not self._quiet and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=count, unit="picture", file=sys.stderr, dynamic_ncols=True)
+            # tqdm's own measuring shows an empty bar on a terminal that does not know its width.
+            columns = min(100, shutil.get_terminal_size().columns)
+            self._bar = tqdm(total=count, unit="picture", file=sys.stderr, ncols=columns)
 
     def say(self, text: str) -> None:
         """A line for the user, unless `quiet`."""
@@ -75,7 +78,7 @@ class Report(AbstractContextManager["Report"]):
     def _tell(self, result: FileResult) -> None:
         if self._single and result.status == "done":
             size = f"{result.width} x {result.height}"
-            self.say(f"{result.source} -> {result.target} ({size}, {result.seconds:.1f} s)")
+            self.say(f"{result.source} -> {result.target} ({size}, {result.seconds:.2f} s)")
         elif self._single:
             self.say(f"{result.source}: skipped, {result.reason}.")
         for note in result.notes:
