@@ -27,6 +27,12 @@ def open_picture(source: Path | bytes, limits: Limits | None = None) -> Picture:
     A TIFF stays open and is read as it is needed; every other file is read once, here.
     """
     limits = limits or Limits()
+    picture = _read(source, limits)
+    picture.limits = limits
+    return picture
+
+
+def _read(source: Path | bytes, limits: Limits) -> Picture:
     if isinstance(source, bytes):
         return _opened(source, "The picture", limits)
     try:
@@ -118,7 +124,12 @@ def save_picture(
     if len(picture.pages) > 1:
         pages = len(picture.pages)
         raise OutputError(f"{picture.name} has {pages} pages and {format} holds one: write a TIFF.")
-    if picture.pages[0].dtype == np.uint16 and format not in _KEEPS_16_BIT:
+    page = picture.pages[0]
+    if page.height * page.width > picture.limits.max_pixels:
+        raise OutputError(
+            f"{picture.name} is too large for {format}, which is made as a whole: write a TIFF."
+        )
+    if page.dtype == np.uint16 and format not in _KEEPS_16_BIT:
         picture.note(f"{format} has no 16 bits a channel: the result has 8.")
     if format == "JPEG":
         from tintype.images.jpeg import write_jpeg

@@ -188,6 +188,7 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     notes: list[str] = field(default_factory=list)
     lossless: bool = True
+    limits: Limits = field(default_factory=Limits)
     grey_jpeg: bytes | None = None
     """The file's bytes where it is a grey JPEG, whose compressed luma a colour JPEG can take over."""
     jpeg_quality: int | None = None

@@ -14,8 +14,9 @@ SMALL_SIDE = 128  # enough to judge toning by, coarse enough to average the grai
 
 def shrink(values: Pixels, height: int, width: int) -> NDArray[np.float32]:
     """Code values (H, W) to (height, width) in 0…1: area-averaged, bilinear along a side that grows."""
-    scale = np.float32(1 / np.iinfo(values.dtype).max)
-    return _resized(values, height, width).astype(np.float32) * scale
+    small: NDArray[np.float32] = _resized(values, height, width).astype(np.float32)
+    small /= np.iinfo(values.dtype).max
+    return small
 
 
 def small_colors(rgb: Pixels) -> Pixels:
@@ -43,7 +44,10 @@ def shrink_bands(
         last = min(len(total), int(np.ceil((y + len(band)) / step)))
         total[first:last] += _overlaps(y, len(band), first, last, step) @ narrow
         y += len(band)
-    return total if len(total) == out_height else _resized(total, out_height, out_width).astype(np.float32)
+    if len(total) == out_height:
+        return total
+    grown: NDArray[np.float32] = _resized(total, out_height, out_width).astype(np.float32)
+    return grown
 
 
 def _overlaps(y: int, rows: int, first: int, last: int, step: float) -> NDArray[np.float32]:
