@@ -338,6 +338,21 @@ def test_a_full_disk_behind_standard_output(line: list[str], album: Path, tiny_m
     assert done.stderr.count(b"\n") == 1
 
 
+def test_progress_is_shown_on_a_terminal(album: Path, tiny_model: Path) -> None:
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb") as terminal:
+        done = command(
+            "colorize", "album", "--model", tiny_model, capture_output=False, stdout=terminal, stderr=terminal
+        )
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        text = screen.read(65536)
+    assert done.returncode == 0
+    assert b"3/3" in text
+    assert b" pictures" in text
+    assert b"3 done, 0 failed" in text
+
+
 # --- refusals of the system
 
 

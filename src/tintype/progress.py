@@ -54,9 +54,11 @@ class Report(AbstractContextManager["Report"]):
         if count > 1 and not self._quiet and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
-            # tqdm's own measuring shows an empty bar on a terminal that does not know its width.
-            columns = min(100, shutil.get_terminal_size().columns)
-            self._bar = tqdm(total=count, unit="picture", file=sys.stderr, ncols=columns)
+            # tqdm's own measuring shows no bar on a terminal that does not know its size.
+            columns, lines = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=count, unit=" pictures", file=sys.stderr, ncols=min(100, columns), nrows=lines
+            )
 
     def say(self, text: str) -> None:
         """A line for the user, unless `quiet`."""
