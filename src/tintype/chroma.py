@@ -10,6 +10,7 @@ leave RGB, its chroma is scaled down until it fits; the luma never gives way.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,8 +20,6 @@ from numpy.typing import NDArray
 
 from tintype.color import (
     CB_TO_B,
-    CB_TO_G,
-    CR_TO_G,
     CR_TO_R,
     LUMA_WEIGHTS,
     ToneCurve,
@@ -34,7 +33,7 @@ Float = NDArray[np.float32]
 # Luma variance (luma in 0…1) below which the fit trusts the mean chroma rather than the slope; measured
 # by `benchmarks/edges.py` on true chroma brought back from an eighth of its size.
 EDGE_EPSILON = 0.015
-BAND_ROWS = 64  # rows handled at once: their planes stay in the processor's cache
+BAND_PIXELS = 1 << 17  # pixels handled at once: their planes stay in the processor's cache
 _CUBIC_A = -0.75  # the kernel of OpenCV's INTER_CUBIC, which does the horizontal half
 
 
@@ -62,10 +61,10 @@ class ChromaField:
 
     def __init__(self, cbcr: Float, luma: Float, size: tuple[int, int], threads: int | None = None) -> None:
         slope, offset = _local_linear(cbcr, luma)
-        self._planes = np.concatenate([slope, offset], axis=-1)  # h, w, 4
+        self._slope_offset = np.concatenate([slope, offset], axis=-1)  # h, w, 4
         self.size = size
         self._threads = threads or os.cpu_count() or 1
-        self._wide: dict[int, Float] = {}
+        self._wide: dict[tuple[int, float], Float] = {}
 
     def rgb(self, y0: int, luma: NDArray[Any]) -> NDArray[Any]:
         """Colour of the rows from `y0` on: luma (n, W) uint8, uint16 or float 0…1 to RGB of its dtype.
@@ -73,75 +72,94 @@ class ChromaField:
         The RGB's BT.601 luma is the given one; integer results are at most half a code value off.
         """
         out = np.empty((*luma.shape, 3), luma.dtype)
-        rows = max(1, BAND_ROWS * 4096 // max(luma.shape[1], 4096))
+        full = float(np.iinfo(luma.dtype).max) if luma.dtype.kind == "u" else 1.0
+        planes = self._wide_planes(self.size[1], full)
 
-        def band(y: int) -> None:
-            part = luma[y : y + rows]
-            _rgb_band(self, y0 + y, part, out[y : y + rows])
+        def band(first: int, rows: int) -> None:
+            part = luma[first : first + rows]
+            Y = part.astype(np.float32)
+            fit = _rows(planes, y0 + first, rows, self.size[0])
+            chroma = _linear(fit, Y)
+            _fit_gamut(chroma, Y, full - Y)
+            _merge_rgb(part, Y, chroma, full, out[first : first + rows])
 
-        self._run(band, range(0, len(luma), rows))
+        self._in_bands(band, *luma.shape)
         return out
 
     def planes_420(self, luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Full-range Cb and Cr, uint8, of half the width and height (rounded up), for luma (H, W)."""
-        height, width = luma.shape
-        half = ((height + 1) // 2, (width + 1) // 2)
-        cb, cr = np.empty(half, np.uint8), np.empty(half, np.uint8)
-        self._wide_planes(half[1])
+        half = ((luma.shape[0] + 1) // 2, (luma.shape[1] + 1) // 2)
+        out = np.empty((2, *half), np.uint8)
+        planes = self._wide_planes(half[1], 255.0)
 
-        def band(y: int) -> None:
-            rows = min(BAND_ROWS, half[0] - y)
-            mean, low, high = _halve(luma[2 * y : 2 * (y + rows)])
-            planes = self._rows(y, rows, half)
-            chroma = planes[:2] * mean + planes[2:]
-            _fit_gamut(chroma, low, high)
-            np.add(chroma * 255, 128.5, out=chroma)
-            cb[y : y + rows], cr[y : y + rows] = chroma  # the cast truncates: with the .5, rounds
+        def band(first: int, rows: int) -> None:
+            mean, low, high = _halve(luma[2 * first : 2 * (first + rows)])
+            fit = _rows(planes, first, rows, half[0])
+            chroma = _linear(fit, mean)
+            _fit_gamut(chroma, low, 255 - high)
+            chroma += 128.5
+            out[:, first : first + rows] = chroma  # the cast truncates: with the .5, rounds
 
-        self._run(band, range(0, half[0], BAND_ROWS))
-        return cb, cr
+        self._in_bands(band, *half)
+        return out[0], out[1]
 
-    def _run(self, work: Any, bands: range) -> None:
+    def _in_bands(self, work: Callable[[int, int], None], height: int, width: int) -> None:
+        step = max(1, BAND_PIXELS // width)
+        bands = [(y, min(step, height - y)) for y in range(0, height, step)]
         if self._threads == 1 or len(bands) == 1:
-            for y in bands:
-                work(y)
+            for band in bands:
+                work(*band)
             return
         with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(work, bands))
+            list(pool.map(lambda band: work(*band), bands))
 
-    def _wide_planes(self, width: int) -> Float:
-        """The four planes (4, h, width), brought to the full width once."""
-        if width not in self._wide:
-            small_height, small_width = self._planes.shape[:2]
-            method = cv2.INTER_CUBIC if width >= small_width else cv2.INTER_AREA
-            wide = cv2.resize(self._planes, (width, small_height), interpolation=method)
-            self._wide[width] = np.ascontiguousarray(np.moveaxis(wide, -1, 0))
-        return self._wide[width]
-
-    def _rows(self, y0: int, rows: int, size: tuple[int, int]) -> Float:
-        """Slope and offset of Cb and Cr (4, rows, W) for the rows from `y0` on of a picture of `size`."""
-        wide = self._wide_planes(size[1])
-        first, weights = _row_weights(y0, rows, wide.shape[1], size[0])
-        return np.matmul(weights, wide[:, first : first + weights.shape[1]])
+    def _wide_planes(self, width: int, full: float) -> Float:
+        """Slope and offset of Cb and Cr (4, h, width) at full width, for luma in 0…`full`; made once."""
+        key = (width, full)
+        if key not in self._wide:
+            small = self._slope_offset * np.float32([1, 1, full, full])
+            method = cv2.INTER_CUBIC if width >= small.shape[1] else cv2.INTER_AREA
+            wide = cv2.resize(small, (width, small.shape[0]), interpolation=method)
+            self._wide[key] = np.ascontiguousarray(np.moveaxis(wide, -1, 0))
+        return self._wide[key]
 
 
-def _rgb_band(field: ChromaField, y0: int, luma: NDArray[Any], out: NDArray[Any]) -> None:
-    scale = float(np.iinfo(luma.dtype).max) if luma.dtype.kind == "u" else 1.0
-    Y = luma.astype(np.float32) * np.float32(1 / scale)
-    planes = field._rows(y0, len(luma), field.size)
-    cb, cr = chroma = planes[:2] * Y + planes[2:]
-    _fit_gamut(chroma, Y, Y)
-    red, blue = Y + np.float32(CR_TO_R) * cr, Y + np.float32(CB_TO_B) * cb
+def _rows(planes: Float, y0: int, rows: int, height: int) -> Float:
+    """Planes (4, h, W) at the full rows y0…y0+rows of `height`: (4, rows, W)."""
+    first, weights = _row_weights(y0, rows, planes.shape[1], height)
+    return np.matmul(weights, planes[:, first : first + weights.shape[1]])
+
+
+def _linear(fit: Float, luma: Float) -> Float:
+    """slope * luma + offset: (4, n, W) and (n, W) to chroma (2, n, W), made in the memory of `fit`."""
+    chroma = np.multiply(fit[:2], luma, out=fit[:2])
+    return np.add(chroma, fit[2:], out=chroma)
+
+
+def _merge_rgb(luma: NDArray[Any], Y: Float, chroma: Float, full: float, out: NDArray[Any]) -> None:
+    """Luma (n, W), also as float32, and chroma that fits the gamut, to RGB (n, W, 3) in `out`."""
+    cb, cr = chroma
+    red = np.multiply(cr, np.float32(CR_TO_R), out=cr)
+    blue = np.multiply(cb, np.float32(CB_TO_B), out=cb)
+    red += Y
+    blue += Y
     if luma.dtype.kind == "u":
         # Red and blue are rounded first; green is then what makes the luma come out right.
-        red, blue = np.rint(red * scale), np.rint(blue * scale)
-        Y = luma.astype(np.float32)
-    wr, wg, wb = LUMA_WEIGHTS.astype(np.float32)
-    green = (Y - wr * red - wb * blue) / wg
+        np.rint(red, out=red)
+        np.rint(blue, out=blue)
+    wr, wg, wb = (float(w) for w in LUMA_WEIGHTS)
+    green = Y * np.float32(1 / wg)
+    green -= red * np.float32(wr / wg)
+    green -= blue * np.float32(wb / wg)
     if luma.dtype.kind == "u":
-        green = np.rint(green)
-    for i, channel in enumerate((red, green, blue)):
-        out[..., i] = np.clip(channel, 0, scale)
+        np.rint(green, out=green)
+    np.clip(chroma, 0, full, out=chroma)
+    np.clip(green, 0, full, out=green)
+    planes = [plane.astype(luma.dtype) for plane in (red, green, blue)]
+    if luma.dtype.name in ("uint8", "uint16", "float32"):
+        out[:] = cv2.merge(planes)  # many times faster than writing every third value
+    else:
+        np.stack(planes, axis=-1, out=out)
 
 
 def _local_linear(cbcr: Float, luma: Float) -> tuple[Float, Float]:
@@ -174,25 +192,41 @@ def _row_weights(y0: int, rows: int, small: int, full: int) -> tuple[int, Float]
     return first, matrix
 
 
-def _fit_gamut(chroma: Float, darkest: Float, brightest: Float) -> None:
-    """Scale chroma (2, n, W) in place so that RGB stays in 0…1 at both the darkest and brightest luma."""
+def _fit_gamut(chroma: Float, above_black: Float, below_white: Float) -> None:
+    """Scale chroma (2, n, W) in place where RGB would leave its range.
+
+    `above_black` and `below_white` (n, W) are how far the luma is from either end. Few pixels are near
+    enough to matter, so only for them is the factor worked out.
+    """
     cb, cr = chroma
-    red, blue = np.float32(CR_TO_R) * cr, np.float32(CB_TO_B) * cb
-    green = np.float32(CB_TO_G) * cb + np.float32(CR_TO_G) * cr
-    highest = np.maximum(np.maximum(red, blue, out=red.copy()), green)
-    lowest = np.minimum(np.minimum(red, blue), green)
+    red, blue = cr * np.float32(CR_TO_R), cb * np.float32(CB_TO_B)
+    # G' - Y' from the other two, by the luma's own equation.
+    green = red * np.float32(-LUMA_WEIGHTS[0] / LUMA_WEIGHTS[1])
+    green -= blue * np.float32(LUMA_WEIGHTS[2] / LUMA_WEIGHTS[1])
+    lowest = np.minimum(red, blue)
+    np.minimum(lowest, green, out=lowest)
+    np.maximum(red, blue, out=red)
+    highest = np.maximum(red, green, out=red)
+    outside = (highest > below_white) | (-lowest > above_black)
+    where = np.flatnonzero(outside)
+    if not len(where):
+        return
     tiny = np.float32(1e-6)
-    room = np.minimum((1 - brightest) / np.maximum(highest, tiny), darkest / np.maximum(-lowest, tiny))
-    chroma *= np.minimum(room, 1)
+    room = np.minimum(
+        below_white.ravel()[where] / np.maximum(highest.ravel()[where], tiny),
+        above_black.ravel()[where] / np.maximum(-lowest.ravel()[where], tiny),
+    )
+    room = np.minimum(room, 1)
+    cb.reshape(-1)[where] *= room
+    cr.reshape(-1)[where] *= room
 
 
 def _halve(luma: NDArray[np.uint8]) -> tuple[Float, Float, Float]:
-    """Mean, minimum and maximum, in 0…1, of the 2×2 blocks of (n, W); odd edges repeat their last row, column."""
+    """Mean, minimum and maximum of the 2×2 blocks of (n, W); odd edges repeat their last row or column."""
     if luma.shape[0] % 2 or luma.shape[1] % 2:
         luma = np.pad(luma, ((0, luma.shape[0] % 2), (0, luma.shape[1] % 2)), mode="edge")
     top, bottom = luma[0::2], luma[1::2]
     low, high = np.minimum(top, bottom), np.maximum(top, bottom)
     low, high = np.minimum(low[:, 0::2], low[:, 1::2]), np.maximum(high[:, 0::2], high[:, 1::2])
     mean = cv2.resize(luma, (luma.shape[1] // 2, luma.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    unit = np.float32(1 / 255)
-    return mean * unit, low * unit, high * unit
+    return mean.astype(np.float32), low.astype(np.float32), high.astype(np.float32)

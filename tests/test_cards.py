@@ -1,0 +1,79 @@
+"""Cards are read back as written; a model whose bytes are not its card's is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tintype import cards
+from tintype.cards import ModelCard
+from tintype.errors import ModelError
+
+
+def test_card_survives_its_file(tmp_path):
+    card = ModelCard(
+        name="x", version="1.2", description='says "hello"\nand a backslash \\', recipe="tint", license="CC0-1.0",
+        sha256="0" * 64, pretrained=("a", "b"), training={"steps": 10, "lr": 1e-3, "ema": True},
+        data=({"source": "s", "count": 3}, {"source": "ü", "count": 4}),
+        scores={"how": "so", "x": {"psnr": 22.5}, "gray": {"psnr": 21.0}}, path=tmp_path / "x.onnx",
+    )  # fmt: skip
+    card.path.write_bytes(b"")
+    card.path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
+    assert cards.load_card(card.path) == card
+
+
+def test_every_shipped_model_is_what_its_card_says():
+    shipped = cards.list_models()
+    assert [card.name for card in shipped] == ["tint"]
+    for card in shipped:
+        assert len(cards.read_model(card)) == card.file_bytes
+        assert card.license
+        assert card.data
+        assert card.limits
+        assert card.scores[card.name]["ab_rmse"] < card.scores["gray"]["ab_rmse"]
+
+
+def test_changed_bytes_are_refused(tiny_model, tmp_path):
+    copy = tmp_path / "tiny.onnx"
+    copy.write_bytes(tiny_model.read_bytes() + b"\0")
+    copy.with_suffix(".toml").write_bytes(tiny_model.with_suffix(".toml").read_bytes())
+    with pytest.raises(ModelError, match="SHA-256"):
+        cards.read_model(cards.load_card(copy))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "damaged"),
+        ("name = 'x'", "incomplete"),
+        ("colour = 1", "unknown entries: colour"),
+        (None, "has no card"),
+    ],
+)
+def test_bad_cards_are_refused(tmp_path, text, message):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"x")
+    if text is not None:
+        model.with_suffix(".toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=message):
+        cards.load_card(model)
+
+
+@pytest.mark.parametrize(("key", "value"), [("size", '"big"'), ("stride", "0"), ("name", "7")])
+def test_ill_typed_entries_are_refused(tiny_model, tmp_path, key, value):
+    copy = tmp_path / "tiny.onnx"
+    copy.write_bytes(tiny_model.read_bytes())
+    lines = tiny_model.with_suffix(".toml").read_text(encoding="utf-8").splitlines()
+    changed = [f"{key} = {value}" if line.startswith(f"{key} = ") else line for line in lines]
+    copy.with_suffix(".toml").write_text("\n".join(changed), encoding="utf-8")
+    with pytest.raises(ModelError, match=key):
+        cards.load_card(copy)
+
+
+def test_unknown_model_names_the_known():
+    with pytest.raises(ModelError, match="tint"):
+        cards.find_model("nonesuch")
+
+
+def test_missing_file_is_said(tmp_path):
+    with pytest.raises(ModelError, match="no model file"):
+        cards.find_model(tmp_path / "gone.onnx")

@@ -1,0 +1,182 @@
+"""One picture or many, of any kind, given back as the same kind with its luma unchanged."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from skimage import data
+
+from tintype import Colorizer
+from tintype.color import luma_of
+from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def colorizer(tiny_model):
+    return Colorizer(tiny_model, threads=1)
+
+
+def png(array, **options):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [None, 1, 3, 4])
+def test_arrays_come_back_as_they_went_in(colorizer, grey_photo, dtype, channels):
+    full = {np.uint8: 255, np.uint16: 65535}.get(dtype, 1)
+    luma = (grey_photo / 255 * full).astype(dtype)
+    picture = luma if channels is None else np.repeat(luma[..., None], channels, -1)
+    result = colorizer(picture)
+    assert result.dtype == dtype
+    assert result.shape == (*grey_photo.shape, 4 if channels == 4 else 3)
+    error = np.abs(luma_of(result[..., :3].astype(np.float64)) - luma)
+    assert error.max() <= (1e-5 if full == 1 else 1)
+    if channels == 4:
+        assert (result[..., 3] == picture[..., 3]).all()
+    assert np.ptp(result[..., :3].astype(float), axis=-1).mean() > 0.02 * full
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (3, 5), (31, 33), (257, 64)])
+def test_any_size(colorizer, shape):
+    result = colorizer(np.full(shape, 100, np.uint8))
+    assert result.shape == (*shape, 3)
+    assert (np.rint(luma_of(result.astype(float))) == 100).all()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((4, 5), np.int32), np.zeros((4, 5, 2), np.uint8), np.zeros((0, 5), np.uint8),
+        np.full((4, 5), 2.0), np.full((4, 5), np.nan), np.zeros((2, 4, 5, 3), np.uint8), 7, None,
+    ],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused(colorizer, bad):
+    with pytest.raises(InputError):
+        colorizer(bad)
+
+
+def test_pil_pictures(colorizer, grey_photo):
+    grey = Image.fromarray(grey_photo)
+    result = colorizer(grey)
+    assert isinstance(result, Image.Image)
+    assert (result.mode, result.size) == ("RGB", grey.size)
+    assert np.abs(np.asarray(result.convert("L")).astype(int) - grey_photo).max() <= 1
+    assert colorizer(grey.convert("LA")).mode == "RGBA"
+
+
+def test_bytes_give_bytes_of_the_same_format(colorizer, grey_photo):
+    result = Image.open(io.BytesIO(colorizer(png(grey_photo))))
+    assert result.format == "PNG"
+    assert np.abs(np.asarray(result.convert("L")).astype(int) - grey_photo).max() <= 1
+
+
+def test_a_path_gives_the_new_files_path(colorizer, grey_photo, tmp_path):
+    source = tmp_path / "old.png"
+    source.write_bytes(png(grey_photo))
+    before = (source.read_bytes(), source.stat().st_mtime_ns)
+    assert colorizer(str(source)) == tmp_path / "old.color.png"
+    assert (source.read_bytes(), source.stat().st_mtime_ns) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["old.color.png", "old.png"]
+    with pytest.raises(OutputExistsError, match="exists already"):
+        colorizer(source)
+
+
+def test_a_list_gives_a_list(colorizer, grey_photo):
+    array, data = colorizer([grey_photo, png(grey_photo)])
+    assert (np.asarray(Image.open(io.BytesIO(data))) == array).all()
+
+
+def test_the_input_is_never_the_output(colorizer, grey_photo, tmp_path):
+    source = tmp_path / "old.png"
+    source.write_bytes(png(grey_photo))
+    (tmp_path / "link.png").symlink_to(source)
+    for target in (source, tmp_path / "link.png"):
+        with pytest.raises(OutputError, match="would replace the picture itself"):
+            colorizer.colorize_file(source, target, overwrite=True)
+
+
+def test_colour_is_made_grey_first_or_skipped(colorizer, tmp_path):
+    source = tmp_path / "cat.png"
+    source.write_bytes(png(data.chelsea()))
+    result = colorizer.colorize_file(source)
+    assert result.status == "done"
+    assert any("made grey first" in note for note in result.notes)
+    other = colorizer.colorize_file(source, tmp_path / "other.png", skip_colored=True)
+    assert (other.status, other.reason) == ("skipped", "it is in colour already")
+    assert not (tmp_path / "other.png").exists()
+
+
+def test_the_suffix_chooses_the_format(colorizer, grey_photo, tmp_path):
+    source = tmp_path / "old.png"
+    source.write_bytes(png(grey_photo))
+    colorizer.colorize_file(source, tmp_path / "new.jpg")
+    with Image.open(tmp_path / "new.jpg") as picture:
+        assert picture.format == "JPEG"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_network_sees_pictures_upright(tiny_model, grey_photo, orientation):
+    colorizer = Colorizer(tiny_model, threads=1)
+    seen = []
+    predict = colorizer._predict
+    colorizer._predict = lambda L: seen.append(L) or predict(L)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = png(grey_photo[:, :300], exif=exif.tobytes())
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(stored)))
+    colorizer(stored)
+    colorizer(png(np.asarray(upright)))
+    assert seen[0].shape == seen[1].shape
+    assert np.abs(seen[0] - seen[1]).mean() < 0.5
+    result = Image.open(io.BytesIO(colorizer(stored)))
+    wanted = Image.open(io.BytesIO(colorizer(png(np.asarray(upright)))))
+    difference = np.abs(np.asarray(ImageOps.exif_transpose(result)).astype(int) - np.asarray(wanted))
+    assert difference.mean() < 1
+
+
+def test_predict_ab(colorizer):
+    L = np.tile(np.linspace(0, 100, 90, dtype=np.float32), (60, 1))
+    ab = colorizer.predict_ab(L)
+    assert ab.shape == (16, 24, 2)
+    assert ab.dtype == np.float32
+    assert ab[8, -1, 0] > ab[8, 0, 0]
+    with pytest.raises(InputError):
+        colorizer.predict_ab(np.zeros((3, 4, 5)))
+
+
+def test_strength_zero_is_grey_and_two_is_stronger(tiny_model, grey_photo):
+    def spread(strength):
+        return np.ptp(Colorizer(tiny_model, strength=strength)(grey_photo).astype(int), axis=-1).mean()
+
+    assert spread(0) <= 1
+    assert spread(2) > 1.3 * spread(1)
+
+
+def test_threads_may_share_one(colorizer, grey_photo):
+    wanted = colorizer(grey_photo)
+    with ThreadPoolExecutor(4) as pool:
+        assert all((result == wanted).all() for result in pool.map(colorizer, [grey_photo] * 12))
+
+
+@pytest.mark.parametrize("settings", [{"strength": 3}, {"strength": -1}, {"size": 4}, {"threads": 0}])
+def test_settings_out_of_range(tiny_model, settings):
+    with pytest.raises(SettingsError, match="must be"):
+        Colorizer(tiny_model, **settings)
+
+
+def test_unknown_model():
+    with pytest.raises(ModelError, match="no model named"):
+        Colorizer("nonesuch")
+
+
+def test_no_folder_to_write_to(colorizer, grey_photo, tmp_path):
+    source = tmp_path / "old.png"
+    source.write_bytes(png(grey_photo))
+    with pytest.raises(OutputError, match="Cannot write"):
+        colorizer.colorize_file(source, tmp_path / "gone" / "new.png")
