@@ -111,7 +111,7 @@ def test_a_run_is_resumed(album: Path, capsys: pytest.CaptureFixture[str]) -> No
     Path("out/c.jpg").write_bytes(b"kept")
     capsys.readouterr()
     assert run(["album"], "out") == 0
-    assert err_lines(capsys)[-1].startswith("1 done, 3 skipped as their results exist (--overwrite")
+    assert err_lines(capsys)[-1].startswith("1 done, 3 skipped (result exists; --overwrite")
     assert Path("out/c.jpg").read_bytes() == b"kept"
     assert run(["album"], "out", overwrite=True) == 0
     assert Path("out/c.jpg").read_bytes() == b"c.jpg"
@@ -147,7 +147,7 @@ def test_colored_pictures_are_left_alone_on_demand(album: Path, capsys: pytest.C
     assert run(["album/d.jpg"], skip_colored=True) == 0
     assert err_lines(capsys) == ["album/d.jpg: skipped, it is in colour already."]
     assert run(["album"], skip_colored=True) == 0
-    assert err_lines(capsys)[-1].startswith("3 done, 1 skipped as they are in colour, 0 failed")
+    assert err_lines(capsys)[-1].startswith("3 done, 1 skipped (in colour already), 0 failed")
 
 
 def test_quiet_says_nothing_of_success(album: Path, capsys: pytest.CaptureFixture[str]) -> None:

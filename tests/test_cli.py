@@ -274,7 +274,7 @@ def test_standard_input_to_standard_output(album: Path, tiny_model: Path) -> Non
     assert done.returncode == 0
     with Image.open(io.BytesIO(done.stdout)) as picture:
         assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (40, 30))
-    result = json.loads(done.stderr)
+    result = json.loads(done.stderr)  # alone there
     assert (result["source"], result["target"], result["status"]) == ("-", "-", "done")
 
 
@@ -527,7 +527,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_the_run_can_be_resumed(album: Path,
             picture.load()
     done = command("colorize", "album", "-o", "out", "--model", tiny_model)
     assert done.returncode == 0
-    assert done.stderr.startswith(b"1 done, 2 skipped as their results exist")
+    assert done.stderr.startswith(b"1 done, 2 skipped (result exists")
     assert names(Path("out")) == ["a.jpg", "b.png", "c.png"]
 
 

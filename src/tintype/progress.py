@@ -78,13 +78,14 @@ class Report(AbstractContextManager["Report"]):
             self._bar.update()
 
     def _tell(self, result: FileResult) -> None:
+        source = "standard input" if result.source == "-" else result.source
         if self._single and result.status == "done":
-            size = f"{result.width} x {result.height}"
-            self.say(f"{result.source} -> {result.target} ({size}, {result.seconds:.2f} s)")
+            target = "standard output" if result.target == "-" else result.target
+            self.say(f"{source} -> {target} ({result.width} x {result.height}, {result.seconds:.2f} s)")
         elif self._single:
-            self.say(f"{result.source}: skipped, {result.reason}.")
+            self.say(f"{source}: skipped, {result.reason}.")
         for note in result.notes:
-            self.say(f"{result.source}: {note}")
+            self.say(f"{source}: {note}")
 
     def _print(self, text: str, stream: TextIO | None, is_json: bool = False) -> None:
         if stream is None or (self._mute and not is_json):  # None where the user closed it
@@ -99,9 +100,9 @@ class Report(AbstractContextManager["Report"]):
         count = self._counts
         parts = [f"{count['done']:,} done"]
         if count["exists"]:
-            parts.append(f"{count['exists']:,} skipped as their results exist (--overwrite does them again)")
+            parts.append(f"{count['exists']:,} skipped (result exists; --overwrite does it again)")
         if count["colored"]:
-            parts.append(f"{count['colored']:,} skipped as they are in colour")
+            parts.append(f"{count['colored']:,} skipped (in colour already)")
         parts.append(f"{count['failed']:,} failed")
         text = f"{', '.join(parts)}; {_duration(time.monotonic() - self._started)}."
         if not self.stop.is_set():
