@@ -55,7 +55,8 @@ def _overlaps(y: int, rows: int, first: int, last: int, step: float) -> NDArray[
     top = np.arange(first, last)[:, None] * step
     row = np.arange(y, y + rows)[None, :]
     common = np.minimum(top + step, row + 1) - np.maximum(top, row)
-    return (np.maximum(common, 0) / step).astype(np.float32)
+    shares: NDArray[np.float32] = (np.maximum(common, 0) / step).astype(np.float32)
+    return shares
 
 
 def _resized(values: Pixels, height: int, width: int) -> Pixels:
