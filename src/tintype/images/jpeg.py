@@ -16,7 +16,11 @@ from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, luma_quality, marker
 from tintype.images.metadata import Metadata, exif_orientation, without_thumbnail
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
 
-_EXIF, _XMP, _MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_EXIF, _XMP, _MORE_XMP = (
+    b"Exif\0\0",
+    b"http://ns.adobe.com/xap/1.0/\0",
+    b"http://ns.adobe.com/xmp/extension/\0",
+)
 _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _SEGMENT_MAX = 65533
 _SIDE_MAX = 65500  # libjpeg's own limit
@@ -34,6 +38,7 @@ class _Header:
     width: int = 0
     components: int = 0
     bits: int = 8
+    is_rgb: bool = False
     tables: bytes = b""  # the first DQT body, which holds the luma's table
     icc: list[bytes] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
@@ -55,19 +60,21 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     picture.pages.append(page)
     if header.components == 1:
         picture.grey_jpeg = data
-    elif header.components == 3:
-        picture.jpeg_quality = _matching_quality(header.tables)
+    else:
+        picture.jpeg_quality = _matching_quality(header.tables, header.components == 3 and not header.is_rgb)
     return picture
 
 
-def _matching_quality(tables: bytes) -> int | None:
+def _matching_quality(tables: bytes, has_luma: bool) -> int | None:
     """The quality at which re-encoding changes the luma least; None where the usual one serves.
+
+    `has_luma` says that a component is the luma itself, not one that it must be computed from.
 
     With the tables that it came with, luma passes unchanged. A poor quality would harm the new chroma,
     and finer tables harm coarse luma little; near-equal ones harm most.
     """
     quality, exact = luma_quality(tables)
-    if exact:
+    if exact and has_luma:
         return quality if quality >= _KEEP_QUALITY else None
     return min(100, quality + 4) if quality >= _KEEP_QUALITY else None
 
@@ -96,6 +103,8 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
         if unit in (1, 2) and x and y:
             scale = _CM_PER_INCH if unit == 2 else 1.0
             metadata.dpi = (x * scale, y * scale)
+    elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+        header.is_rgb = body[11] == 0
     elif marker == 0xE1 and body.startswith(_EXIF):
         metadata.exif = metadata.exif or body[len(_EXIF) :]
     elif marker == 0xE1 and body.startswith(_XMP):

@@ -41,7 +41,9 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         raise InputError("The picture is floating point: bring it to 8 or 16 bits first.")
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
         image = image.convert("RGBA")
-    if image.mode in ("LA", "La", "RGBa", "PA"):
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in ("LA", "RGBa", "PA"):
         image = image.convert("RGBA")
     if image.mode == "RGBA":
         return np.asarray(image.convert("RGB").convert("L")), np.asarray(image.getchannel("A"))

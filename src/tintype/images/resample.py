@@ -77,13 +77,13 @@ def _halved(values: Pixels, height: int, width: int) -> Pixels:
     """Blocks of 2 × 2 averaged while both sides stay at `height` and `width` or more.
 
     Ten times as fast as one area average by an odd ratio. An odd last row or column is left out, which
-    is only done where it is less than a thousandth of the side.
+    is only done where the side has 2,000 pixels or more.
     """
     import cv2
 
     while values.shape[0] >= height and values.shape[1] >= width:
         H, W = values.shape
-        if (H % 2 and H < 1000) or (W % 2 and W < 1000):
+        if (H % 2 and H < 2000) or (W % 2 and W < 2000):
             break
         even = values[: H // 2 * 2, : W // 2 * 2]
         values = np.asarray(cv2.resize(even, (W // 2, H // 2), interpolation=cv2.INTER_AREA))

@@ -1,0 +1,148 @@
+"""Whatever is no whole picture of a sensible size gives one clear sentence."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_makers import COLOR, COLOR_16, GREY, GREY_16, Tint, encoded, tiff
+from PIL import Image
+
+from tintype.errors import InputError, OutputError, TooLargeError
+from tintype.images import Limits, open_picture, save_picture
+
+WHOLE = {
+    "jpeg": encoded(GREY, "JPEG"),
+    "jpeg progressive": encoded(COLOR, "JPEG", progressive=True),
+    "jpeg cmyk": encoded(Image.fromarray(COLOR).convert("CMYK"), "JPEG"),
+    "png": encoded(GREY, "PNG"),
+    "png 16": encoded(Image.fromarray(GREY_16), "PNG"),
+    "tiff": tiff(GREY, rowsperstrip=20),
+    "tiff deflate": tiff(COLOR_16, compression="zlib", rowsperstrip=20),
+    "tiff tiles": tiff(GREY, compression="zlib", tile=(64, 64)),
+    "tiff lzw": encoded(COLOR, "TIFF", compression="tiff_lzw"),
+    "tiff jpeg": encoded(COLOR, "TIFF", compression="jpeg"),
+    "tiff fax": encoded(Image.fromarray(GREY > 120), "TIFF", compression="group4"),
+    "webp": encoded(GREY, "WEBP"),
+    "webp lossless": encoded(COLOR, "WEBP", lossless=True),
+    "avif": encoded(COLOR, "AVIF"),
+    "gif": encoded(GREY, "GIF"),
+    "bmp": encoded(GREY, "BMP"),
+}
+
+
+def read_all(source: bytes | Path) -> None:
+    """Everything that a colorizer would read of it."""
+    with open_picture(source) as picture:
+        for page in picture.pages:
+            page.is_colored()
+            page.thumbnail(8, 8)
+            page.luma()
+
+
+def assert_one_sentence(message: str) -> None:
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert 20 < len(message) < 300
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.97])
+def test_truncated_files_are_refused(name: str, share: float, tmp_path: Path) -> None:
+    read_all(WHOLE[name])
+    path = tmp_path / "cut"
+    path.write_bytes(WHOLE[name][: int(len(WHOLE[name]) * share)])
+    with pytest.raises(InputError, match="cut") as caught:
+        read_all(path)
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_garbled_files_give_a_picture_or_a_sentence(name: str) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(15):
+        data = bytearray(WHOLE[name])
+        for position in rng.integers(4, len(data), 12):
+            data[position] = rng.integers(256)
+        try:
+            read_all(bytes(data))
+        except InputError as error:
+            assert_one_sentence(str(error))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"Dear Sir,\nyours.\n", b"\0" * 500, b"BM", b"\xff\xd8\xff", b"II*\0"]
+)
+def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "letter.jpg"
+    path.write_bytes(content)
+    for source in (path, content):
+        with pytest.raises(InputError) as caught:
+            read_all(source)
+        assert_one_sentence(str(caught.value))
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.png"):
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            open_picture(path)
+        assert str(path) in str(caught.value)
+
+
+def huge(kind: str) -> bytes:
+    """A small file whose header claims 60,000 × 60,000 pixels."""
+    side = 60_000
+    data = bytearray(encoded(GREY, kind) if kind != "TIFF" else tiff(GREY, rowsperstrip=10))
+    if kind == "JPEG":
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">HH", side, side)
+    elif kind == "PNG":
+        data[16:24] = struct.pack(">II", side, side)
+    elif kind == "BMP":
+        data[18:26] = struct.pack("<ii", side, side)
+    elif kind == "GIF":
+        data[6:10] = struct.pack("<HH", side, side)
+    else:
+        for tag in (256, 257):
+            for count in (b"\3\0\1\0\0\0", b"\4\0\1\0\0\0"):
+                at = data.find(struct.pack("<H", tag) + count)
+                if at >= 0:
+                    data[at : at + 12] = struct.pack("<HHII", tag, 4, 1, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "GIF"])
+def test_a_claim_of_gigapixels_is_refused_from_the_header(kind: str) -> None:
+    with pytest.raises(TooLargeError, match="60000 × 60000") as caught:
+        open_picture(huge(kind))
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP"])
+def test_limits_can_be_set(kind: str) -> None:
+    with pytest.raises(TooLargeError):
+        open_picture(encoded(GREY, kind), Limits(max_pixels=GREY.size - 1))
+    open_picture(encoded(GREY, kind), Limits(max_pixels=GREY.size)).close()
+
+
+def test_striped_tiffs_have_a_limit_of_their_own() -> None:
+    striped = tiff(GREY, rowsperstrip=10, compression="zlib")
+    one_strip = tiff(GREY, rowsperstrip=1000, compression="zlib")
+    limits = Limits(max_pixels=GREY.size - 1)
+    with open_picture(striped, limits) as picture:
+        assert (picture.pages[0].luma() == GREY).all()
+        with pytest.raises(OutputError, match="write a TIFF"):
+            save_picture(picture, [Tint()], BytesIO(), "PNG")
+    with pytest.raises(TooLargeError):
+        open_picture(one_strip, limits)
+    with pytest.raises(TooLargeError):
+        open_picture(striped, Limits(max_pixels_banded=GREY.size - 1))
+
+
+def test_samples_of_other_kinds_are_refused() -> None:
+    for values in (GREY.astype(np.float32), GREY.astype(np.int32), GREY.astype(np.int16)):
+        with pytest.raises(InputError, match="8 or 16 bits"):
+            open_picture(tiff(values))

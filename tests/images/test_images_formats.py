@@ -1,0 +1,297 @@
+"""Every format but TIFF: in and out with the size, depth, luma and alpha that it came with."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from picture_makers import (
+    ALPHA,
+    COLOR,
+    COLOR_16,
+    GREY,
+    GREY_16,
+    Pixels,
+    Tint,
+    assert_same_grey,
+    colored,
+    encoded,
+    luma_of_file,
+    off,
+    opened,
+)
+from PIL import Image
+
+from tintype.errors import OutputError
+from tintype.images import (
+    READABLE_SUFFIXES,
+    luma_of_codes,
+    open_picture,
+    output_format,
+    pil_to_luma,
+    save_picture,
+    suffix_for,
+)
+from tintype.images.luma import merge_pil
+
+RGBA = np.dstack([COLOR, ALPHA])
+LA = np.dstack([GREY, ALPHA])
+BILEVEL = Image.fromarray(GREY > 120)
+PALETTE = Image.fromarray(COLOR).quantize(200)
+
+
+def png_16(pixels: Pixels, kind: int) -> bytes:
+    """A PNG of 16 bits and colour type `kind`, filters left out, made by hand."""
+    rows = pixels.astype(">u2").reshape(len(pixels), -1)
+    body = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(body)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def with_transparent_color() -> Image.Image:
+    image = Image.fromarray(GREY)
+    image.info["transparency"] = 7
+    return image
+
+
+LOSSLESS = {
+    "png grey": encoded(GREY, "PNG"),
+    "png rgb": encoded(COLOR, "PNG"),
+    "png rgba": encoded(RGBA, "PNG"),
+    "png grey and alpha": encoded(LA, "PNG"),
+    "png one bit": encoded(BILEVEL, "PNG"),
+    "png palette": encoded(PALETTE, "PNG"),
+    "png palette with alpha": encoded(PALETTE, "PNG", transparency=3),
+    "png transparent grey": encoded(with_transparent_color(), "PNG", transparency=7),
+    "webp": encoded(GREY, "WEBP", lossless=True),
+    "webp with alpha": encoded(RGBA, "WEBP", lossless=True, exact=True),
+    "bmp grey": encoded(GREY, "BMP"),
+    "bmp rgb": encoded(COLOR, "BMP"),
+    "bmp one bit": encoded(BILEVEL, "BMP"),
+    "bmp palette": encoded(PALETTE, "BMP"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_a_lossless_file_keeps_size_luma_and_alpha(name: str) -> None:
+    source = LOSSLESS[name]
+    before = opened(source)
+    result, notes = colored(source)
+    after = opened(result)
+    assert (after.format, after.size) == (before.format, before.size)
+    flat = before.convert("RGBA") if before.mode in ("P", "RGBA", "LA") else before
+    assert_same_grey(np.asarray(after), np.asarray(flat.convert("RGB").convert("L")))
+    if "one bit" not in name:  # black and white leave no room for colour
+        assert np.ptp(np.asarray(after)[..., :3].astype(int), axis=-1).max() > 10
+    has_alpha = "A" in before.mode or "transparency" in before.info
+    assert ("A" in after.mode) == has_alpha
+    if has_alpha:
+        assert (np.asarray(after)[..., 3] == np.asarray(before.convert("RGBA"))[..., 3]).all()
+    assert notes == []
+
+
+DEEP = {
+    "grey": (GREY_16[..., None], 0),
+    "grey and alpha": (np.dstack([GREY_16, GREY_16[::-1]]), 4),
+    "rgb": (COLOR_16, 2),
+    "rgba": (np.dstack([COLOR_16, GREY_16]), 6),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_png_of_16_bits_keeps_all_of_them(name: str) -> None:
+    pixels, kind = DEEP[name]
+    source = png_16(pixels, kind)
+    luma = luma_of_file(source)
+    expected = pixels[..., 0] if kind in (0, 4) else np.rint(pixels[..., :3] @ [0.299, 0.587, 0.114])
+    assert (off(luma, expected.astype(np.uint16)) <= 1).all()
+    result, _ = colored(source)
+    after = cv2.imdecode(np.frombuffer(result, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert after.dtype == np.uint16
+    assert_same_grey(after[..., 2::-1], luma)
+    assert after.shape[2] == (4 if kind in (4, 6) else 3)
+    if kind in (4, 6):
+        assert (after[..., 3] == pixels[..., -1]).all()
+
+
+def test_the_transparent_color_of_a_deep_png_becomes_alpha() -> None:
+    source = png_16(GREY_16[..., None], 0)
+    value = struct.pack(">H", GREY_16[5, 5])
+    chunk = struct.pack(">I", 2) + b"tRNS" + value + struct.pack(">I", zlib.crc32(b"tRNS" + value))
+    with open_picture(source[:33] + chunk + source[33:]) as picture:
+        alpha = picture.pages[0].alpha()
+    assert alpha is not None
+    assert ((alpha == 0) == (GREY_16[5, 5] == GREY_16)).all()
+
+
+def test_an_interlaced_png_is_read() -> None:
+    assert opened(encoded(GREY, "PNG")).size == GREY.shape[::-1]
+    done, data = cv2.imencode(".png", GREY)
+    assert done
+    assert (luma_of_file(data.tobytes()) == GREY).all()
+
+
+JPEGS = {
+    "grey": encoded(GREY, "JPEG", quality=92),
+    "progressive grey": encoded(GREY, "JPEG", quality=92, progressive=True),
+    "rgb": encoded(COLOR, "JPEG", quality=92),
+    "rgb 4:4:4": encoded(COLOR, "JPEG", quality=92, subsampling=0),
+    "progressive rgb": encoded(COLOR, "JPEG", quality=92, progressive=True),
+    "rgb, not Y'CbCr": encoded(COLOR, "JPEG", quality=92, keep_rgb=True),
+    "restart markers": encoded(GREY, "JPEG", quality=92, restart_marker_rows=2),
+    "cmyk": encoded(Image.fromarray(COLOR).convert("CMYK"), "JPEG", quality=92),
+}
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_keeps_its_luma(name: str) -> None:
+    before = opened(JPEGS[name])
+    luma = luma_of_file(JPEGS[name])
+    assert (off(luma, np.asarray(before.convert("RGB").convert("L"))) <= 1).mean() > 0.99
+    result, notes = colored(JPEGS[name])
+    after = opened(result)
+    assert (after.mode, after.size) == ("RGB", before.size)
+    assert (off(np.asarray(after.convert("L")), luma) <= 3).mean() >= 0.995
+    assert notes == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (2, 3), (7, 8), (16, 17)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
+def test_any_size(shape: tuple[int, int], kind: str) -> None:
+    values = np.random.default_rng(1).integers(60, 200, shape, np.uint8)
+    result, _ = colored(encoded(values, kind))
+    assert opened(result).size == shape[::-1]
+
+
+@pytest.mark.parametrize("pixels", [GREY, RGBA], ids=["grey", "rgba"])
+def test_avif_and_lossy_webp_stay_near(pixels: Pixels) -> None:
+    for kind in ("AVIF", "WEBP"):
+        source = encoded(pixels, kind, quality=95)
+        luma = luma_of_file(source)
+        result, _ = colored(source, quality=95)
+        after = opened(result)
+        assert after.format == kind
+        assert off(np.asarray(after.convert("RGB").convert("L")), luma).mean() < 3
+        assert ("A" in after.mode) == (pixels.ndim == 3)
+
+
+def test_lossless_webp_stays_lossless_and_lossy_lossy() -> None:
+    assert b"VP8L" in colored(LOSSLESS["webp"])[0]
+    assert b"VP8L" not in colored(encoded(GREY, "WEBP", quality=80))[0]
+
+
+def test_gif_takes_the_first_frame_and_keeps_what_is_clear() -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    source = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (luma_of_file(source) == GREY).all()
+    result, notes = colored(source)
+    assert opened(result).mode == "P"
+    assert any("first frame" in note for note in notes)
+    clear = Image.fromarray(GREY)
+    after = opened(colored(encoded(clear, "GIF", transparency=int(GREY[0, 0])))[0]).convert("RGBA")
+    assert ((np.asarray(after)[..., 3] == 0) == (GREY[0, 0] == GREY)).all()
+
+
+def test_animations_say_so() -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    for kind in ("PNG", "WEBP", "AVIF"):
+        _, notes = colored(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
+        assert any("first frame" in note for note in notes), kind
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP"])
+def test_the_content_counts_not_the_name(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "wrong.xyz"
+    path.write_bytes(encoded(GREY, kind))
+    with open_picture(path) as picture:
+        assert picture.format == kind
+        assert picture.pages[0].luma().shape == GREY.shape
+
+
+def test_the_suffix_chooses_the_format() -> None:
+    with open_picture(encoded(GREY, "PNG")) as picture:
+        assert output_format(picture, None) == "PNG"
+        assert output_format(picture, ".JPG") == "JPEG"
+        for suffix in READABLE_SUFFIXES:
+            name = output_format(picture, suffix)
+            assert output_format(picture, suffix_for(name)) == name
+        for unknown in (".xcf", ""):
+            with pytest.raises(OutputError, match="cannot be written"):
+                output_format(picture, unknown)
+
+
+def test_what_a_format_cannot_hold_is_told() -> None:
+    result, notes = colored(png_16(GREY_16[..., None], 0), "JPEG")
+    assert any("16 bits" in note for note in notes)
+    assert (
+        off(np.asarray(opened(result).convert("L")), (GREY_16 // 257).astype(np.uint8)) <= 4
+    ).mean() > 0.95
+    _, notes = colored(LOSSLESS["png rgba"], "JPEG")
+    assert any("transparency" in note for note in notes)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_side_too_long_for_the_format_is_refused(kind: str) -> None:
+    with (
+        open_picture(encoded(np.zeros((1, 66_000), np.uint8), "PNG")) as picture,
+        pytest.raises(OutputError, match="pixels a side at most"),
+    ):
+        save_picture(picture, [Tint()], BytesIO(), kind)
+
+
+def test_one_coloring_a_page() -> None:
+    with open_picture(LOSSLESS["png grey"]) as picture, pytest.raises(ValueError, match="2 colorings"):
+        save_picture(picture, [Tint(), Tint()], BytesIO(), "PNG")
+
+
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "La", "RGBa"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_pillow_mode_has_luma(mode: str) -> None:
+    base = Image.fromarray(RGBA)
+    if mode == "La":
+        image = base.convert("LA").convert("La")
+    elif mode == "PA":
+        image = base.convert("RGB").convert("P").convert("PA")
+    elif mode in ("RGBa", "LA", "RGBA"):
+        image = base.convert(mode)
+    else:
+        image = base.convert("RGB").convert(mode)
+    luma, alpha = pil_to_luma(image)
+    assert (luma.shape, luma.dtype) == (GREY.shape, np.uint8)
+    assert (alpha is not None) == (mode in ("LA", "La", "PA", "RGBA", "RGBa"))
+    if mode in ("RGB", "RGBA", "L"):
+        assert (luma == np.asarray(Image.fromarray(COLOR).convert("L"))).all()
+
+
+def test_deep_pillow_pictures() -> None:
+    luma, alpha = pil_to_luma(Image.fromarray(GREY_16))
+    assert alpha is None
+    assert (luma == GREY_16).all()
+    with pytest.raises(Exception, match="floating point"):
+        pil_to_luma(Image.fromarray(GREY.astype(np.float32)))
+    with pytest.raises(Exception, match="65535"):
+        pil_to_luma(Image.fromarray(GREY.astype(np.int32) * 70_000))
+
+
+def test_merge_keeps_what_the_pillow_picture_says() -> None:
+    image = opened(encoded(RGBA, "PNG", dpi=(300, 300), icc_profile=b"broken"))
+    merged = merge_pil(image, COLOR_16, ALPHA)
+    assert (merged.mode, merged.size) == ("RGBA", image.size)
+    assert merged.info["dpi"] == image.info["dpi"]
+    assert merged.info["icc_profile"] != b"broken"
+    assert (np.asarray(merged)[..., 3] == ALPHA).all()
+
+
+def test_luma_is_pillows_in_8_bits_and_rounded_in_16() -> None:
+    assert (luma_of_codes(COLOR) == np.asarray(Image.fromarray(COLOR).convert("L"))).all()
+    exact = np.rint(COLOR_16.astype(np.float64) @ [0.299, 0.587, 0.114]).astype(np.uint16)
+    assert off(luma_of_codes(COLOR_16), exact).max() <= 1
