@@ -15,7 +15,7 @@ import pytest
 
 from tintype import batch
 from tintype.batch import Options, run_jobs, run_plan
-from tintype.colorizer import FileResult, _whole_file
+from tintype.colorizer import FileResult, whole_file
 from tintype.errors import InputError, ModelError
 from tintype.plan import Job, make_plan
 
@@ -44,7 +44,7 @@ class FakeColorizer:
             result.status, result.reason, result.target = "skipped", "it is in colour already", None
             return result
         result.notes += ["It was in colour and was made grey first."] if data == b"colored" else []
-        with _whole_file(target) as file:
+        with whole_file(target) as file:
             file.write(data)
         return result
 

@@ -11,7 +11,7 @@ from tintype.errors import ModelError
 
 def test_card_survives_its_file(tmp_path):
     card = ModelCard(
-        name="x", version="1.2", description='says "hello"\nand a backslash \\', recipe="tint", license="CC0-1.0",
+        name="x", version="1.2", description='says "hello"\nand a backslash \\', recipe="tint", license="MIT",
         sha256="0" * 64, pretrained=("a", "b"), training={"steps": 10, "lr": 1e-3, "ema": True},
         data=({"source": "s", "count": 3}, {"source": "ü", "count": 4}),
         scores={"how": "so", "x": {"psnr": 22.5}, "gray": {"psnr": 21.0}}, path=tmp_path / "x.onnx",

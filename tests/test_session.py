@@ -22,9 +22,7 @@ def save_model(path, inputs, outputs, nodes):
     graph = helper.make_graph(nodes, "g", values(inputs), values(outputs))
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return ModelCard(
-        name="m", version="1", description="", recipe="", license="", sha256=digest, path=path
-    )
+    return ModelCard(name="m", version="1", description="", recipe="", license="", sha256=digest, path=path)
 
 
 def test_runs_a_batch(tiny_model):
@@ -51,8 +49,16 @@ FLOAT = TensorProto.FLOAT
     ("inputs", "outputs", "message"),
     [
         ([("x", FLOAT, ["N", 1, "H", "W"])], [("ab", FLOAT, None)], "no float32 input 'L'"),
-        ([("L", FLOAT, ["N", 1, "H", "W"])], [("y", FLOAT, ["N", 1, "H", "W"])], "no float32 output 'ab'"),
-        ([("L", TensorProto.DOUBLE, ["N", 1, "H", "W"])], [("ab", TensorProto.DOUBLE, None)], "no float32 input"),
+        (
+            [("L", FLOAT, ["N", 1, "H", "W"])],
+            [("y", FLOAT, ["N", 1, "H", "W"])],
+            "no float32 output 'ab' of 4",
+        ),
+        (
+            [("L", TensorProto.DOUBLE, ["N", 1, "H", "W"])],
+            [("ab", TensorProto.DOUBLE, None)],
+            "no float32 input",
+        ),
         ([("L", FLOAT, [1, "W"])], [("ab", FLOAT, [1, "W"])], "no float32 input 'L' of 4 dimensions"),
     ],
 )

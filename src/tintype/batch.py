@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tintype.colorizer import PART_SUFFIX, Colorizer, FileResult, _whole_file
+from tintype.colorizer import PART_SUFFIX, Colorizer, FileResult, whole_file
 from tintype.errors import OutputExistsError, TintypeError
 from tintype.plan import Job, Plan, is_there, plain_words
 from tintype.progress import EXISTS, Report, failed
@@ -188,7 +188,7 @@ def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) 
     elif result.status == "done":
         target = Path(output)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _whole_file(target) as file:
+        with whole_file(target) as file:
             file.write(data)
     else:
         result.target = None

@@ -104,7 +104,7 @@ def find_model(model: str | Path) -> ModelCard:
     path = MODELS_DIR / f"{text}.onnx"
     if not path.is_file():
         names = ", ".join(p.stem for p in sorted(MODELS_DIR.glob("*.onnx")))
-        raise ModelError(f"There is no model named {text!r}; choose one of {names}, or give a file NAME.onnx.")
+        raise ModelError(f"There is no model named {text!r}; choose from {names}, or give a file NAME.onnx.")
     return load_card(path)
 
 

@@ -117,7 +117,7 @@ class ChromaField:
         """Slope and offset of Cb and Cr (4, h, width) at full width, for luma in 0…`full`; made once."""
         key = (width, full)
         if key not in self._wide:
-            small = self._slope_offset * np.float32([1, 1, full, full])
+            small = self._slope_offset * np.array([1, 1, full, full], np.float32)
             method = cv2.INTER_CUBIC if width >= small.shape[1] else cv2.INTER_AREA
             wide = cv2.resize(small, (width, small.shape[0]), interpolation=method)
             self._wide[key] = np.ascontiguousarray(np.moveaxis(wide, -1, 0))

@@ -23,7 +23,10 @@ from tintype.session import Session
 
 PART_SUFFIX = ".tintype-part"
 LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
-_TO_UPRIGHT = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+# What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
+_TO_UPRIGHT = {
+    2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False),
+}  # fmt: skip
 
 
 @dataclass
@@ -89,8 +92,8 @@ class Colorizer:
           choices);
         - bytes of a picture file: bytes of the same format;
         - a PIL picture: a PIL picture, RGB, or RGBA where there is transparency;
-        - an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or float 0…1: an array (H, W, 3) or
-          (H, W, 4) of the same type;
+        - an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or float 0…1: an array (H, W, 3)
+          or (H, W, 4) of the same type;
         - a list of any of these: a list.
 
         Raises InputError for what is no usable picture, OutputError for a result that cannot be written.
@@ -107,16 +110,15 @@ class Colorizer:
         if hasattr(picture, "getexif"):
             luma, alpha = images.pil_to_luma(picture)
             return images.merge_pil(picture, self._field_of_array(luma).rgb(0, luma), alpha)
-        raise InputError(
-            f"Cannot colour a {type(picture).__name__}: give a path, bytes, a PIL picture, an array or a list."
-        )
+        kind = type(picture).__name__
+        raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
 
     def colorize_file(
         self, source: Path, target: Path | None = None, *, overwrite: bool = False, skip_colored: bool = False
     ) -> FileResult:
-        """Colour the file `source` into `target` (default: `default_target`), whose suffix sets the format.
+        """Colour the file `source` into `target` (`default_target` if None), whose suffix sets the format.
 
-        The result is written to a temporary file and renamed, so `target` is whole or absent. Raises
+        The result is written to a temporary file and renamed: `target` is whole or absent. Raises
         InputError, OutputExistsError when `target` is there and `overwrite` is not set, and OutputError,
         also when `target` is the source itself.
         """
@@ -133,9 +135,9 @@ class Colorizer:
                 result.status, result.reason = "skipped", "it is in colour already"
             else:
                 suffix = target.suffix if target.suffix.lower() != source.suffix.lower() else None
-                format = images.output_format(picture, suffix)
-                with _whole_file(target) as file:
-                    self._write(picture, file, format)
+                output = images.output_format(picture, suffix)
+                with whole_file(target) as file:
+                    self._write(picture, file, output)
                 result.target = str(target)
             result.notes += picture.notes
         result.seconds = time.perf_counter() - started
@@ -212,7 +214,8 @@ class Colorizer:
         """(H, W) at which the network sees a picture: aspect kept to within half a stride."""
         scale = min(self.size / min(height, width), LONGEST * self.size / max(height, width))
         stride = self.card.stride
-        return tuple(max(1, round(side * scale / stride)) * stride for side in (height, width))  # type: ignore
+        rows, columns = (max(1, round(side * scale / stride)) * stride for side in (height, width))
+        return rows, columns
 
     def _colorize_array(self, array: NDArray[Any]) -> NDArray[Any]:
         luma, alpha = _array_to_luma(array)
@@ -232,12 +235,12 @@ class Colorizer:
 
 
 def _array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha if there is one."""
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given."""
     if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and 0 <= array.min() and array.max() <= 1):
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
         raise InputError("A float array must lie in 0…1; divide by its full scale (255, say) first.")
     if array.ndim == 2 or array.shape[2] == 1:
         return array.reshape(array.shape[:2]), None
@@ -254,14 +257,14 @@ def _same_file(source: Path, target: Path) -> bool:
 
 
 @contextmanager
-def _whole_file(target: Path) -> Iterator[BinaryIO]:
+def whole_file(target: Path) -> Iterator[BinaryIO]:
     """A temporary file beside `target` that takes its name on success and vanishes on failure."""
     part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}{PART_SUFFIX}")
     try:
         try:
-            with open(part, "x+b") as file:
+            with part.open("x+b") as file:
                 yield file
-            os.replace(part, target)
+            part.replace(target)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -48,7 +48,7 @@ def score(
     weights = _cell_weights(pictures())
     sums: dict[str, dict[str, list[float]]] = {name: {} for name in ("truth", *models)}
     for rgb8 in pictures():
-        truth = rgb8.astype(np.float32) / 255
+        truth = _to_float(rgb8)
         lab = rgb_to_lab(truth)
         pixel_weights = weights[_cell(lab[..., 1:])]
         sums["truth"].setdefault("colorfulness", []).append(metrics.colorfulness(truth))
@@ -64,7 +64,7 @@ def _score_one(
     ab: Float, lab: Float, truth: Float, weights: Float, distance: Distance | None
 ) -> dict[str, float]:
     rgb = lab_to_rgb(np.concatenate([lab[..., :1], ab], axis=-1))
-    rgb = np.rint(rgb * 255).astype(np.float32) / 255  # as the picture would be stored
+    rgb = (np.rint(rgb * 255) / 255).astype(np.float32)  # as the picture would be stored
     values = {
         "psnr": metrics.psnr(rgb, truth),
         "ab_rmse": metrics.ab_rmse(ab, lab[..., 1:]),
@@ -73,6 +73,10 @@ def _score_one(
         "colorfulness": metrics.colorfulness(rgb),
     }
     return values | ({"lpips": distance(rgb, truth)} if distance else {})
+
+
+def _to_float(rgb8: NDArray[np.uint8]) -> Float:
+    return rgb8.astype(np.float32) * np.float32(1 / 255)
 
 
 def _cell(ab: Float) -> NDArray[np.intp]:
@@ -84,6 +88,6 @@ def _cell(ab: Float) -> NDArray[np.intp]:
 def _cell_weights(pictures: Iterable[NDArray[np.uint8]]) -> Float:
     counts = np.zeros(_CELLS * _CELLS, np.int64)
     for rgb8 in pictures:
-        ab = rgb_to_lab(rgb8.astype(np.float32) / 255)[..., 1:]
+        ab: Float = rgb_to_lab(_to_float(rgb8))[..., 1:]
         counts += np.bincount(_cell(ab).ravel(), minlength=len(counts))
     return np.where(counts > 0, 1 / np.maximum(counts, 1), 0).astype(np.float32)

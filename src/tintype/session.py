@@ -50,9 +50,8 @@ class Session:
         for name, nodes in (("L", inputs), ("ab", outputs)):
             if name not in nodes or not _is_float_nchw(nodes[name]):
                 kind = "input" if nodes is inputs else "output"
-                raise ModelError(
-                    f"{self.card.path.name} is no colorizer: it has no float32 {kind} {name!r} of 4 dimensions."
-                )
+                file = self.card.path.name
+                raise ModelError(f"{file} is no colorizer: no float32 {kind} {name!r} of 4 dimensions.")
         if extra := sorted(inputs.keys() - {"L"}):
             raise ModelError(f"{self.card.path.name} needs inputs unknown here: {', '.join(extra)}.")
 

@@ -43,6 +43,10 @@ class _Header:
     icc: list[bytes] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
 
+    def profile(self) -> bytes:
+        """The ICC profile, put together of its numbered parts; empty when there is none."""
+        return b"".join(part for _, part in sorted((part[0], part[2:]) for part in self.icc))
+
 
 def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     """A JPEG in memory; the header is read now, the pixels when they are asked for."""
@@ -55,8 +59,7 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     page = _cmyk_page(data, header, name) if header.components == 4 else _page(data, header, picture)
     page.orientation = exif_orientation(header.metadata.exif)
     if header.components != 4:
-        icc = b"".join(part for _, part in sorted((part[0], part[2:]) for part in header.icc))
-        page.profile = read_profile(icc, picture.notes, grey=header.components == 1)
+        page.profile = read_profile(header.profile(), picture.notes, grey=header.components == 1)
     picture.pages.append(page)
     if header.components == 1:
         picture.grey_jpeg = data
@@ -156,13 +159,24 @@ def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
         from tintype.images.cmyk import cmyk_to_rgb
 
         with decoding(name, "JPEG"):
-            image = JpegImageFile(io.BytesIO(data))
+            image = JpegImageFile(io.BytesIO(_without_metadata(data)))
             image.load()
-            return cmyk_to_rgb(image, image.info.get("icc_profile"))
+            return cmyk_to_rgb(image, header.profile())
 
     page = rgb_page((header.height, header.width), decode)
     page.profile = SRGB_PROFILE
     return page
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """The JPEG with no APP segment but Adobe's: Pillow would read EXIF, and warn where it is damaged."""
+    parts = [data[:2]]
+    for marker in markers(data):
+        if marker.kind == SOS:
+            return b"".join([*parts, data[marker.start :]])
+        if not 0xE0 <= marker.kind <= 0xEF or marker.kind == 0xEE:
+            parts.append(data[marker.start : marker.start + 4] + marker.body)
+    raise ValueError("it has no scan")
 
 
 def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:

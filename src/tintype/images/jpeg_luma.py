@@ -17,7 +17,10 @@ _PROGRESSIVE = 0xC2
 def can_keep_luma(data: bytes) -> bool:
     """Whether `data` is a grey, Huffman-coded JPEG of 8 bits, whose luma can be copied."""
     frames = [m for m in markers(data) if m.kind in SOF]
-    return len(frames) == 1 and frames[0].kind in _HUFFMAN and frames[0].body[0] == 8 and frames[0].body[5] == 1
+    if len(frames) != 1 or frames[0].kind not in _HUFFMAN:
+        return False
+    bits, components = frames[0].body[0], frames[0].body[5]
+    return bits == 8 and components == 1
 
 
 def is_progressive(data: bytes) -> bool:

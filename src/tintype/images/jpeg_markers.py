@@ -9,12 +9,13 @@ from typing import NamedTuple
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 APP = frozenset(range(0xE0, 0xF0))
 SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_NO_MARKER = (b"\xff", b"\0")  # what may follow a 0xFF that opens none
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The luminance table of annex K, in zigzag order, which libjpeg scales by a quality from 1 to 100.
 _ANNEX_K = (
-    16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51,
-    61, 60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87, 95, 98, 103, 104, 103, 62, 77,
-    113, 121, 112, 100, 120, 92, 101, 103, 99,
+    16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49,
+    35, 37, 29, 40, 58, 51, 61, 60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56,
+    80, 109, 81, 87, 95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def markers(data: bytes) -> Iterator[Marker]:
     """
     position = 2
     while True:
-        while data[position : position + 1] != b"\xff" or data[position + 1 : position + 2] in (b"\xff", b"\0"):
+        while data[position : position + 1] != b"\xff" or data[position + 1 : position + 2] in _NO_MARKER:
             position += 1  # fill bytes, or garbage that libjpeg skips too
             if position >= len(data):
                 raise ValueError("it breaks off before its end")

@@ -33,7 +33,7 @@ class Record:
     size: int = -1
 
     def read(self) -> bytes:
-        with open(self.path, "rb") as file:
+        with Path(self.path).open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import os
 import subprocess
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its 
 PARITY_SHARE = 0.999  # … on at least this share of the pixels
 
 
-def export_onnx(model: nn.Module, path: Path) -> None:
+def export_onnx(model: Any, path: Path) -> None:
     """Write `model` (L to ab) as an ONNX file with free N, H, W, BatchNorm folded into the convolutions."""
     model = fold_batch_norm(copy.deepcopy(model).eval().float())
     L = torch.full((1, 1, 8 * model.multiple, 8 * model.multiple), 50.0)
@@ -46,15 +46,14 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     onnx.checker.check_model(str(path), full_check=True)
 
 
-def fold_batch_norm(model: nn.Module) -> nn.Module:
+def fold_batch_norm(model: Any) -> Any:
     """Fold every BatchNorm that follows a convolution in a `Sequential` into that convolution, in place."""
     for module in model.modules():
         if not isinstance(module, nn.Sequential):
             continue
-        for i in range(len(module) - 1):
-            if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
-                module[i + 1] = nn.Identity()
+        for i, (first, second) in enumerate(pairwise(module)):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
     return model
 
 
@@ -73,14 +72,14 @@ def check_parity(model: nn.Module, session: Session, records: Sequence[Record], 
         close, total = close + int((difference <= PARITY_LIMIT).sum()), total + difference.size
     if close < PARITY_SHARE * total:
         raise ModelError(
-            f"The exported graph is not its source: {1 - close / total:.2%} of the pixels differ by more than "
-            f"{PARITY_LIMIT} Lab units."
+            f"The exported graph is not its source: {1 - close / total:.2%} of the pixels differ by more "
+            f"than {PARITY_LIMIT} Lab units."
         )
     return close / total
 
 
 def export(
-    model: nn.Module,
+    model: Any,
     out: Path,
     card: ModelCard,
     photographs: Sequence[Path],
@@ -88,7 +87,7 @@ def export(
     distance: evaluate.Distance | None = None,
     limit: int | None = None,
 ) -> ModelCard:
-    """Write `NAME.onnx` and `NAME.toml` into `out`: parity checked and scored on `photographs`.
+    """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
     """
@@ -116,7 +115,7 @@ def export(
     card_file = onnx_file.with_suffix(".toml")
     card_file.write_text(card.to_toml(), encoding="utf-8")
     for file in (onnx_file, card_file):
-        os.replace(file, out / file.name)
+        file.replace(out / file.name)
     work.rmdir()
     return _replace(card, path=out / onnx_file.name)
 
@@ -146,9 +145,13 @@ def _score(
         for record in records:
             yield _center(decode_rgb8(record.read()), size)
 
-    mean_ab = np.mean([rgb_to_lab(p.astype(np.float32) / 255)[..., 1:].mean((0, 1)) for p in pictures()], axis=0)
-    a, b = map(float, mean_ab)
-    models = {session.card.name: predictor(session), "gray": evaluate.gray, "constant": evaluate.constant((a, b))}
+    means = [rgb_to_lab(p.astype(np.float32) / 255)[..., 1:].mean((0, 1)) for p in pictures()]
+    a, b = map(float, np.mean(means, axis=0))
+    models = {
+        session.card.name: predictor(session),
+        "constant": evaluate.constant((a, b)),
+        "gray": evaluate.gray,
+    }
     scores = evaluate.score(models, pictures, distance)
     return {name: {k: round(v, 4) for k, v in table.items()} for name, table in scores.items()}
 

@@ -72,7 +72,7 @@ class FitOptions:
 class Fitter(lightning.LightningModule):
     """A recipe's model with its optimiser, its schedule and its input."""
 
-    def __init__(self, model: torch.nn.Module, options: FitOptions) -> None:
+    def __init__(self, model: Any, options: FitOptions) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.options = options
@@ -99,7 +99,8 @@ class Fitter(lightning.LightningModule):
         def factor(step: int) -> float:
             if step < rise:
                 return (step + 1) / rise
-            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+            progress = min(1.0, (step - rise) / max(1, steps - rise))
+            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -122,13 +123,14 @@ def fit(recipe: str, settings: Any, options: FitOptions, out: Path) -> None:
     _trainer(options, settings, out, len(train)).fit(Fitter(model, options), train, val)
 
 
-def load_run(run: Path) -> tuple[str, torch.nn.Module, dict[str, Any]]:
+def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
     """The recipe's name, its model with the run's averaged weights, and `run.json`'s content."""
     try:
         info = json.loads((run / "run.json").read_text())
         checkpoint = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"{run} is no finished training run: {Path(error.filename).name} is missing.") from error
+        missing = Path(error.filename).name
+        raise ModelError(f"{run} is no training run with a checkpoint: {missing} is missing.") from error
     module = recipes.get(info["recipe"])
     model = module.Model(module.Settings(**info["settings"]))
     prefix = "model."
@@ -137,7 +139,7 @@ def load_run(run: Path) -> tuple[str, torch.nn.Module, dict[str, Any]]:
     return info["recipe"], model.eval(), info
 
 
-def _start(recipe: str, settings: Any, options: FitOptions) -> torch.nn.Module:
+def _start(recipe: str, settings: Any, options: FitOptions) -> Any:
     model = recipes.get(recipe).Model(settings)
     if options.start_from:
         other, start, _ = load_run(Path(options.start_from))
@@ -164,7 +166,7 @@ def _sample_ab(options: FitOptions, stride: int) -> Tensor:
 
 def _loader(dataset: CropDataset, options: FitOptions, train: bool) -> DataLoader[Tensor]:
     if train and len(dataset) < options.batch:
-        raise DataError(f"{len(dataset)} photographs do not fill one batch of {options.batch}; use --batch.")
+        raise DataError(f"{len(dataset)} photographs do not fill one batch of {options.batch}.")
     return DataLoader(
         dataset,
         options.batch,

@@ -25,6 +25,9 @@ class LpipsAlex(nn.Module):
     five linear heads. Raises ModelError where a weight is missing or has the wrong shape.
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, features: Path, heads: Path) -> None:
         super().__init__()
         tensors, lin = load_file(features), load_file(heads)

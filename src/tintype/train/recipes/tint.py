@@ -62,7 +62,9 @@ class Model(nn.Module):
         width, head_width = settings.width, settings.head_width
         c4, c8, c16, c32 = self.encoder.channels
         self.top = nn.Conv2d(c32, width, 1)
-        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in (c16, c8)] + [nn.Conv2d(c4, head_width, 1)])
+        self.laterals = nn.ModuleList(
+            [nn.Conv2d(c16, width, 1), nn.Conv2d(c8, width, 1), nn.Conv2d(c4, head_width, 1)]
+        )
         self.refine = nn.ModuleList(
             [
                 nn.Sequential(separable(width, width), separable(width, width)),
