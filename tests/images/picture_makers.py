@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 # Its codecs are not among Tintype's dependencies: what passes here must pass without them.
-sys.modules.setdefault("imagecodecs", None)  # type: ignore[arg-type]
+sys.modules["imagecodecs"] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
 import tifffile  # noqa: E402

@@ -155,12 +155,14 @@ def _sampled(data: bytes) -> Curve:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(data))
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("LAB"), mode, "LAB", intent)
+        # Unoptimized: LittleCMS would put a coarse table in place of the curves.
+        lab, flags = ImageCms.createProfile("LAB"), ImageCms.Flags.NOOPTIMIZE
+        transform = ImageCms.buildTransform(source, lab, mode, "LAB", intent, flags)
     except ImageCms.PyCMSError as error:
         raise ValueError(f"LittleCMS says: {error}") from error
-    lab = ImageCms.applyTransform(ramp, transform)
-    assert lab is not None  # None is given for work in place only
-    L = np.asarray(lab)[0, :, 0] * (100 / 255)
+    converted = ImageCms.applyTransform(ramp, transform)
+    assert converted is not None  # None is given for work in place only
+    L = np.asarray(converted)[0, :, 0] * (100 / 255)
     return _lightness_to_luminance(np.interp(np.linspace(0, 1, TABLE_SIZE), np.linspace(0, 1, 256), L))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass, field
 from typing import Any
+
+from tintype.images.tiff_tags import Directory, Reader, header, pack
 
 _ORIENTATION = 0x0112
 _IIM_RESOURCE = 0x0404
@@ -35,6 +38,20 @@ def exif_orientation(exif: bytes | None) -> int:
             value = int(struct.unpack_from(endian + "H", exif, position + 8)[0])
             return value if 1 <= value <= 8 else 1
     return 1
+
+
+def exif_directory(exif: bytes) -> Directory | None:
+    """EXIF's main directory with those nested in it, or None when it is damaged."""
+    try:
+        return next(Reader(io.BytesIO(exif)).directories(), None)
+    except (ValueError, struct.error):
+        return None
+
+
+def repacked(exif: bytes) -> bytes | None:
+    """EXIF written anew, so that every reader understands it; None when it is damaged."""
+    directory = exif_directory(exif)
+    return None if directory is None else header(8, big=False) + pack(directory, 8, big=False)
 
 
 def without_thumbnail(exif: bytes) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from tintype.errors import OutputError
 from tintype.images.icc import read_profile
 from tintype.images.luma import luma_of_codes, pil_to_luma
-from tintype.images.metadata import Metadata, exif_orientation
+from tintype.images.metadata import Metadata, exif_orientation, repacked
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -175,8 +175,12 @@ def write_pillow(picture: Picture, coloring: Coloring, target: BinaryIO, kind: s
 def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict[str, Any]:
     metadata = picture.metadata
     options: dict[str, Any] = {"quality": quality, "icc_profile": page.profile.icc}
-    if metadata.exif:
-        options["exif"] = metadata.exif if kind == "AVIF" else _EXIF_HEAD + metadata.exif
+    if metadata.exif and kind == "WEBP":
+        options["exif"] = _EXIF_HEAD + metadata.exif
+    elif metadata.exif:
+        options["exif"] = repacked(metadata.exif) or b""  # Pillow takes the orientation out of it
+        if not options["exif"]:
+            picture.note("The EXIF is damaged: it was left out.")
     if metadata.xmp:
         options["xmp"] = metadata.xmp
     if metadata.photoshop:

@@ -13,12 +13,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tintype.images.metadata import Metadata, iptc_of
+from tintype.images.metadata import exif_directory, iptc_of
 from tintype.images.picture import Coloring, Page, Picture, Pixels
 from tintype.images.tiff_read import THREADS, TiffPage
 from tintype.images.tiff_tags import (
     Directory,
-    Reader,
     header,
     link_position,
     longs,
@@ -59,7 +58,7 @@ def write_tiff(picture: Picture, colorings: list[Coloring], target: BinaryIO) ->
     target.write(header(0, big))
     link = 8 if big else 4  # where the offset of the next directory goes
     for page, coloring in zip(picture.pages, colorings, strict=True):
-        tags = _kept_tags(page, picture.metadata) | _write_pixels(page, coloring, target, big)
+        tags = _kept_tags(page, picture) | _write_pixels(page, coloring, target, big)
         place = target.tell() + target.tell() % 2
         target.write(bytes(place - target.tell()) + pack(tags, place, big))
         target.seek(link)
@@ -127,7 +126,7 @@ def _deflated(strip: Pixels) -> bytes:
     return zlib.compress(differences.astype(strip.dtype.newbyteorder("<"), copy=False).data, _LEVEL)
 
 
-def _kept_tags(page: Page, metadata: Metadata) -> Directory:
+def _kept_tags(page: Page, picture: Picture) -> Directory:
     """The page's own tags, or for a picture from another format its metadata as tags."""
     if isinstance(page, TiffPage):
         kept = {code: tag for code, tag in page.tags.items() if code not in _STRUCTURAL}
@@ -135,11 +134,14 @@ def _kept_tags(page: Page, metadata: Metadata) -> Directory:
             del kept[_DESCRIPTION]
         return kept
     tags: Directory = {}
+    metadata = picture.metadata
     if metadata.dpi:
         tags |= {282: rational(metadata.dpi[0]), 283: rational(metadata.dpi[1]), 296: shorts(2)}
     if metadata.exif:
-        main = next(Reader(io.BytesIO(metadata.exif)).directories(), {})
-        tags |= {code: tag for code, tag in main.items() if code not in _STRUCTURAL}
+        main = exif_directory(metadata.exif)
+        if main is None:
+            picture.note("The EXIF is damaged: it was left out.")
+        tags |= {code: tag for code, tag in (main or {}).items() if code not in _STRUCTURAL}
     if metadata.xmp:
         tags[_XMP] = opaque(metadata.xmp, kind=1)
     if metadata.photoshop:

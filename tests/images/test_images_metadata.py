@@ -1,0 +1,170 @@
+"""What a file says about itself stays with it: EXIF with its orientation, XMP, IPTC, resolution."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from picture_makers import GREY, GREY_16, Tint, colored, encoded, opened
+from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, PngImagePlugin
+
+from tintype.images import open_picture, save_picture
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>Grandmother, 1931</note></x:xmpmeta>'
+IPTC = b"\x1c\x02\x78\x00\x0bGrandmother"
+PHOTOSHOP = b"8BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC
+RICH = ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"]
+
+
+def exif(orientation: int = 6, thumbnail: bool = False) -> Image.Exif:
+    data = Image.Exif()
+    data[ExifTags.Base.Make] = "Ensign"
+    data[ExifTags.Base.Orientation] = orientation
+    data.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber] = 5.6
+    data.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude] = 12.0
+    return data
+
+
+def source_of(kind: str, **options: Any) -> bytes:
+    if kind == "TIFF":
+        info = {270: "A garden", 271: "Ensign", 274: 6, 33432: "Me"}
+        return encoded(GREY, kind, dpi=(300, 300), tiffinfo=info | {700: XMP, 33723: IPTC}, **options)
+    if kind == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        info.add_text("Title", "A garden")
+        return encoded(GREY, kind, exif=exif(), pnginfo=info, dpi=(300, 300), **options)
+    if kind == "JPEG":
+        data = encoded(GREY, kind, exif=exif(), dpi=(300, 300), xmp=XMP, comment=b"A garden", **options)
+        body = b"Photoshop 3.0\0" + PHOTOSHOP
+        return data[:2] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]
+    return encoded(GREY, kind, exif=exif(), xmp=XMP, **options)
+
+
+def orientation_of(source: bytes) -> int:
+    """The tag as it is stored: Pillow turns a TIFF when it loads it, and drops the tag."""
+    return int(Image.open(BytesIO(source)).getexif()[ExifTags.Base.Orientation])
+
+
+def xmp_of(image: Image.Image) -> bytes:
+    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return found.encode() if isinstance(found, str) else bytes(found)
+
+
+@pytest.mark.parametrize("kind", RICH)
+def test_metadata_is_kept_in_its_own_format(kind: str) -> None:
+    result, notes = colored(source_of(kind))
+    after = opened(result)
+    data = after.getexif()
+    assert data[ExifTags.Base.Make] == "Ensign"
+    assert orientation_of(result) == 6
+    assert xmp_of(after).strip() == XMP
+    if kind != "TIFF":
+        assert float(data.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber]) == 5.6
+        assert float(data.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude]) == 12
+    if kind in ("JPEG", "PNG", "TIFF"):
+        assert after.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+    if kind in ("JPEG", "TIFF"):
+        assert IptcImagePlugin.getiptcinfo(after) == {(2, 120): b"Grandmother"}
+    assert notes == []
+
+
+def test_the_rest_that_a_format_knows_is_kept() -> None:
+    assert opened(colored(source_of("JPEG"))[0]).info["comment"] == b"A garden"
+    assert opened(colored(source_of("PNG"))[0]).info["Title"] == "A garden"
+    tags = opened(colored(source_of("TIFF"))[0]).tag_v2  # type: ignore[attr-defined]
+    assert (tags[270], tags[33432]) == ("A garden", "Me")
+
+
+@pytest.mark.parametrize("into", RICH)
+@pytest.mark.parametrize("kind", RICH)
+def test_metadata_moves_between_formats(kind: str, into: str) -> None:
+    result, notes = colored(source_of(kind), into)
+    after = opened(result)
+    data = after.getexif()
+    assert data[ExifTags.Base.Make] == "Ensign"
+    assert orientation_of(result) == 6
+    assert xmp_of(after).strip() == XMP
+    if kind != "TIFF":
+        assert float(data.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber]) == 5.6
+        assert float(data.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude]) == 12
+    plain = {"JPEG", "PNG", "TIFF"}
+    if {kind, into} <= plain:
+        assert after.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+    if kind in ("JPEG", "TIFF"):
+        if into in ("JPEG", "TIFF"):
+            assert IptcImagePlugin.getiptcinfo(after) == {(2, 120): b"Grandmother"}
+        else:
+            assert any("IPTC" in note for note in notes)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", [*RICH, "GIF", "BMP"])
+def test_orientation_is_applied_once(orientation: int, kind: str) -> None:
+    source = encoded(GREY, "PNG", exif=exif(orientation))
+    with open_picture(source) as picture:
+        assert picture.pages[0].orientation == orientation
+    upright = ImageOps.exif_transpose(opened(source))
+    after = ImageOps.exif_transpose(opened(colored(source, kind)[0]))
+    assert after.size == upright.size
+    difference = np.asarray(after.convert("RGB").convert("L")).astype(int) - np.asarray(upright)
+    assert np.abs(difference).mean() < 6
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP"])
+def test_formats_without_metadata_say_so(kind: str) -> None:
+    _, notes = colored(source_of("JPEG"), kind)
+    assert any("EXIF" in note for note in notes)
+
+
+def test_the_grey_preview_inside_exif_is_not_shown() -> None:
+    small = encoded(GREY[:40, :60], "JPEG")
+    # One directory with one tag, linked to a second that points to the preview.
+    first = b"\x01\x00" + b"\x12\x01\x03\x00\x01\0\0\0\x06\0\0\0" + (26).to_bytes(4, "little")
+    where = 26 + 2 + 24 + 4
+    second = b"\x02\x00" + b"\x01\x02\x04\x00\x01\0\0\0" + where.to_bytes(4, "little")
+    second += b"\x02\x02\x04\x00\x01\0\0\0" + len(small).to_bytes(4, "little") + bytes(4)
+    block = b"Exif\0\0II*\0\x08\0\0\0" + first + second + small
+    source = encoded(GREY, "JPEG", exif=block)
+    assert opened(source).getexif().get_ifd(ExifTags.IFD.IFD1)
+    after = opened(colored(source)[0]).getexif()
+    assert not after.get_ifd(ExifTags.IFD.IFD1)
+    assert after[ExifTags.Base.Orientation] == 6
+
+
+def test_exif_too_large_for_a_jpeg_is_told() -> None:
+    data = exif()
+    data[ExifTags.Base.ImageDescription] = "x" * 70_000
+    result, notes = colored(encoded(GREY, "PNG", exif=data), "JPEG")
+    assert any("EXIF is too large" in note for note in notes)
+    assert opened(result).size == GREY.shape[::-1]
+
+
+def test_nested_directories_of_a_tiff_survive(tmp_path: Any) -> None:
+    first = colored(source_of("JPEG"), "TIFF")[0]
+    again = colored(first)[0]
+    nested = opened(again).getexif().get_ifd(ExifTags.IFD.Exif)
+    assert float(nested[ExifTags.Base.FNumber]) == 5.6
+
+
+def test_damaged_metadata_does_not_stop_a_picture() -> None:
+    for body in (b"", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0"):
+        head = b"Exif\0\0" + body
+        for mode in ("L", "RGB", "CMYK"):
+            plain = encoded(Image.fromarray(GREY).convert(mode), "JPEG")
+            source = plain[:2] + b"\xff\xe1" + (len(head) + 2).to_bytes(2, "big") + head + plain[2:]
+            for kind in ("JPEG", "TIFF", "AVIF", "WEBP", "PNG"):
+                assert len(colored(source, kind)[0]) > 1000
+
+
+def test_descriptions_of_the_old_array_are_left_out() -> None:
+    file = BytesIO()
+    tifffile.imwrite(file, GREY_16)  # says {"shape": [233, 317]}
+    with open_picture(file.getvalue()) as picture:
+        out = BytesIO()
+        save_picture(picture, [Tint()], out, "TIFF")
+    out.seek(0)
+    assert tifffile.imread(out).shape == (*GREY_16.shape, 3)

@@ -1,0 +1,245 @@
+"""TIFF in all its kinds, read and written without the codecs that tifffile would like to have."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from picture_makers import (
+    ALPHA,
+    COLOR,
+    COLOR_16,
+    GREY,
+    GREY_16,
+    Pixels,
+    Tint,
+    assert_same_grey,
+    colored,
+    encoded,
+    luma_of_file,
+    off,
+    opened,
+    tiff,
+)
+from PIL import Image
+
+from tintype.images import luma_of_codes, open_picture, save_picture
+
+BILEVEL = GREY > 120
+SHAPES = {"grey 8": GREY, "grey 16": GREY_16, "rgb 8": COLOR, "rgb 16": COLOR_16}
+
+
+def test_no_codecs_beyond_the_dependencies_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "scan.tif"
+    path.write_bytes(encoded(GREY, "TIFF", compression="tiff_lzw"))
+    code = (
+        "import sys; from pathlib import Path; from tintype.images import open_picture;"
+        f"open_picture(Path({str(path)!r})).pages[0].luma();"
+        "print({'imagecodecs', 'tifffile'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def expected_luma(pixels: Pixels) -> Pixels:
+    return luma_of_codes(np.ascontiguousarray(pixels[..., :3])) if pixels.ndim == 3 else pixels
+
+
+def check(source: bytes, luma: Pixels, depth: Any) -> Pixels:
+    """The luma read, and the coloured file, which is given back, are right."""
+    assert (luma_of_file(source) == luma).all()
+    result, notes = colored(source)
+    assert notes == []
+    pixels = tifffile.imread(BytesIO(result))
+    assert (pixels.shape[:2], pixels.dtype) == (luma.shape, np.dtype(depth))
+    assert_same_grey(pixels, luma)
+    return pixels
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "zlib", "zlib, predictor"])
+@pytest.mark.parametrize("tile", [None, (64, 48)])
+def test_storage(name: str, byteorder: str, planar: str, compression: str | None, tile: Any) -> None:
+    pixels = SHAPES[name]
+    options: dict[str, Any] = {"byteorder": byteorder, "tile": tile, "photometric": "minisblack"}
+    if pixels.ndim == 3:
+        options |= {"photometric": "rgb", "planarconfig": planar}
+    if compression:
+        options |= {"compression": "zlib", "predictor": 2 if "predictor" in compression else None}
+    if not tile:
+        options["rowsperstrip"] = 30
+    stored = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 and planar == "separate" else pixels
+    check(tiff(stored, **options), expected_luma(pixels), pixels.dtype)
+
+
+@pytest.mark.parametrize("codec", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "zstd", "lzma"])
+@pytest.mark.parametrize("pixels", [GREY, COLOR, GREY_16], ids=["grey", "rgb", "grey 16"])
+def test_codecs(codec: str, pixels: Pixels) -> None:
+    check(encoded(pixels, "TIFF", compression=codec), expected_luma(pixels), pixels.dtype)
+
+
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_lzw_of_16_bits_in_color(predictor: int) -> None:
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, 5, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+    done, data = cv2.imencode(".tif", np.ascontiguousarray(COLOR_16[..., ::-1]), options)
+    assert done
+    check(data.tobytes(), expected_luma(COLOR_16), np.uint16)
+
+
+@pytest.mark.parametrize("codec", ["raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "packbits"])
+def test_one_bit(codec: str) -> None:
+    source = encoded(Image.fromarray(BILEVEL), "TIFF", compression=codec)
+    check(source, BILEVEL.astype(np.uint8) * 255, np.uint8)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_bits(bits: int) -> None:
+    codes = GREY >> (8 - bits)
+    padded = np.pad(codes, ((0, 0), (0, -codes.shape[1] % (8 // bits))))
+    packed = np.zeros((len(codes), padded.shape[1] * bits // 8), np.uint8)
+    for i in range(8 // bits):
+        packed |= padded[:, i :: 8 // bits] << (8 - bits * (i + 1))
+    source = bytearray(tiff(packed, photometric="minisblack"))
+    with tifffile.TiffFile(BytesIO(source)) as file:
+        tags = file.pages[0].tags
+        places = {256: codes.shape[1], 258: bits}
+        for code, value in places.items():
+            at = tags[code].offset + 8
+            source[at : at + 2] = value.to_bytes(2, "little")
+    check(bytes(source), codes * np.uint8(255 // (2**bits - 1)), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [GREY, GREY_16], ids=["8", "16"])
+def test_min_is_white(pixels: Pixels) -> None:
+    check(tiff(pixels, photometric="miniswhite"), ~pixels, pixels.dtype)
+
+
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha", "unspecified"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_alpha_is_kept_with_its_meaning(kind: str, deep: bool) -> None:
+    grey, alpha = (GREY_16, ALPHA.astype(np.uint16) * 257) if deep else (GREY, ALPHA)
+    for stack in ((grey, alpha), (*np.moveaxis(COLOR_16 if deep else COLOR, -1, 0), alpha)):
+        pixels = np.dstack(stack)
+        source = tiff(
+            pixels,
+            photometric="rgb" if len(stack) == 4 else "minisblack",
+            planarconfig="contig",
+            extrasamples=[kind],
+            compression="zlib",
+        )
+        result = check(source, grey if len(stack) == 2 else expected_luma(pixels), pixels.dtype)
+        assert (result[..., 3] == alpha).all()
+        with tifffile.TiffFile(BytesIO(colored(source)[0])) as file:
+            assert file.pages[0].extrasamples[0].name.lower() == kind
+
+
+def test_palette() -> None:
+    image = Image.fromarray(COLOR).quantize(200)
+    check(encoded(image, "TIFF"), np.asarray(image.convert("RGB").convert("L")), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [GREY, COLOR], ids=["grey", "Y'CbCr"])
+def test_jpeg_inside(pixels: Pixels) -> None:
+    source = encoded(pixels, "TIFF", compression="jpeg", quality=95)
+    luma = luma_of_file(source)
+    assert (off(luma, np.asarray(opened(source).convert("L"))) <= 2).mean() > 0.99
+    check(source, luma, np.uint8)
+
+
+def test_inks() -> None:
+    image = Image.fromarray(COLOR).convert("CMYK")
+    for codec in ("raw", "tiff_lzw"):
+        source = encoded(image, "TIFF", compression=codec)
+        check(source, np.asarray(image.convert("RGB").convert("L")), np.uint8)
+
+
+def several_pages() -> bytes:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(GREY, metadata=None, description="one")
+        writer.write(GREY_16[:50, :71], metadata=None, compression="zlib", description="two")
+        writer.write(COLOR[:, :99], metadata=None, tile=(32, 32), description="three")
+    return file.getvalue()
+
+
+def test_each_page_has_its_own_size_depth_and_tags() -> None:
+    result, _ = colored(several_pages())
+    wanted = [GREY, GREY_16[:50, :71], expected_luma(COLOR[:, :99])]
+    with tifffile.TiffFile(BytesIO(result)) as file:
+        assert [page.description for page in file.pages] == ["one", "two", "three"]
+        for page, luma in zip(file.pages, wanted, strict=True):
+            assert page.dtype == luma.dtype
+            assert_same_grey(page.asarray(), luma)
+
+
+def test_several_pages_do_not_fit_other_formats() -> None:
+    with open_picture(several_pages()) as picture, pytest.raises(Exception, match="3 pages"):
+        save_picture(picture, [Tint()] * 3, BytesIO(), "PNG")
+
+
+def test_compressed_stays_compressed_and_plain_plain() -> None:
+    for compression, wanted in (("zlib", 8), (None, 1)):
+        result, _ = colored(tiff(GREY, compression=compression))
+        with tifffile.TiffFile(BytesIO(result)) as file:
+            assert file.pages[0].compression == wanted
+            assert file.pages[0].predictor == (2 if compression else 1)
+
+
+def test_big_tiff_is_read() -> None:
+    check(tiff(GREY, bigtiff=True), GREY, np.uint8)
+
+
+def test_big_tiff_is_written_when_4_gib_could_be_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tintype.images.tiff_write._CLASSIC_MAX", 1000)
+    file = several_pages()
+    result, _ = colored(file)
+    assert result[:4] == b"II+\0"
+    with tifffile.TiffFile(BytesIO(result)) as written:
+        assert_same_grey(written.pages[1].asarray(), GREY_16[:50, :71])
+
+
+class Pipe(io.RawIOBase):
+    """A target that cannot seek, as standard output."""
+
+    def __init__(self) -> None:
+        self.got = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.got += data
+        return len(data)
+
+
+def test_a_pipe_gets_the_same_file() -> None:
+    source = tiff(GREY)
+    pipe = Pipe()
+    with open_picture(source) as picture:
+        save_picture(picture, [Tint()], pipe, "TIFF")  # type: ignore[arg-type]
+    assert bytes(pipe.got) == colored(source)[0]
+
+
+def test_other_formats_become_tiffs() -> None:
+    for source, luma in ((encoded(GREY, "PNG"), GREY), (encoded(Image.fromarray(GREY_16), "PNG"), GREY_16)):
+        pixels = tifffile.imread(BytesIO(colored(source, "TIFF")[0]))
+        assert_same_grey(pixels, luma)
+
+
+def test_a_large_single_strip_is_read_in_parts() -> None:
+    pixels = np.zeros((5000, 3000), np.uint8)
+    pixels[:] = np.arange(5000)[:, None] % 251
+    with open_picture(tiff(pixels)) as picture:
+        bands = [band.luma for band in picture.pages[0].bands()]
+        assert len(bands) > 2
+        assert (np.concatenate(bands) == pixels).all()
