@@ -80,20 +80,21 @@ class Fitter(lightning.LightningModule):
 
     def training_step(self, rgb8: Tensor, _: int) -> Tensor:
         L, ab = to_training_pair(rgb8.float() / 255, self.grey)
-        losses = self.model.loss(L.contiguous(memory_format=torch.channels_last), ab)
+        unlabelled = torch.full((len(L),), -1, device=L.device)
+        losses = self.model.loss(L.contiguous(memory_format=torch.channels_last), ab, unlabelled)
         self.log_dict({f"train/{k}": v.detach() for k, v in losses.items()}, prog_bar=True)
         return losses["loss"]
 
     def validation_step(self, rgb8: Tensor, _: int) -> None:
         lab = rgb_to_lab(rgb8.float() / 255)
-        losses = self.model.loss(lab[:, :1], lab[:, 1:])
+        unlabelled = torch.full((len(lab),), -1, device=lab.device)
+        losses = self.model.loss(lab[:, :1], lab[:, 1:], unlabelled)
         self.log_dict({f"val/{k}": v for k, v in losses.items()}, prog_bar=True, batch_size=len(rgb8))
 
     def configure_optimizers(self) -> Any:
-        groups = self.model.parameter_groups()
-        for group in groups:
+        optimizer = self.model.optimizer()
+        for group in optimizer.param_groups:
             group["lr"] *= self.options.lr_scale
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.model.settings.weight_decay)
         steps, rise = self.options.steps, max(1, round(self.options.warmup * self.options.steps))
 
         def factor(step: int) -> float:
@@ -120,7 +121,9 @@ def fit(recipe: str, settings: Any, options: FitOptions, out: Path) -> None:
         val = _loader(held_out, options, False)
     run = {"recipe": recipe, "settings": dataclasses.asdict(settings), "options": dataclasses.asdict(options)}
     (out / "run.json").write_text(json.dumps(run, indent=1))
-    _trainer(options, settings, out, len(train)).fit(Fitter(model, options), train, val)
+    _trainer(options, recipes.get(recipe).SCHEDULE.ema_decay, out, len(train)).fit(
+        Fitter(model, options), train, val
+    )
 
 
 def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
@@ -149,19 +152,17 @@ def _start(recipe: str, settings: Any, options: FitOptions) -> Any:
         return model
     if options.init_encoder:
         model.encoder.load_pretrained(load_file(options.init_encoder))
-    if hasattr(model, "prepare"):
-        model.prepare(_sample_ab(options, model.stride))
+    model.prepare(_sample_ab(options))
     return model
 
 
-def _sample_ab(options: FitOptions, stride: int) -> Tensor:
-    """True colours of some training photographs (N, 2, size / stride, size / stride)."""
+def _sample_ab(options: FitOptions) -> Tensor:
+    """True colours of some training photographs (N, 2, size, size)."""
     records = find_records([Path(p) for p in options.data])
     order = torch.randperm(len(records), generator=torch.Generator().manual_seed(options.seed))
     sample = [records[i] for i in order[:PRIOR_PHOTOGRAPHS].tolist()]
     batches = DataLoader(CropDataset(sample, options.size, train=False), 100, num_workers=options.workers)
-    ab = [rgb_to_lab(rgb8.float() / 255)[:, 1:] for rgb8 in batches]
-    return torch.nn.functional.avg_pool2d(torch.cat(ab), stride)
+    return torch.cat([rgb_to_lab(rgb8.float() / 255)[:, 1:] for rgb8 in batches])
 
 
 def _loader(dataset: CropDataset, options: FitOptions, train: bool) -> DataLoader[Tensor]:
@@ -178,7 +179,7 @@ def _loader(dataset: CropDataset, options: FitOptions, train: bool) -> DataLoade
     )
 
 
-def _trainer(options: FitOptions, settings: Any, out: Path, steps_an_epoch: int) -> lightning.Trainer:
+def _trainer(options: FitOptions, ema_decay: float, out: Path, steps_an_epoch: int) -> lightning.Trainer:
     checkpoints = ModelCheckpoint(
         out / "checkpoints", save_last=True, every_n_train_steps=options.checkpoint_every, save_top_k=0
     )
@@ -191,7 +192,7 @@ def _trainer(options: FitOptions, settings: Any, out: Path, steps_an_epoch: int)
         logger=TensorBoardLogger(out, name="", version=""),
         callbacks=[
             checkpoints,
-            EMAWeightAveraging(decay=settings.ema_decay, use_buffers=False),
+            *([EMAWeightAveraging(decay=ema_decay, use_buffers=False)] if ema_decay else []),
             LearningRateMonitor("step"),
             *([RichProgressBar()] if os.isatty(1) else []),
         ],

@@ -1,9 +1,8 @@
 """One file a recipe. A recipe module holds
 
-- `Settings`, a frozen dataclass of everything that may be set, each field with a default;
-- `Model(settings)`, a module whose `forward(L)` maps L (N, 1, H, W), 0…100, to ab (N, 2, h, w) in Lab
-  units, whose `loss(L, ab)` gives a dict of scalars with the key "loss", and whose `parameter_groups()`
-  gives the optimiser's groups. Class attributes: `stride` = H / h, and `multiple`, of which H and W must be.
+- `Settings`, a frozen dataclass of everything that may be set, each field with a default and a docstring;
+- `Model(settings)`, a `tintype.train.recipe.RecipeModel`;
+- `SCHEDULE`, a `tintype.train.recipe.Schedule`: how it is trained unless the user says otherwise.
 
 Recipes are found by file name; `get` is the only look-up.
 """

@@ -9,7 +9,6 @@ inside the graph by their annealed mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from tintype.train import bins as colour_bins
 from tintype.train.blocks import MobileNetV2, separable
+from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,12 @@ class Settings:
     """Temperature of the annealed mean in the exported graph."""
     rebalance_decode: float = 0.0
     """Power of the class weights that multiply the posterior when decoding; 0 leaves it as trained."""
-    ema_decay: float = 0.999
-    """Decay of the averaged weights, which are the ones exported."""
 
 
-class Model(nn.Module):
+SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr="cosine", ema_decay=0.999, clip=1.0)
+
+
+class Model(RecipeModel):
     """The network, its loss and its decoding."""
 
     stride = 4
@@ -52,8 +53,7 @@ class Model(nn.Module):
     bin_weights: Tensor
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings)
         bins = colour_bins.hull_bins()
         self.register_buffer("bins", torch.from_numpy(bins))
         self.register_buffer("bin_weights", torch.ones(len(bins)))
@@ -87,22 +87,23 @@ class Model(nn.Module):
         logits = self.logits(L) + self.settings.rebalance_decode * self.bin_weights.log()[:, None, None]
         return colour_bins.annealed_mean(logits, self.bins, self.settings.T)
 
-    def loss(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Rebalanced soft cross-entropy; L (N, 1, H, W) and the true ab (N, 2, H, W)."""
+    def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
+        """Rebalanced soft cross-entropy."""
         index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
         return {"loss": colour_bins.soft_cross_entropy(self.logits(L), index, weight, self.bin_weights)}
 
-    def prepare(self, ab_small: Tensor) -> None:
-        """Set the class weights from a sample of true colours (N, 2, h, w) at the output's resolution."""
-        index, weight = self.soft_encoder(ab_small)
+    def prepare(self, ab: Tensor) -> None:
+        """Set the class weights from true colours (N, 2, H, W) of a sample."""
+        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
         prior = torch.zeros(len(self.bins)).index_add_(0, index.flatten(), weight.flatten())
         weights = colour_bins.rebalancing_weights(prior / prior.sum(), self.settings.rebalance_mix)
         self.bin_weights.copy_(weights)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The pretrained encoder learns more slowly than the fresh decoder."""
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW; the pretrained encoder learns more slowly than the fresh decoder."""
         encoder = list(self.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in self.parameters() if id(p) not in known]
         s = self.settings
-        return [{"params": encoder, "lr": s.encoder_lr}, {"params": rest, "lr": s.lr}]
+        groups = [{"params": encoder, "lr": s.encoder_lr}, {"params": rest, "lr": s.lr}]
+        return torch.optim.AdamW(groups, weight_decay=s.weight_decay)

@@ -1,0 +1,75 @@
+"""What a recipe is to the rest of training: a network with its loss, its optimiser and its defaults."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+Losses = dict[str, Tensor]
+Groups = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a recipe is trained unless the user says otherwise."""
+
+    epochs: int = 20
+    """Passes over the photographs."""
+    batch: int = 32
+    """Photographs a step."""
+    size: int = 128
+    """Side of the square training crops, in pixels."""
+    lr: str = "constant"
+    """`constant`, or `cosine` with a warm-up over the first 3% of the steps."""
+    ema_decay: float = 0.0
+    """Decay of the averaged weights, which are then the ones exported; 0 keeps none."""
+    patience: int = 0
+    """Epochs without a better validation loss before training stops; 0 never stops early."""
+    clip: float = 0.0
+    """Norm to which gradients are clipped; 0 leaves them."""
+
+
+class RecipeModel(nn.Module, ABC):
+    """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
+
+    Class attributes: `stride` = H / h of the output, `multiple` of which H and W must be, `adversarial` for
+    models with a discriminator, which is trained by an optimiser of its own.
+    """
+
+    stride: ClassVar[int] = 1
+    multiple: ClassVar[int] = 8
+    adversarial: ClassVar[bool] = False
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+
+    @abstractmethod
+    def forward(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W), 0…100, to ab (N, 2, H / stride, W / stride) in Lab units: what is exported."""
+
+    @abstractmethod
+    def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
+        """Scalars by name, "loss" being what is minimised (by the generator, where there are two).
+
+        L (N, 1, H, W) and the true ab (N, 2, H, W) in Lab units; labels (N,) int64, −1 where there is none.
+        """
+
+    def discriminator_loss(self, L: Tensor, ab: Tensor) -> Losses:
+        """The other side's scalars, "loss" among them; for `adversarial` models alone."""
+        raise TypeError(f"{type(self).__module__} has no discriminator")
+
+    def prepare(self, ab: Tensor) -> None:  # noqa: B027  most recipes need nothing
+        """Learn what must be known of the data beforehand from true colours (N, 2, H, W) of a sample."""
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of what `loss` trains: Adam at `settings.lr` over all parameters, unless overridden."""
+        return torch.optim.Adam(self.parameters(), self.settings.lr)
+
+    def discriminator_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of the discriminator; for `adversarial` models alone."""
+        raise TypeError(f"{type(self).__module__} has no discriminator")
