@@ -150,6 +150,13 @@ def test_nested_directories_of_a_tiff_survive(tmp_path: Any) -> None:
     assert float(nested[ExifTags.Base.FNumber]) == 5.6
 
 
+def test_a_nonsensical_resolution_is_left_out() -> None:
+    source = bytearray(encoded(GREY, "BMP"))
+    source[38:46] = b"\xff" * 8  # dots a metre
+    for kind in ("TIFF", "PNG", "JPEG"):
+        assert opened(colored(bytes(source), kind)[0]).size == GREY.shape[::-1]
+
+
 def test_damaged_metadata_does_not_stop_a_picture() -> None:
     for body in (b"", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0"):
         head = b"Exif\0\0" + body

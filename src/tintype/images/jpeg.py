@@ -13,7 +13,7 @@ from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.jpeg_luma import can_keep_luma, color_stream, is_progressive
 from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, luma_quality, markers
-from tintype.images.metadata import Metadata, exif_orientation, without_thumbnail
+from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi, without_thumbnail
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
 
 _EXIF, _XMP, _MORE_XMP = (
@@ -105,7 +105,7 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
         unit, x, y = struct.unpack_from(">BHH", body, 7)
         if unit in (1, 2) and x and y:
             scale = _CM_PER_INCH if unit == 2 else 1.0
-            metadata.dpi = (x * scale, y * scale)
+            metadata.dpi = sensible_dpi(x * scale, y * scale)
     elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
         header.is_rgb = body[11] == 0
     elif marker == 0xE1 and body.startswith(_EXIF):

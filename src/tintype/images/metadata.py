@@ -11,6 +11,7 @@ from tintype.images.tiff_tags import Directory, Reader, header, pack
 
 _ORIENTATION = 0x0112
 _IIM_RESOURCE = 0x0404
+_DPI_MAX = 100_000
 
 
 @dataclass
@@ -25,6 +26,11 @@ class Metadata:
     photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
     native: list[Any] = field(default_factory=list)
+
+
+def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:
+    """Dots an inch, or None for numbers that no picture has and no other format could hold."""
+    return (x, y) if 1 <= x <= _DPI_MAX and 1 <= y <= _DPI_MAX else None
 
 
 def exif_orientation(exif: bytes | None) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from tintype.errors import OutputError
 from tintype.images.icc import read_profile
 from tintype.images.luma import luma_of_codes, pil_to_luma
-from tintype.images.metadata import Metadata, exif_orientation, repacked
+from tintype.images.metadata import Metadata, exif_orientation, repacked, sensible_dpi
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -93,7 +93,8 @@ def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
     info = opened.info
     exif = info.get("exif")
     exif = exif.removeprefix(_EXIF_HEAD) if exif else None
-    metadata = Metadata(exif, info.get("xmp"), None, info.get("dpi"))
+    dpi = sensible_dpi(*info["dpi"]) if "dpi" in info else None
+    metadata = Metadata(exif, info.get("xmp"), None, dpi)
     picture = Picture(name, kind, [], metadata, lossless=kind != "AVIF")
     if kind == "WEBP":
         picture.lossless = b"VP8L" in _riff_chunks(data)

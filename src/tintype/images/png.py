@@ -12,7 +12,7 @@ import numpy as np
 
 from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, gamma_profile, read_profile
-from tintype.images.metadata import Metadata, exif_orientation
+from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -88,7 +88,7 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
             metadata.xmp = _itxt_text(body)
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
-            metadata.dpi = (x * _INCH, y * _INCH)
+            metadata.dpi = sensible_dpi(x * _INCH, y * _INCH)
     return metadata
 
 

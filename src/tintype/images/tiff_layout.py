@@ -19,6 +19,7 @@ DEFLATE = (8, 32946)
 BYTE_CODECS = {5: "LZW", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
 _COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, MASK: 1, CMYK: 4, YCBCR: 3}
 _FLOAT = 3
+_MAX_SAMPLES = 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_layout(directory: Directory, reader: Reader, name: str) -> Layout:
     tiled = 322 in directory
     rows = min(number(278, height), height) or height
     segment = (number(323, 0), number(322, 0)) if tiled else (rows, width)
-    if min(segment) < 1 or samples < _COLORS[photometric]:
+    if min(segment) < 1 or not _COLORS[photometric] <= samples <= _MAX_SAMPLES:
         raise InputError(f"{name} is a damaged TIFF: its strips, tiles or channels make no sense.")
     tables = directory[347].raw if 347 in directory else b""
     layout = Layout(

@@ -14,7 +14,7 @@ import numpy as np
 from tintype.errors import InputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.luma import luma_of_codes
-from tintype.images.metadata import Metadata, photoshop_of
+from tintype.images.metadata import Metadata, photoshop_of, sensible_dpi
 from tintype.images.picture import BAND_PIXELS, Band, Limits, Page, Picture, Pixels, decoding, to_8_bit
 from tintype.images.resample import small_colors
 from tintype.images.tiff_layout import (
@@ -91,7 +91,7 @@ def _metadata(tags: Directory) -> Metadata:
     unit = tags[296].numbers()[:1] if 296 in tags else [2]
     if x and y and unit in ([2], [3]):
         scale = 2.54 if unit == [3] else 1.0
-        metadata.dpi = (x[0] * scale, y[0] * scale)
+        metadata.dpi = sensible_dpi(x[0] * scale, y[0] * scale)
     return metadata
 
 
