@@ -63,11 +63,11 @@ class RecipeModel(nn.Module, ABC):
         """The other side's scalars, "loss" among them; for `adversarial` models alone."""
         raise TypeError(f"{type(self).__module__} has no discriminator")
 
-    def prepare(self, ab: Tensor) -> None:  # noqa: B027  most recipes need nothing
+    def prepare(self, ab: Tensor) -> None:
         """Learn what must be known of the data beforehand from true colours (N, 2, H, W) of a sample."""
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser of what `loss` trains: Adam at `settings.lr` over all parameters, unless overridden."""
+        """The optimiser of what `loss` trains; Adam at `settings.lr` over all parameters by default."""
         return torch.optim.Adam(self.parameters(), self.settings.lr)
 
     def discriminator_optimizer(self) -> torch.optim.Optimizer:
