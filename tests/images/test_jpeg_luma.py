@@ -73,6 +73,14 @@ def test_a_colour_jpegs_luma_survives_re_encoding(quality):
     assert (np.abs(after - before) <= 3).mean() >= 0.995
 
 
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_a_lossless_pictures_luma_survives_becoming_a_jpeg(grey_photo, kind):
+    file = io.BytesIO()
+    Image.fromarray(grey_photo).save(file, kind)
+    after = np.asarray(Image.open(io.BytesIO(colored(file.getvalue()))).convert("L")).astype(int)
+    assert (np.abs(after - grey_photo) <= 3).mean() >= 0.995
+
+
 def test_only_grey_files_can_keep_their_luma(grey_photo):
     assert can_keep_luma(encode(grey_photo))
     assert not can_keep_luma(encode(data.chelsea()))

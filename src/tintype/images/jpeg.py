@@ -25,6 +25,8 @@ _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _SEGMENT_MAX = 65533
 _SIDE_MAX = 65500  # libjpeg's own limit
 _CM_PER_INCH = 2.54
+# The least at which luma that was never quantised stays within 3/255 on 99.5% of a detailed photograph.
+_FRESH_QUALITY = 97
 _KEEP_QUALITY = 85  # the input's own quality is kept from here on
 # Enough pixels to judge toning by; more would only cost time.
 _SMALL_SIDE = 64
@@ -182,7 +184,7 @@ def _without_metadata(data: bytes) -> bytes:
 def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:
     """The first page as a 4:2:0 JPEG with the picture's metadata; raises OutputError when it is too large.
 
-    A grey JPEG's compressed luma is copied; any other luma is encoded, at `quality` or as finely as it came.
+    A grey JPEG's compressed luma is copied; any other luma is encoded, as finely as it came.
     """
     import simplejpeg
 
@@ -199,9 +201,16 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
         planes = [_grey_jpeg(plane, quality, progressive) for plane in (cb, cr)]
         target.write(color_stream(picture.grey_jpeg, *planes))
         return
-    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, picture.jpeg_quality or quality)
+    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, _quality(picture, quality))
     start = 4 + struct.unpack_from(">H", encoded, 4)[0]  # after the encoder's own JFIF segment
     target.write(memoryview(encoded)[start:])
+
+
+def _quality(picture: Picture, quality: int) -> int:
+    """What to encode a whole picture's luma at: as finely as it came, or finely enough to keep it."""
+    if picture.jpeg_quality is not None:
+        return picture.jpeg_quality
+    return quality if picture.format == "JPEG" else max(quality, _FRESH_QUALITY)
 
 
 def _grey_jpeg(plane: NDArray[np.uint8], quality: int, progressive: bool) -> bytes:
