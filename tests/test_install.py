@@ -1,4 +1,4 @@
-"""What a newcomer does: the README's first command, in a fresh environment and a fresh copy of the sources."""
+"""What a newcomer does: the README's first command, in a fresh environment and a copy of the sources."""
 
 from __future__ import annotations
 

@@ -1,0 +1,82 @@
+"""Settings are typed and documented; a wrong key or value is named with the nearest right one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from tintype.errors import SettingsError
+from tintype.train import recipes, settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Some:
+    """An example."""
+
+    width: int = 8
+    """Channels
+    of the decoder."""
+    lr: float = 1e-3
+    """Learning rate."""
+    mode: Literal["sigmoid", "relu"] = "relu"
+    """Which one."""
+    fast: bool = False
+    """Whether."""
+    name: str = ""
+    """What it is called."""
+
+
+def test_values_are_converted():
+    got = settings.build(Some, {"width": "16", "lr": "3e-4", "mode": "sigmoid", "fast": "yes", "name": "x"})
+    assert got == Some(width=16, lr=3e-4, mode="sigmoid", fast=True, name="x")
+    assert settings.build(Some, {"width": 16, "lr": 1, "fast": False}) == Some(width=16, lr=1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"widht": "3"}, "did you mean 'width'"),
+        ({"zzzzz": "3"}, "there are width, lr, mode, fast, name"),
+        ({"width": "3.5"}, "whole number"),
+        ({"width": 3.5}, "whole number"),
+        ({"lr": "fast"}, "a number"),
+        ({"mode": "sigmod"}, "did you mean 'sigmoid'"),
+        ({"fast": "maybe"}, "true or false"),
+    ],
+)
+def test_wrong_settings_are_named(values, message):
+    with pytest.raises(SettingsError, match=message):
+        settings.build(Some, values)
+
+
+def test_sweeps_are_all_combinations():
+    values = settings.parse_assignments(["width=4, 8", "mode=relu"])
+    assert settings.sweep(values) == [{"width": "4", "mode": "relu"}, {"width": "8", "mode": "relu"}]
+    with pytest.raises(SettingsError, match="key=value"):
+        settings.parse_assignments(["width"])
+
+
+def test_yaml(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("width: 32\nlr: 0.1\n")
+    assert settings.build(Some, settings.read_yaml(file)) == Some(width=32, lr=0.1)
+    file.write_text("- a\n- b\n")
+    with pytest.raises(SettingsError, match="key: value"):
+        settings.read_yaml(file)
+    with pytest.raises(SettingsError, match="no configuration file"):
+        settings.read_yaml(tmp_path / "gone.yaml")
+
+
+def test_help_shows_name_default_and_docstring():
+    text = settings.help_text(Some)
+    assert "width=8  (int)" in text
+    assert "Channels of the decoder." in text
+    assert "mode=relu  (sigmoid|relu)" in text
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipes_settings_are_documented(name):
+    for field in settings.fields_of(recipes.get(name).Settings):
+        assert field.doc, field.name
