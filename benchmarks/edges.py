@@ -29,7 +29,8 @@ Float = NDArray[np.float32]
 def photographs(paths: list[Path], limit: int | None) -> Iterator[NDArray[np.uint8]]:
     """RGB (H, W, 3) uint8 with sides that are multiples of `FACTOR`."""
     if paths:
-        from tintype.train.data import decode_rgb8, find_records
+        from tintype.train.data import decode_rgb8
+        from tintype.train.sources import find_records
 
         pictures = (decode_rgb8(record.read()) for record in find_records(paths)[:limit])
     else:

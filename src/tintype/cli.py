@@ -173,11 +173,62 @@ def models_table(cards: Sequence[ModelCard]) -> str:
     return "\n".join(table)
 
 
-SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models]
+def add_train(commands: Commands) -> None:
+    """`tintype train`."""
+    from tintype.train.arguments import TRAIN_EXAMPLES, add_train_arguments
+
+    parser = _command(
+        commands, "train", run_train, "train a model on own photographs", TRAIN_EXAMPLES, add_help=False
+    )
+    add_train_arguments(parser)
+    parser.set_defaults(describe=lambda recipe: _training().describe(recipe))
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train as the arguments say; the exit status."""
+    status: int = _training().train(args)
+    return status
+
+
+def add_export(commands: Commands) -> None:
+    """`tintype export`."""
+    from tintype.train.arguments import EXPORT_EXAMPLES, add_export_arguments
+
+    parser = _command(
+        commands, "export", run_export, "make a model for use of a training run", EXPORT_EXAMPLES
+    )
+    add_export_arguments(parser)
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Export as the arguments say; the exit status."""
+    status: int = _training().export(args)
+    return status
+
+
+def _training() -> Any:
+    """The module that trains and exports; TintypeError when the extra it needs is missing."""
+    try:
+        from tintype.train import command
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tintype"):
+            raise
+        raise TintypeError(
+            f"Training needs more than is installed ({error.name} is missing): pip install 'tintype[train]'."
+        ) from None
+    return command
+
+
+SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models, add_train, add_export]
 
 
 def _command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], help: str, epilog: str
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help: str,
+    epilog: str,
+    add_help: bool = True,
 ) -> argparse.ArgumentParser:
     """A subcommand's parser, whose arguments `run` will be given; `run` returns the exit status."""
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -187,6 +238,7 @@ def _command(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=add_help,
     )
     parser.set_defaults(run=run)
     return parser

@@ -19,6 +19,7 @@ _HULL_ROWS = (
     (30, -90, 90), (40, -100, 90), (50, -100, 80), (60, -110, 80), (70, -110, 80), (80, -110, 70),
     (90, -110, 70), (100, -90, 0),
 )  # fmt: skip
+_GRID_LIMIT = 110  # Lab units: half the side of the ab square that holds sRGB's colours
 _AB_LIMIT = 128  # the lookup table of soft codes covers |a|, |b| up to here, in steps of 1
 
 
@@ -26,6 +27,13 @@ def hull_bins() -> NDArray[np.float32]:
     """The 313 bin centres (313, 2) in Lab units, in Zhang et al.'s order."""
     rows = [(a, b) for a, low, high in _HULL_ROWS for b in range(low, high + 1, GRID)]
     return np.array(rows, np.float32)
+
+
+def grid_bins(side: int) -> NDArray[np.float32]:
+    """The centres (side², 2) in Lab units of the ab square from −110 to 110 cut into side × side bins."""
+    centres = (np.arange(side) + 0.5) * (2 * _GRID_LIMIT / side) - _GRID_LIMIT
+    a, b = np.meshgrid(centres, centres, indexing="ij")
+    return np.stack([a.ravel(), b.ravel()], axis=1).astype(np.float32)
 
 
 class SoftEncoder(nn.Module):
@@ -55,6 +63,17 @@ class SoftEncoder(nn.Module):
         return self.index[flat].movedim(-1, 1), self.weight[flat].movedim(-1, 1)
 
 
+def bin_prior(index: Tensor, weight: Tensor, Q: int) -> Tensor:
+    """Each bin's share (Q,) of the pixels, from their codes (N, k, H, W) by `SoftEncoder`; sums to 1."""
+    prior = weight.new_zeros(Q).index_add_(0, index.flatten(), weight.flatten())
+    return prior / prior.sum()
+
+
+def log_weights(prior: Tensor, floor: float) -> Tensor:
+    """Class weights −log p, p being each bin's share (Q,), but at least `floor`: none weighs infinitely."""
+    return -prior.clamp(min=floor).log()
+
+
 def rebalancing_weights(prior: Tensor, mix: float = 0.5) -> Tensor:
     """Class weights 1 / ((1 - mix) p + mix / Q), scaled to expectation 1 under the prior (eq. 4).
 
@@ -82,3 +101,8 @@ def annealed_mean(logits: Tensor, bins: Tensor, T: float) -> Tensor:
     """
     probability = (logits / T).softmax(1)
     return torch.nn.functional.conv2d(probability, bins.t()[:, :, None, None])
+
+
+def most_probable(logits: Tensor, bins: Tensor) -> Tensor:
+    """ab (N, 2, H, W) as the centre of each pixel's most probable bin."""
+    return bins[logits.argmax(1)].permute(0, 3, 1, 2)

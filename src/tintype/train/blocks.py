@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from tintype.errors import ModelError
 
@@ -101,3 +102,47 @@ def separable(c_in: int, c_out: int) -> nn.Sequential:
         nn.BatchNorm2d(c_out),
         nn.ReLU(),
     )
+
+
+class SelfAttention(nn.Module):
+    """Self-attention over all places of a map (N, C, H, W): γ·o + x (Zhang et al. 2019, SAGAN).
+
+    Queries and keys have C / 8 channels, all projections spectral normalisation; γ starts at 0, so the block
+    starts as the identity. Memory grows with (H·W)² where torch or the runtime does not fuse it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        narrow = max(1, channels // 8)
+        self.query, self.key, self.value = (
+            spectral_norm(nn.Conv2d(channels, width, 1)) for width in (narrow, narrow, channels)
+        )
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (f(x).flatten(2).transpose(1, 2) for f in (self.query, self.key, self.value))  # (N, HW, c)
+        o = F.scaled_dot_product_attention(q, k, v, scale=1.0)  # SAGAN does not scale
+        return self.gamma * o.transpose(1, 2).reshape(x.shape) + x
+
+
+def area_resize(x: Tensor, short: int, multiple: int) -> Tensor:
+    """x (N, C, H, W) by area averaging to `short` on the shorter side, in its shape, multiples of `multiple`.
+
+    Written as two matrix products, which the exporter takes for any H and W; at the size sought it is exact.
+    """
+    height, width = (torch.ones_like(line).sum() for line in (x[0, 0, :, 0], x[0, 0, 0, :]))
+    scale = short / torch.minimum(height, width)
+    rows, columns = (
+        _area_weights(n, ((n * scale / multiple).round() * multiple).clamp(min=multiple))
+        for n in (height, width)
+    )
+    return rows @ x @ columns.t()
+
+
+def _area_weights(n_in: Tensor, n_out: Tensor) -> Tensor:
+    """Row i of (n_out, n_in) holds the share of each input pixel in output pixel i."""
+    step = n_in / n_out
+    pixel = torch.arange(n_in, device=n_in.device)[None]  # type: ignore[call-overload]
+    start = torch.arange(n_out, device=n_in.device)[:, None] * step  # type: ignore[call-overload]
+    covered = torch.minimum(start + step, pixel + 1) - torch.maximum(start, pixel)
+    return covered.clamp(min=0) / step

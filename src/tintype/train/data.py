@@ -1,13 +1,9 @@
-"""Photographs for training: folders and tar shards, read lazily, one at a time.
-
-A tar shard is a plain tar of picture files; an index of offsets is made once per shard by walking its
-headers, so any picture is one seek and one read, and the order is exact.
-"""
+"""Photographs as training batches: decoded lazily, cropped repeatably, in an order that can go on."""
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,51 +12,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from tintype.errors import DataError
+from tintype.train.sources import Photographs
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
+_TRIES = 50  # unusable photographs in a row after which the data set is given up
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Where a picture's bytes lie: a file, or a slice of a tar shard."""
-
-    path: str
-    name: str
-    offset: int = 0
-    size: int = -1
-
-    def read(self) -> bytes:
-        with Path(self.path).open("rb") as file:
-            file.seek(self.offset)
-            return file.read(self.size)
+Position = tuple[int, int]  # which photograph, and the number of the draw that its randomness hangs on
 
 
-def find_records(paths: Sequence[Path]) -> list[Record]:
-    """Every picture under folders (recursively) and in `.tar` shards; DataError when there is none."""
-    records: list[Record] = []
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
-            records += [Record(str(p), str(p.relative_to(path))) for p in files]
-        elif path.suffix == ".tar" and path.is_file():
-            records += _shard_records(path)
-        else:
-            raise DataError(f"{path} is neither a folder nor a .tar shard of photographs.")
-    if not records:
-        raise DataError(f"No photographs in {', '.join(map(str, paths))}.")
-    return records
+@dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    """How a training crop is taken; validation takes the centre."""
 
-
-def _shard_records(path: Path) -> list[Record]:
-    with tarfile.open(path) as tar:
-        return [
-            Record(str(path), m.name, m.offset_data, m.size)
-            for m in tar
-            if m.isfile() and Path(m.name).suffix.lower() in PICTURE_SUFFIXES
-        ]
+    min_side: float = 0.65
+    """A crop's side is this share to all of the photograph's shorter side."""
+    flip: float = 0.5
+    """How often a crop is mirrored left to right."""
+    flip_vertical: float = 0.0
+    """How often a crop is turned upside down."""
+    rotate: float = 0.0
+    """Greatest angle, in degrees, by which a crop is turned either way."""
+    drop_grey: bool = False
+    """Leave out photographs in which no |a| or |b| reaches 1."""
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
@@ -71,35 +47,10 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-class CropDataset(Dataset[Tensor]):
-    """Random square crops (3, size, size) uint8 RGB, flipped at random; or the centre crop.
-
-    A random crop's side is `min_side` to 1 of the picture's shorter side. Randomness comes from torch's
-    generator, so a seeded run is repeatable.
-    """
-
-    def __init__(
-        self, records: Sequence[Record], size: int, *, min_side: float = 0.65, train: bool = True
-    ) -> None:
-        self.records, self.size, self.min_side, self.train = records, size, min_side, train
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, i: int) -> Tensor:
-        rgb = decode_rgb8(self.records[i].read())
-        crop = self._random_crop(rgb) if self.train else center_crop(rgb)
-        method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
-        crop = cv2.resize(crop, (self.size, self.size), interpolation=method)
-        return torch.from_numpy(crop).permute(2, 0, 1).contiguous()
-
-    def _random_crop(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        u = torch.rand(4).tolist()
-        height, width = rgb.shape[:2]
-        side = max(1, round(min(height, width) * (self.min_side + (1 - self.min_side) * u[0])))
-        top, left = int(u[1] * (height - side + 1)), int(u[2] * (width - side + 1))
-        crop = rgb[top : top + side, left : left + side]
-        return np.ascontiguousarray(crop[:, ::-1]) if u[3] < 0.5 else crop
+def is_grey(rgb: NDArray[np.uint8]) -> bool:
+    """Whether no |a| or |b| of (H, W, 3) reaches `GREY_LIMIT`."""
+    lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return bool(np.abs(lab[..., 1:]).max() < GREY_LIMIT)
 
 
 def center_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,3 +59,111 @@ def center_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return rgb[top : top + side, left : left + side]
+
+
+class CropDataset(Dataset[tuple[Tensor, int]]):
+    """Square crops (3, size, size) uint8 RGB with their labels: random ones, or the centre without `crops`.
+
+    A photograph that cannot be used (broken, or grey where those are left out) is named in the file
+    `skipped`, and the next that can takes its place; DataError when none of many can.
+    """
+
+    def __init__(
+        self,
+        photographs: Photographs,
+        size: int,
+        crops: CropSettings | None = None,
+        *,
+        seed: int = 0,
+        drop_grey: bool = False,
+        skipped: Path | None = None,
+    ) -> None:
+        self.photographs, self.size, self.crops, self.seed = photographs, size, crops, seed
+        self.drop_grey = drop_grey or (crops is not None and crops.drop_grey)
+        self.skipped = skipped
+        self._told: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.photographs)
+
+    def __getitem__(self, position: int | Position) -> tuple[Tensor, int]:
+        """The crop of a photograph by its number, or by its number and the number of the draw."""
+        number, draw = position if isinstance(position, tuple) else (position, position)
+        for attempt in range(_TRIES):
+            record = self.photographs.records[(number + attempt) % len(self)]
+            try:
+                rgb = decode_rgb8(record.read())
+                if not (self.drop_grey and is_grey(rgb)):
+                    return self._crop(rgb, draw), record.label
+                self._tell(record.name, "grey")
+            except (DataError, OSError) as error:
+                self._tell(record.name, str(error))
+        raise DataError(f"None of {_TRIES} photographs in a row could be used; the last was {record.name}.")
+
+    def _tell(self, name: str, reason: str) -> None:
+        if self.skipped is not None and name not in self._told:
+            self._told.add(name)
+            with self.skipped.open("a", encoding="utf-8") as file:
+                file.write(f"{name}\t{reason}\n")
+
+    def _crop(self, rgb: NDArray[np.uint8], draw: int) -> Tensor:
+        crop = center_crop(rgb) if self.crops is None else self._random_crop(rgb, draw, self.crops)
+        method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
+        crop = cv2.resize(crop, (self.size, self.size), interpolation=method)
+        return torch.from_numpy(crop).permute(2, 0, 1).contiguous()
+
+    def _random_crop(self, rgb: NDArray[np.uint8], draw: int, crops: CropSettings) -> NDArray[np.uint8]:
+        rng = np.random.default_rng((self.seed, draw))
+        height, width = rgb.shape[:2]
+        side = max(1, round(min(height, width) * rng.uniform(crops.min_side, 1)))
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        crop = rgb[top : top + side, left : left + side]
+        if crops.rotate:
+            crop = _rotate(crop, rng.uniform(-crops.rotate, crops.rotate))
+        if rng.random() < crops.flip:
+            crop = crop[:, ::-1]
+        if rng.random() < crops.flip_vertical:
+            crop = crop[::-1]
+        return np.ascontiguousarray(crop)
+
+
+def _rotate(square: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """Turn a square and cut out the largest upright square that has no empty corner."""
+    side = len(square)
+    angle = math.radians(abs(degrees))
+    scale = math.cos(angle) + math.sin(angle)
+    center = ((side - 1) / 2, (side - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(center, degrees, scale)
+    return cv2.warpAffine(square, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+class OrderedBatches(Sampler[list[Position]]):
+    """Batches of positions in a shuffled order that depends on the seed and the epoch alone.
+
+    Each pass over it is the next epoch; `go_on_at` sets the epoch and the batch that come next, so a run goes
+    on where it stopped. Of `world` processes each gets its own share of every batch of `batch * world`.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if count < batch * world:
+            raise DataError(
+                f"{count} photographs do not fill one batch of {batch * world}; use a smaller one."
+            )
+        self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world
+        self._epoch, self._start = 0, 0
+
+    def __len__(self) -> int:
+        return self.count // (self.batch * self.world)
+
+    def go_on_at(self, batches_done: int) -> None:
+        """Come next with what follows the first `batches_done` batches of the run."""
+        self._epoch, self._start = divmod(batches_done, len(self))
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        epoch, start = self._epoch, self._start
+        self._epoch, self._start = epoch + 1, 0
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        first = epoch * self.count
+        for step in range(start, len(self)):
+            begin = (step * self.world + self.rank) * self.batch
+            yield [(int(order[i]), first + i) for i in range(begin, begin + self.batch)]

@@ -25,7 +25,8 @@ from tintype.cards import ModelCard
 from tintype.color import rgb_to_lab
 from tintype.errors import ModelError
 from tintype.session import Session
-from tintype.train.data import Record, center_crop, decode_rgb8, find_records
+from tintype.train.data import center_crop, decode_rgb8
+from tintype.train.sources import Record, find_records
 
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …

@@ -1,14 +1,18 @@
-"""The one place that knows Lightning: trains a recipe on photographs and keeps what a run needs.
+"""Trains a recipe with Lightning: the module around a model, the trainer, and what a run's folder holds.
 
-A run is a folder: `run.json` (recipe, settings, options), `checkpoints/last.ckpt`, TensorBoard's events.
+A run is a folder: `run.json` (recipe, settings, options, photographs), `checkpoints/last.ckpt` and
+`best.ckpt`, `skipped.tsv` (photographs that could not be used) and TensorBoard's events. All randomness of a
+step hangs on the seed and the number of the step, so a run that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import logging
 import math
-import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,47 +20,51 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import (
+    EarlyStopping,
     EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tintype.errors import DataError, ModelError
-from tintype.train import recipes
+from tintype.errors import ModelError
+from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings, to_training_pair
-from tintype.train.data import CropDataset, find_records
+from tintype.train.callbacks import Sheets, Throughput
+from tintype.train.data import CropDataset, CropSettings, OrderedBatches
 from tintype.train.lab import rgb_to_lab
+from tintype.train.recipe import Losses, RecipeModel, Schedule
+from tintype.train.sources import Photographs
 
-PRIOR_PHOTOGRAPHS = 2000  # photographs from which class weights are counted
+PRIOR_PHOTOGRAPHS = 2000  # photographs from which a model may learn statistics before it starts
+Batch = tuple[Tensor, Tensor]  # RGB (N, 3, H, W) uint8, labels (N,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """How a run is fed and driven; the network's own settings are the recipe's."""
 
-    data: tuple[str, ...]
-    """Folders or tar shards of training photographs."""
-    val: tuple[str, ...] = ()
-    """Folders or tar shards of validation photographs."""
-    steps: int = 1000
-    """Optimiser steps; the learning rate's schedule spans them."""
+    steps: int
+    """Steps, that is batches, of the whole run; a learning-rate schedule spans them."""
     batch: int = 48
-    """Photographs a step."""
+    """Photographs a step and process."""
     size: int = 128
     """Side of the square training crops, in pixels."""
-    warmup: float = 0.03
-    """Share of the steps in which the learning rate rises."""
     lr_scale: float = 1.0
     """Factor on the recipe's learning rates (a second, finer phase wants less)."""
-    precision: str = "bf16"
-    """`32` or `bf16` (autocast)."""
+    precision: str = "32"
+    """`32`, or `bf16` for autocast."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
+    devices: int = 1
+    """Processes on this machine, one a device."""
+    nodes: int = 1
+    """Machines."""
     workers: int = 1
     """Processes that read and crop."""
     seed: int = 0
@@ -64,141 +72,253 @@ class FitOptions:
     init_encoder: str = ""
     """Safetensors of a pretrained encoder to start from."""
     start_from: str = ""
-    """A run whose averaged weights are the start."""
+    """A run whose exported weights are the start."""
+    minutes: float = 0.0
+    """Time after which the run stops, whatever its steps; 0 for no such limit."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
+    validate_every: int = 500
+    """Steps between validations, at most one an epoch."""
 
 
 class Fitter(lightning.LightningModule):
-    """A recipe's model with its optimiser, its schedule and its input."""
+    """A recipe's model with its optimisers, its schedule and its input."""
 
-    def __init__(self, model: Any, options: FitOptions) -> None:
+    def __init__(
+        self, model: RecipeModel, options: FitOptions, schedule: Schedule, grey: GreySettings
+    ) -> None:
         super().__init__()
-        self.model = model.to(memory_format=torch.channels_last)
-        self.options = options
-        self.grey = GreySettings()
+        self.model: Any = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.options, self.schedule, self.grey = options, schedule, grey
+        self.batches_done = 0
+        self.automatic_optimization = not model.adversarial
 
-    def training_step(self, rgb8: Tensor, _: int) -> Tensor:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Whatever is drawn in this step, dropout included, is drawn alike when a run goes on from before it.
+        torch.manual_seed(hash((self.options.seed, self.batches_done, self.global_rank)) % 2**63)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor | None:
+        rgb8, labels = batch
         L, ab = to_training_pair(rgb8.float() / 255, self.grey)
-        unlabelled = torch.full((len(L),), -1, device=L.device)
-        losses = self.model.loss(L.contiguous(memory_format=torch.channels_last), ab, unlabelled)
-        self.log_dict({f"train/{k}": v.detach() for k, v in losses.items()}, prog_bar=True)
-        return losses["loss"]
+        L = L.contiguous(memory_format=torch.channels_last)
+        if self.model.adversarial:
+            self._play(L, ab, labels)
+            return None
+        losses = self.model.loss(L, ab, labels)
+        self._log_losses("train", losses)
+        # DDP averages gradients over processes; a loss that is a sum over the batch must stay one.
+        return losses["loss"] * (self.trainer.world_size if self.model.sums_over_batch else 1)
 
-    def validation_step(self, rgb8: Tensor, _: int) -> None:
+    def _play(self, L: Tensor, ab: Tensor, labels: Tensor) -> None:
+        """One step of the discriminator, then one of the generator."""
+        optimizers: Any = self.optimizers()
+        generator, discriminator = optimizers
+        sides: tuple[tuple[Any, Callable[[], Losses], str], ...] = (
+            (discriminator, lambda: self.model.discriminator_loss(L, ab), "discriminator"),
+            (generator, lambda: self.model.loss(L, ab, labels), "train"),
+        )
+        for optimizer, loss, name in sides:
+            self.toggle_optimizer(optimizer)
+            losses = loss()
+            optimizer.zero_grad()
+            self.manual_backward(losses["loss"])
+            if self.schedule.clip:
+                self.clip_gradients(optimizer, self.schedule.clip, "norm")
+            optimizer.step()
+            self.untoggle_optimizer(optimizer)
+            self._log_losses(name, losses)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.batches_done += 1
+        if self.batches_done >= self.options.steps:
+            self.trainer.should_stop = True
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        rgb8, labels = batch
         lab = rgb_to_lab(rgb8.float() / 255)
-        unlabelled = torch.full((len(lab),), -1, device=lab.device)
-        losses = self.model.loss(lab[:, :1], lab[:, 1:], unlabelled)
-        self.log_dict({f"val/{k}": v for k, v in losses.items()}, prog_bar=True, batch_size=len(rgb8))
+        self._log_losses("val", self.model.loss(lab[:, :1], lab[:, 1:], labels), len(rgb8))
+
+    def _log_losses(self, stage: str, losses: dict[str, Tensor], count: int | None = None) -> None:
+        values = {f"{stage}/{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(values, prog_bar=True, batch_size=count, sync_dist=stage == "val")
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.model.optimizer()
-        for group in optimizer.param_groups:
-            group["lr"] *= self.options.lr_scale
-        steps, rise = self.options.steps, max(1, round(self.options.warmup * self.options.steps))
+        optimizers = [self.model.optimizer()]
+        if self.model.adversarial:
+            optimizers.append(self.model.discriminator_optimizer())
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] *= self.options.lr_scale
+        if self.schedule.lr == "constant" or self.model.adversarial:
+            return optimizers
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizers[0], self._rate)
+        return {"optimizer": optimizers[0], "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
-        def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            progress = min(1.0, (step - rise) / max(1, steps - rise))
-            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+    def _rate(self, step: int) -> float:
+        """Factor on the learning rate: a rise over 3% of the steps, then a cosine down to a hundredth."""
+        steps = self.options.steps
+        rise = max(1, round(0.03 * steps))
+        if step < rise:
+            return (step + 1) / rise
+        progress = min(1.0, (step - rise) / max(1, steps - rise))
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["batches_done"] = self.batches_done
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.batches_done = checkpoint["batches_done"]
 
 
-def fit(recipe: str, settings: Any, options: FitOptions, out: Path) -> None:
-    """Train `recipe` into the folder `out`. Errors: DataError, ModelError, SettingsError."""
+class Feed(lightning.LightningDataModule):
+    """Training and validation photographs as loaders, each process with its own share."""
+
+    def __init__(
+        self, train: Photographs, val: Photographs | None, crops: CropSettings, options: FitOptions, out: Path
+    ) -> None:
+        super().__init__()
+        self.options = options
+        skipped = out / "skipped.tsv"
+        size, seed = options.size, options.seed
+        self.train = CropDataset(train, size, crops, seed=seed, skipped=skipped)
+        self.val = CropDataset(val, size, drop_grey=crops.drop_grey, skipped=skipped) if val else None
+
+    def sample(self, count: int) -> Tensor:
+        """Centre crops (N, 3, size, size) uint8 of some training photographs, the same ones every time."""
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(self.options.seed))
+        centers = CropDataset(self.train.photographs, self.options.size, drop_grey=self.train.drop_grey)
+        subset = torch.utils.data.Subset(centers, order[:count].tolist())
+        loader = DataLoader(subset, 100, num_workers=self.options.workers)
+        return torch.cat([rgb8 for rgb8, _ in loader])
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        trainer: Any = self.trainer
+        o = self.options
+        batches = OrderedBatches(len(self.train), o.batch, o.seed, trainer.global_rank, trainer.world_size)
+        batches.go_on_at(trainer.lightning_module.batches_done)
+        return DataLoader(
+            self.train, batch_sampler=batches, num_workers=o.workers, persistent_workers=o.workers > 0
+        )
+
+    def val_dataloader(self) -> Any:
+        if self.val is None:
+            return []
+        return DataLoader(self.val, self.options.batch, num_workers=self.options.workers)
+
+
+def fit(
+    recipe: str,
+    settings: Any,
+    options: FitOptions,
+    train: Photographs,
+    val: Photographs | None,
+    out: Path,
+    *,
+    crops: CropSettings | None = None,
+    grey: GreySettings | None = None,
+    schedule: Schedule | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train `recipe` into the folder `out` and return it. Errors: DataError, ModelError, SettingsError."""
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ModelError("CUDA was asked for, but this machine has no usable GPU; use --device cpu.")
+    last = out / "checkpoints" / "last.ckpt"
+    if resume and not last.is_file():
+        raise ModelError(f"{out} holds no checkpoint to go on from.")
+    if not resume and last.is_file():
+        raise ModelError(f"{out} holds a run already; go on with --resume, or name another folder.")
+    module = recipes.get(recipe)
+    schedule, crops, grey = schedule or module.SCHEDULE, crops or CropSettings(), grey or GreySettings()
     lightning.seed_everything(options.seed, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
-    model = _start(recipe, settings, options)
-    train = _loader(CropDataset(find_records([Path(p) for p in options.data]), options.size), options, True)
-    val = None
-    if options.val:
-        held_out = CropDataset(find_records([Path(p) for p in options.val]), options.size, train=False)
-        val = _loader(held_out, options, False)
-    run = {"recipe": recipe, "settings": dataclasses.asdict(settings), "options": dataclasses.asdict(options)}
-    (out / "run.json").write_text(json.dumps(run, indent=1))
-    _trainer(options, recipes.get(recipe).SCHEDULE.ema_decay, out, len(train)).fit(
-        Fitter(model, options), train, val
-    )
+    feed = Feed(train, val, crops, options, out)
+    model = module.Model(settings)
+    if not resume:
+        _initialise(recipe, model, options, feed)
+    sheet = feed.sample(6)
+    fitter = Fitter(model, options, schedule, grey)
+    parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
+    runs.write_run(out, recipe, parts, train, val)
+    steps_an_epoch = len(OrderedBatches(len(train), options.batch, 0, 0, options.devices * options.nodes))
+    with _without_advice():
+        trainer = _trainer(options, schedule, out, steps_an_epoch, has_val=val is not None, sheet=sheet)
+        trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
+    return out
 
 
-def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
-    """The recipe's name, its model with the run's averaged weights, and `run.json`'s content."""
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence Lightning's tips on loaders and loggers and torch's notes to Lightning; errors still come."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
-        info = json.loads((run / "run.json").read_text())
-        checkpoint = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name
-        raise ModelError(f"{run} is no training run with a checkpoint: {missing} is missing.") from error
-    module = recipes.get(info["recipe"])
-    model = module.Model(module.Settings(**info["settings"]))
-    prefix = "model."
-    state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    model.load_state_dict(state)
-    return info["recipe"], model.eval(), info
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=PossibleUserWarning)
+            warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
-def _start(recipe: str, settings: Any, options: FitOptions) -> Any:
-    model = recipes.get(recipe).Model(settings)
+def _initialise(recipe: str, model: RecipeModel, options: FitOptions, feed: Feed) -> None:
+    """Weights from another run or a pretrained encoder, and what the model wants to know of the data."""
     if options.start_from:
-        other, start, _ = load_run(Path(options.start_from))
+        other, start, _ = runs.load_run(Path(options.start_from))
         if other != recipe:
             raise ModelError(f"{options.start_from} holds a run of {other}, not of {recipe}.")
-        model.load_state_dict(start.state_dict())
-        return model
+        try:
+            model.load_state_dict(start.state_dict())
+        except RuntimeError as error:
+            raise ModelError(f"{options.start_from} was trained with other settings: {error}") from error
+        return
     if options.init_encoder:
-        model.encoder.load_pretrained(load_file(options.init_encoder))
-    model.prepare(_sample_ab(options))
-    return model
+        encoder: Any = getattr(model, "encoder", None)
+        if not hasattr(encoder, "load_pretrained"):
+            raise ModelError(f"{recipe} has no encoder that could start from pretrained weights.")
+        encoder.load_pretrained(load_file(options.init_encoder))
+    model.prepare(rgb_to_lab(feed.sample(PRIOR_PHOTOGRAPHS).float() / 255)[:, 1:])
 
 
-def _sample_ab(options: FitOptions) -> Tensor:
-    """True colours of some training photographs (N, 2, size, size)."""
-    records = find_records([Path(p) for p in options.data])
-    order = torch.randperm(len(records), generator=torch.Generator().manual_seed(options.seed))
-    sample = [records[i] for i in order[:PRIOR_PHOTOGRAPHS].tolist()]
-    batches = DataLoader(CropDataset(sample, options.size, train=False), 100, num_workers=options.workers)
-    return torch.cat([rgb_to_lab(rgb8.float() / 255)[:, 1:] for rgb8 in batches])
-
-
-def _loader(dataset: CropDataset, options: FitOptions, train: bool) -> DataLoader[Tensor]:
-    if train and len(dataset) < options.batch:
-        raise DataError(f"{len(dataset)} photographs do not fill one batch of {options.batch}.")
-    return DataLoader(
-        dataset,
-        options.batch,
-        shuffle=train,
-        drop_last=train,
-        num_workers=options.workers,
-        persistent_workers=options.workers > 0,
-        generator=torch.Generator().manual_seed(options.seed),
-    )
-
-
-def _trainer(options: FitOptions, ema_decay: float, out: Path, steps_an_epoch: int) -> lightning.Trainer:
-    checkpoints = ModelCheckpoint(
-        out / "checkpoints", save_last=True, every_n_train_steps=options.checkpoint_every, save_top_k=0
-    )
+def _trainer(
+    options: FitOptions, schedule: Schedule, out: Path, steps_an_epoch: int, *, has_val: bool, sheet: Tensor
+) -> lightning.Trainer:
+    folder = out / "checkpoints"
+    sheets_every = max(50, options.steps // 20)
+    callbacks: list[lightning.Callback] = [
+        ModelCheckpoint(folder, save_last=True, every_n_train_steps=options.checkpoint_every, save_top_k=0),
+        ModelCheckpoint(folder, save_last=True, save_top_k=0, save_on_train_epoch_end=True),
+        Throughput(options.batch, min(20, steps_an_epoch)),
+        Sheets(sheet, sheets_every),
+    ]
+    if has_val:
+        best = ModelCheckpoint(folder, "best", monitor="val/loss", enable_version_counter=False)
+        callbacks.append(best)
+        if schedule.patience:
+            callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
+    if schedule.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=schedule.ema_decay, use_buffers=False))
+    if schedule.lr != "constant":
+        callbacks.append(LearningRateMonitor("step"))
+    on_screen = sys.stdout.isatty()
+    several = options.devices * options.nodes > 1
     return lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(options.device, options.device),
-        devices=1,
-        max_steps=options.steps,
+        devices=options.devices,
+        num_nodes=options.nodes,
+        strategy="ddp" if several else "auto",
+        use_distributed_sampler=False,
+        max_epochs=-1,
+        max_time={"seconds": round(60 * options.minutes)} if options.minutes else None,
         precision="bf16-mixed" if options.precision == "bf16" else "32-true",
-        gradient_clip_val=1.0,
+        gradient_clip_val=schedule.clip or None,
         logger=TensorBoardLogger(out, name="", version=""),
-        callbacks=[
-            checkpoints,
-            *([EMAWeightAveraging(decay=ema_decay, use_buffers=False)] if ema_decay else []),
-            LearningRateMonitor("step"),
-            *([RichProgressBar()] if os.isatty(1) else []),
-        ],
-        enable_progress_bar=os.isatty(1),
+        callbacks=[*callbacks, *([RichProgressBar()] if on_screen else [])],
+        enable_progress_bar=on_screen,
         enable_model_summary=False,
         log_every_n_steps=min(20, steps_an_epoch),
-        val_check_interval=min(steps_an_epoch, 500),
+        val_check_interval=min(steps_an_epoch, options.validate_every),
+        limit_val_batches=1.0 if has_val else 0,
+        num_sanity_val_steps=0,
         default_root_dir=out,
     )

@@ -47,6 +47,16 @@ def luma_of(rgb: Tensor) -> Tensor:
     return torch.einsum("c,nchw->nhw", weights, rgb).unsqueeze(1)
 
 
+def ab_to_unit(ab: Tensor) -> Tensor:
+    """ab in Lab units, any shape, to 0…1 as 8-bit Lab spaces it: (ab + 128) / 255."""
+    return (ab + 128) / 255
+
+
+def unit_to_ab(unit: Tensor) -> Tensor:
+    """What `ab_to_unit` gave, back to Lab units."""
+    return unit * 255 - 128
+
+
 def _srgb_to_linear(rgb: Tensor) -> Tensor:
     return torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
 

@@ -36,13 +36,14 @@ class Schedule:
 class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
-    Class attributes: `stride` = H / h of the output, `multiple` of which H and W must be, `adversarial` for
-    models with a discriminator, which is trained by an optimiser of its own.
+    Attributes: `stride` = H / h of the output, `multiple` of which H and W must be (both may depend on the
+    settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own.
     """
 
-    stride: ClassVar[int] = 1
-    multiple: ClassVar[int] = 8
+    stride: int = 1
+    multiple: int = 8
     adversarial: ClassVar[bool] = False
+    sums_over_batch: ClassVar[bool] = False
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

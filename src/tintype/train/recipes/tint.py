@@ -95,8 +95,8 @@ class Model(RecipeModel):
     def prepare(self, ab: Tensor) -> None:
         """Set the class weights from true colours (N, 2, H, W) of a sample."""
         index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
-        prior = torch.zeros(len(self.bins)).index_add_(0, index.flatten(), weight.flatten())
-        weights = colour_bins.rebalancing_weights(prior / prior.sum(), self.settings.rebalance_mix)
+        prior = colour_bins.bin_prior(index, weight, len(self.bins))
+        weights = colour_bins.rebalancing_weights(prior, self.settings.rebalance_mix)
         self.bin_weights.copy_(weights)
 
     def optimizer(self) -> torch.optim.Optimizer:

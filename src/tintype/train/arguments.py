@@ -1,0 +1,89 @@
+"""The arguments of `tintype train` and `tintype export`. Imports nothing heavy: the command line reads it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+TRAIN_EXAMPLES = """\
+examples:
+  tintype train tint --data photos --out runs/mine --minutes 60
+  tintype train autoencoder --data train.tar --val val.tar --out runs/small --epochs 13
+  tintype train colornet --data faces --out runs/width --set width=64,128,256
+  tintype train tint --data photos --out runs/mine --resume
+  tintype train tint --help                       the settings of a recipe
+  tensorboard --logdir runs                       watch the runs in a browser
+
+exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C (go on with --resume).
+"""
+
+EXPORT_EXAMPLES = """\
+examples:
+  tintype export runs/mine -o models --name mine
+  tintype colorize photo.jpg --model models/mine.onnx
+"""
+
+
+class RecipeHelp(argparse.Action):
+    """`--help` that shows the settings of the recipe that was named before it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        parser.print_help()
+        if getattr(namespace, "recipe", None):
+            print()
+            print(namespace.describe(namespace.recipe))
+        parser.exit()
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tintype train` takes."""
+    add = parser.add_argument
+    add("recipe", metavar="RECIPE", help="what to train: tint, autoencoder, binned, …")
+    add("-h", "--help", action=RecipeHelp, nargs=0, help="show this, and the settings of RECIPE")
+    photographs = parser.add_argument_group("photographs")
+    add = photographs.add_argument
+    add("--data", nargs="+", required=True, metavar="PATH", help="folders or .tar shards to train on")
+    add("--val", nargs="+", metavar="PATH", help="the same to validate on (default: 2%% held out)")
+    add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
+    add("--where", metavar="COLUMN=VALUE,…", help="take only pictures whose row in the index says so")
+    add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
+    run = parser.add_argument_group("the run")
+    add = run.add_argument
+    add("--out", required=True, metavar="RUN", help="the run's folder: checkpoints, curves, settings")
+    add("--set", action="append", metavar="KEY=VALUE", help="a setting; KEY=A,B,C trains each and compares")
+    add("--config", metavar="FILE.yaml", help="settings from a file; --set goes before it")
+    length = run.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=float, metavar="N", help="passes over the photographs")
+    length.add_argument("--steps", type=int, metavar="N", help="batches")
+    add("--minutes", type=float, metavar="N", help="stop after this time, whatever else was asked for")
+    add("--batch", type=int, metavar="N", help="photographs a step, over all processes")
+    add("--size", type=int, metavar="N", help="side of the training crops, in pixels")
+    add("--lr-scale", type=float, default=1.0, metavar="F", help="factor on the recipe's learning rates")
+    add("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
+    add("--resume", action="store_true", help="go on with the run in RUN from its last checkpoint")
+    add("--from", dest="start_from", metavar="RUN", help="start from the weights of another run")
+    add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (safetensors)")
+    add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
+    machine = parser.add_argument_group("the machine")
+    add = machine.add_argument
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
+    add("--devices", type=int, default=1, metavar="N", help="processes on this machine, one a device")
+    add("--nodes", type=int, default=1, metavar="N", help="machines")
+    add("--precision", choices=["32", "bf16"], default="32", help="(default: 32)")
+    add("--workers", type=int, default=1, metavar="N", help="processes that read photographs (default: 1)")
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tintype export` takes."""
+    add = parser.add_argument
+    add("run", metavar="RUN", help="the folder of a training run")
+    add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
+    add("--name", metavar="NAME", help="the model's name (default: the run's)")
+    add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
+    add("--limit", type=int, default=200, metavar="N", help="how many of them at most (default: 200)")
+    add("--size", type=int, metavar="N", help="shorter side at which pictures are shown to the model")
+    add("--version", default="1", metavar="TEXT", help="the model's version on its card (default: 1)")
+    add("--license", default="unstated", metavar="TEXT", help="the model's licence on its card")
+    add("--source", default="own photographs", metavar="TEXT", help="where the photographs came from")
+    add("--description", metavar="TEXT", help="one sentence on the model")
+    add("--limits", default="", metavar="TEXT", help="what the model is known to get wrong")

@@ -1,0 +1,75 @@
+"""What a run shows while it goes: photographs a second, time left, and sheets of pictures in TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from tintype.train.lab import lab_to_rgb, rgb_to_lab
+
+SHEET_PHOTOGRAPHS = 6
+
+
+class Throughput(lightning.Callback):
+    """Logs photographs a second, and says how a run goes where no progress bar can be drawn."""
+
+    def __init__(self, batch: int, every: int, say_every_s: float = 30.0) -> None:
+        self.batch, self.every, self.say_every_s = batch, every, say_every_s
+        self._since, self._first, self._said = 0.0, 0, 0.0
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self._since, self._first, self._said = time.monotonic(), module.batches_done, time.monotonic()
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        done = module.batches_done
+        now = time.monotonic()
+        rate = (done - self._first) * self.batch * trainer.world_size / max(now - self._since, 1e-9)
+        if done % self.every == 0:
+            module.log("photographs/s", rate, prog_bar=True)
+        if trainer.is_global_zero and not sys.stdout.isatty() and now - self._said > self.say_every_s:
+            self._said = now
+            left = (module.options.steps - done) * self.batch * trainer.world_size / rate
+            loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
+            print(
+                f"epoch {trainer.current_epoch}, step {done} of {module.options.steps}, "
+                f"{rate:.0f} photographs/s, loss {loss:.4f}, {left / 60:.0f} min left",
+                flush=True,
+            )
+
+
+class Sheets(lightning.Callback):
+    """Adds sheets of grey, truth and prediction to TensorBoard, every so many steps and at the end."""
+
+    def __init__(self, rgb8: Tensor, every: int) -> None:
+        self.rgb8, self.every = rgb8[:SHEET_PHOTOGRAPHS], every
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.is_global_zero and module.batches_done % self.every == 0:
+            self._add(trainer, module)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        if trainer.is_global_zero:
+            self._add(trainer, module)
+
+    def _add(self, trainer: Any, module: Any) -> None:
+        sheet = make_sheet(module.model, self.rgb8.to(module.device))
+        trainer.logger.experiment.add_image("grey, truth, predicted", sheet, module.batches_done)
+
+
+@torch.no_grad()
+def make_sheet(model: torch.nn.Module, rgb8: Tensor) -> Tensor:
+    """Photographs (N, 3, H, W) uint8 to a sheet (3, 3 H, N W) in 0…1: grey, truth, prediction."""
+    training = model.training
+    model.eval()
+    rgb = rgb8.float() / 255
+    L = rgb_to_lab(rgb)[:, :1]
+    ab = torch.nn.functional.interpolate(model(L).float(), rgb.shape[2:], mode="bilinear")
+    model.train(training)
+    zero = torch.zeros_like(ab)
+    rows = [lab_to_rgb(torch.cat([L, zero], 1)), rgb, lab_to_rgb(torch.cat([L, ab], 1))]
+    return torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1).clamp(0, 1).cpu()

@@ -1,0 +1,146 @@
+"""`tintype train` and `tintype export`: from words on a command line to runs and models."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tintype.errors import DataError, SettingsError
+from tintype.train import recipes, settings
+from tintype.train.augment import GreySettings
+from tintype.train.data import CropSettings
+from tintype.train.recipe import Schedule
+from tintype.train.sources import Photographs, find_photographs, split
+
+VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
+# The dataclasses that --set and --config may write to, in the order in which a key is looked up.
+_SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
+
+
+def describe(recipe: str) -> str:
+    """The settings of a recipe and those that all share, as `tintype train RECIPE --help` shows them."""
+    parts = [f"settings of {recipe} (--set key=value):", settings.help_text(recipes.get(recipe).Settings)]
+    for title, cls in (("crops", CropSettings), ("the grey input", GreySettings)):
+        parts += [f"\nsettings of {title}:", settings.help_text(cls)]
+    return "\n".join(parts)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Run one training, or a sweep of them; the exit status."""
+    module = recipes.get(args.recipe)
+    values = settings.read_yaml(Path(args.config)) if args.config else {}
+    chosen = settings.sweep(settings.parse_assignments(args.set or []))
+    # Everything is checked before anything is trained.
+    plans = [_sort_settings(module, values | one) for one in chosen]
+    photographs, val = _photographs(args)
+    if len(plans) == 1:
+        print(f"Run in {_one(args, module, plans[0], photographs, val, Path(args.out))}")
+        return 0
+    from tintype.train.sweep import summarise
+
+    for one, plan in zip(chosen, plans, strict=True):
+        name = ",".join(f"{key}={value}" for key, value in one.items())
+        _one(args, module, plan, photographs, val, Path(args.out) / name)
+    print(summarise(Path(args.out), chosen))
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """Export a run's best weights to a model in use; the exit status."""
+    from tintype.cards import ModelCard
+    from tintype.train import export as exporting
+    from tintype.train.runs import load_run
+
+    recipe, model, info = load_run(Path(args.run))
+    name = args.name or Path(args.run).resolve().name
+    card = ModelCard(
+        name=name,
+        version=args.version,
+        description=args.description or f"{recipe} trained on {len(info['split']['train'])} photographs.",
+        recipe=recipe,
+        license=args.license,
+        sha256="",
+        size=args.size or max(256, info["options"]["size"]),
+        commit=exporting.commit_id(),
+        limits=args.limits,
+        training=info["settings"] | {k: info["options"][k] for k in ("steps", "batch", "size", "seed")},
+        data=({"source": args.source, "photographs": len(info["split"]["train"])},),
+    )
+    places = [Path(p) for p in args.data or info["val_places"] or info["places"]]
+    card = exporting.export(model, Path(args.output or args.run), card, places, limit=args.limit)
+    print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
+    return 0
+
+
+def _sort_settings(module: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Give each key to the dataclass that has it: the recipe's settings first, then the shared ones."""
+    classes = {"settings": module.Settings} | _SHARED
+    names = {part: {field.name for field in settings.fields_of(cls)} for part, cls in classes.items()}
+    taken: dict[str, dict[str, Any]] = {part: {} for part in classes}
+    for key, value in values.items():
+        home = next((part for part in classes if key in names[part]), "settings")
+        taken[home][key] = value
+    built = {part: settings.build(cls, taken[part]) for part, cls in classes.items() if part != "schedule"}
+    defaults = dataclasses.asdict(module.SCHEDULE)
+    return built | {"schedule": settings.build(Schedule, defaults | taken["schedule"])}
+
+
+def _photographs(args: argparse.Namespace) -> tuple[Photographs, Photographs | None]:
+    where = dict(part.split("=", 1) for part in (args.where or "").split(",") if "=" in part)
+    if args.where and not where:
+        raise SettingsError(f"--where takes column=value,column=value, not {args.where!r}.")
+    categories = [c for c in (args.categories or "").split(",") if c]
+    index = Path(args.index) if args.index else None
+    found = find_photographs([Path(p) for p in args.data], index=index, where=where, categories=categories)
+    if args.val:
+        return found, find_photographs([Path(p) for p in args.val])
+    train, val = split(found, VAL_SHARE)
+    return (train, val) if len(val) else (found, None)
+
+
+def _one(
+    args: argparse.Namespace,
+    module: Any,
+    plan: dict[str, Any],
+    train: Photographs,
+    val: Photographs | None,
+    out: Path,
+) -> Path:
+    from tintype.train.fit import FitOptions, fit
+
+    schedule = plan["schedule"]
+    batch, size = args.batch or schedule.batch, args.size or schedule.size
+    if size % module.Model.multiple:
+        raise SettingsError(f"--size must be a multiple of {module.Model.multiple} for {args.recipe}.")
+    world = args.devices * args.nodes
+    per_process, rest = divmod(batch, world)
+    if rest:
+        raise SettingsError(f"--batch {batch} cannot be shared evenly by {world} processes.")
+    if len(train) < batch:
+        raise DataError(f"{len(train)} photographs do not fill one batch of {batch}; use a smaller --batch.")
+    steps = args.steps or math.ceil(len(train) // batch * (args.epochs or schedule.epochs))
+    options = FitOptions(
+        steps=steps, batch=per_process, size=size, lr_scale=args.lr_scale, precision=args.precision,
+        device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers, seed=args.seed,
+        init_encoder=args.init_encoder or "", start_from=args.start_from or "",
+        checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
+    )  # fmt: skip
+    result = fit(
+        args.recipe, plan["settings"], options, train, val, out,
+        crops=plan["crops"], grey=plan["grey"], schedule=schedule, resume=args.resume,
+    )  # fmt: skip
+    _remember_places(result, args)
+    return result
+
+
+def _remember_places(run: Path, args: argparse.Namespace) -> None:
+    """Note in `run.json` where the photographs lay, so that `export` finds some to check on."""
+    file = run / "run.json"
+    info = json.loads(file.read_text(encoding="utf-8"))
+    info["places"] = [str(Path(p).resolve()) for p in args.data]
+    info["val_places"] = [str(Path(p).resolve()) for p in args.val or []]
+    file.write_text(json.dumps(info, indent=1), encoding="utf-8")

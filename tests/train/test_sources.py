@@ -1,0 +1,126 @@
+"""Where photographs lie: folders, shards, an index beside them, class folders, COCO."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import cv2
+import pytest
+from skimage import data
+
+from tintype.errors import DataError
+from tintype.train.sources import find_photographs, find_records, split
+
+
+@pytest.fixture
+def folder(tmp_path):
+    bgr = cv2.resize(data.chelsea()[..., ::-1], (45, 30))
+    for name in ("cat/1.png", "cat/2.webp", "dog/deep/3.jpg", "4.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), bgr)
+    (tmp_path / "photos" / "notes.txt").write_text("not a picture")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def shard(folder, tmp_path):
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(folder, "x")
+    return path
+
+
+def test_a_shard_gives_the_folders_bytes(folder, shard):
+    files, slices = find_records([folder]), find_records([shard])
+    assert [r.name for r in files] == ["4.png", "cat/1.png", "cat/2.webp", "dog/deep/3.jpg"]
+    assert sorted(r.read() for r in slices) == sorted(r.read() for r in files)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: p.mkdir(), "No photographs"),
+        (lambda p: None, "neither a folder"),
+        (lambda p: p.with_suffix(".tar").write_bytes(b"x" * 700), "no readable tar"),
+    ],
+)
+def test_what_holds_no_photographs(tmp_path, make, message):
+    place = tmp_path / "place"
+    make(place)
+    with pytest.raises(DataError, match=message):
+        find_records([place.with_suffix(".tar") if message.endswith("tar") else place])
+
+
+def test_folders_are_labels(folder):
+    photographs = find_photographs([folder])
+    assert photographs.label_names == ("cat", "dog/deep")
+    assert [r.label for r in photographs.records] == [-1, 0, 0, 1]
+
+
+def test_an_index_labels_and_narrows(shard, tmp_path):
+    index = tmp_path / "index.csv"
+    index.write_text("key,source,label\n1,a,tabby\n2,b,\n3,a,hound\n")
+    everything = find_photographs([shard], index=index)
+    assert len(everything) == 3
+    assert everything.label_names == ("hound", "tabby")
+    some = find_photographs([shard], index=index, where={"source": "a", "label": "hound"})
+    assert [r.name for r in some.records] == ["x/dog/deep/3.jpg"]
+    for where, message in (({"source": "z"}, "No photograph fits"), ({"kind": "a"}, "no column 'kind'")):
+        with pytest.raises(DataError, match=message):
+            find_photographs([shard], index=index, where=where)
+    with pytest.raises(DataError, match="needs an --index"):
+        find_photographs([shard], where={"source": "a"})
+
+
+@pytest.fixture
+def coco(folder):
+    kinds = [("cat", "animal"), ("dog", "animal"), ("car", "vehicle")]
+    content = {
+        "categories": [{"id": i, "name": n, "supercategory": s} for i, (n, s) in enumerate(kinds)],
+        "images": [{"id": 9, "file_name": "1.png"}, {"id": 8, "file_name": "3.jpg"}],
+        "annotations": [
+            {"image_id": 9, "category_id": 0, "area": 5},
+            {"image_id": 9, "category_id": 2, "area": 50},
+            {"image_id": 8, "category_id": 1, "area": 7},
+        ],
+    }
+    (folder / "instances_train.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("categories", "names", "labels"),
+    [
+        (["cat"], ["1.png"], ("cat",)),
+        (["animal"], ["1.png", "3.jpg"], ("cat", "dog")),
+        (["vehicle", "dog"], ["1.png", "3.jpg"], ("car", "dog")),
+    ],
+)
+def test_coco_categories_and_supercategories(coco, categories, names, labels):
+    photographs = find_photographs([coco], categories=categories)
+    assert [r.name for r in photographs.records] == names
+    assert photographs.label_names == labels
+
+
+def test_coco_errors(coco, tmp_path):
+    with pytest.raises(DataError, match="no category boat"):
+        find_photographs([coco], categories=["boat"])
+    (coco / "instances_train.json").write_text("[]")
+    with pytest.raises(DataError, match="no COCO annotation"):
+        find_photographs([coco], categories=["cat"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no COCO annotation JSON"):
+        find_photographs([tmp_path / "empty"], categories=["cat"])
+
+
+def test_the_split_is_stable_and_disjoint(folder):
+    photographs = find_photographs([folder])
+    train, val = split(photographs, 0.5)
+    assert {r.name for r in train.records} | {r.name for r in val.records} == {
+        r.name for r in photographs.records
+    }
+    assert not {r.name for r in train.records} & {r.name for r in val.records}
+    assert split(photographs, 0.5) == (train, val)
+    assert len(split(photographs, 0.0)[1]) == 0
