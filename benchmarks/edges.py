@@ -18,11 +18,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from tintype.chroma import ChromaField
 from tintype.color import luma_of, rgb_to_cbcr, ycbcr_to_rgb
 
 FACTOR = 8
+ZOOM, CAPTION = 4, 32  # of the picture
 Float = NDArray[np.float32]
 
 
@@ -82,16 +84,17 @@ def save_picture(rgb8: NDArray[np.uint8], path: Path) -> None:
     """A detail with its true colours, and with those brought back bilinearly and guided, side by side."""
     rgb = rgb8.astype(np.float32) / 255
     truth, luma = rgb_to_cbcr(rgb), luma_of(rgb)
-    small = cv2.resize(
-        truth, (luma.shape[1] // FACTOR, luma.shape[0] // FACTOR), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(truth, None, fx=1 / FACTOR, fy=1 / FACTOR, interpolation=cv2.INTER_AREA)
     versions = [ycbcr_to_rgb(luma, method(small, luma)).clip(0, 1) for method in METHODS.values()]
-    panels = [np.rint(255 * panel).astype(np.uint8) for panel in (rgb, *versions)]
-    tall = [cv2.resize(p, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for p in panels]
-    for panel, name in zip(tall, ("true colours", *METHODS), strict=True):
-        for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            cv2.putText(panel, name, (10, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.7, color, thickness, cv2.LINE_AA)
-    cv2.imwrite(str(path), np.hstack(tall)[..., ::-1])
+    panels = [Image.fromarray(np.rint(255 * panel).astype(np.uint8)) for panel in (rgb, *versions)]
+    width, height = ZOOM * panels[0].width, ZOOM * panels[0].height
+    sheet = Image.new("RGB", (len(panels) * (width + 8) - 8, height + CAPTION), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (panel, name) in enumerate(zip(panels, ("true colours", *METHODS), strict=True)):
+        x = i * (width + 8)
+        sheet.paste(panel.resize((width, height), Image.Resampling.NEAREST), (x, CAPTION))
+        draw.text((x + 4, 5), name, "black", font_size=20)
+    sheet.save(path)
 
 
 def main() -> None:
@@ -106,7 +109,7 @@ def main() -> None:
     if options.picture:
         from skimage import data
 
-        save_picture(data.astronaut()[0:288, 0:224], options.picture)
+        save_picture(data.astronaut()[96:208, 40:144], options.picture)
 
 
 if __name__ == "__main__":

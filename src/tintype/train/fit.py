@@ -101,6 +101,7 @@ class Fitter(lightning.LightningModule):
         rgb8, labels = batch
         L, ab = to_training_pair(rgb8.float() / 255, self.grey)
         L = L.contiguous(memory_format=torch.channels_last)
+        self.batches_done += 1  # here, not in a later hook: checkpoints are written before those
         if self.model.adversarial:
             self._play(L, ab, labels)
             return None
@@ -129,7 +130,6 @@ class Fitter(lightning.LightningModule):
             self._log_losses(name, losses)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.batches_done += 1
         if self.batches_done >= self.options.steps:
             self.trainer.should_stop = True
 

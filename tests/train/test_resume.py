@@ -1,0 +1,70 @@
+"""A run that was killed goes on as if it had not been; several processes do what one does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+from skimage import data
+
+from tintype.train.sweep import read_curve
+
+SOURCES = Path(__file__).parents[2] / "src"
+STEPS = 13
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    for i in range(20):
+        cv2.imwrite(str(folder / f"{i:02d}.png"), cv2.resize(pictures[i % 4][i:, i:, ::-1], (96, 80)))
+    return folder
+
+
+def command(folder, out, *more):
+    settings = ["--set", "width=16", "--set", "head_width=16"]
+    line = [sys.executable, "-m", "tintype", "train", "tint", "--data", folder, "--val", folder, "--out", out]
+    length = ["--steps", STEPS, "--batch", 4, "--size", 64, "--workers", 0, "--device", "cpu"]
+    return [str(word) for word in (*line, *length, "--checkpoint-every", 3, *settings, *more)]
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": str(SOURCES), "OMP_NUM_THREADS": "1"}
+
+
+def losses(run):
+    return dict(read_curve(run, "train/loss"))
+
+
+def test_a_killed_run_goes_on_exactly(folder, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(folder, whole), env=environment(), check=True, capture_output=True)
+    process = subprocess.Popen(
+        command(folder, killed), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    last = killed / "checkpoints" / "last.ckpt"
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    subprocess.run(command(folder, killed, "--resume"), env=environment(), check=True, capture_output=True)
+    wanted, got = losses(whole), losses(killed)
+    assert max(got) == max(wanted)
+    for step, loss in wanted.items():
+        assert got[step] == pytest.approx(loss, abs=1e-6), step
+
+
+def test_a_run_is_not_begun_twice(folder, tmp_path):
+    first = subprocess.run(
+        command(folder, tmp_path, "--resume"), env=environment(), check=False, capture_output=True, text=True
+    )
+    assert first.returncode == 1
+    assert "holds no checkpoint to go on from" in first.stderr
+    assert "Traceback" not in first.stderr
