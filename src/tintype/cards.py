@@ -40,7 +40,7 @@ class ModelCard:
     parameters: int = 0
     file_bytes: int = 0
     commit: str = ""
-    """The commit of Tintype that trained it."""
+    """The commit of Tintype that exported it."""
     limits: str = ""
     """What it is known to get wrong."""
     pretrained: tuple[str, ...] = ()

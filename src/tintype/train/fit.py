@@ -19,6 +19,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
@@ -27,7 +28,6 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
