@@ -35,8 +35,9 @@ PARITY_SHARE = 0.999  # … on at least this share of the pixels
 
 def export_onnx(model: Any, path: Path) -> None:
     """Write `model` (L to ab) as an ONNX file with free N, H, W, BatchNorm folded into the convolutions."""
-    model = fold_batch_norm(copy.deepcopy(model).eval().float())
-    L = torch.full((1, 1, 8 * model.multiple, 8 * model.multiple), 50.0)
+    multiple = model.multiple
+    model = fold_batch_norm(copy.deepcopy(model).eval().float().for_export())
+    L = torch.full((1, 1, 8 * multiple, 8 * multiple), 50.0)
     axes = {"L": {0: "N", 2: "H", 3: "W"}, "ab": {0: "N", 2: "h", 3: "w"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecation and of traced constants
@@ -101,7 +102,7 @@ def export(
     values = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "file_bytes": len(data),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in copy.deepcopy(model).for_export().parameters()),
         "stride": model.stride,
         "multiple": model.multiple,
         "path": onnx_file,

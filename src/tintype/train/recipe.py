@@ -67,6 +67,13 @@ class RecipeModel(nn.Module, ABC):
     def prepare(self, ab: Tensor) -> None:
         """Learn what must be known of the data beforehand from true colours (N, 2, H, W) of a sample."""
 
+    def for_export(self) -> nn.Module:
+        """The module to export, L to ab: itself, unless training needs parts that use does not.
+
+        Called on a copy, which it may change.
+        """
+        return self
+
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimiser of what `loss` trains; Adam at `settings.lr` over all parameters by default."""
         return torch.optim.Adam(self.parameters(), self.settings.lr)
