@@ -1,4 +1,4 @@
-"""Distances that need a network: LPIPS."""
+"""Distances that need a network: LPIPS, and VGG-19's features."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -16,6 +17,13 @@ _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 # AlexNet's convolutions with torchvision's indices: in, out, kernel, stride, padding, pooled before.
 _ALEX = {0: (3, 64, 11, 4, 2, False), 3: (64, 192, 5, 1, 2, True), 6: (192, 384, 3, 1, 1, True),
          8: (384, 256, 3, 1, 1, False), 10: (256, 256, 3, 1, 1, False)}  # fmt: skip
+# Normalised VGG-19 to conv3_1 with the indices of its publication: in, out, kernel, pooled before.
+_VGG = {0: (3, 3, 1, False), 2: (3, 64, 3, False), 5: (64, 64, 3, False), 9: (64, 128, 3, True),
+        12: (128, 128, 3, False), 16: (128, 256, 3, True)}  # fmt: skip
+_VGG_SOURCE = (
+    "take vgg_normalised_conv3_1.pth of github.com/pietrocarbo/deep-transfer (Apache-2.0) and save its "
+    "tensors with safetensors, or set perceptual_weight=0"
+)
 
 
 class LpipsAlex(nn.Module):
@@ -57,6 +65,54 @@ class LpipsAlex(nn.Module):
             x = F.relu(conv(F.max_pool2d(x, 3, 2) if pooled else x))
             outputs.append(x)
         return outputs
+
+
+class VggFeatures(nn.Module):
+    """Activations of VGG-19, normalised to a mean of 1 (Gatys et al. 2016), from conv1_1 to conv3_1.
+
+    `file` is a safetensors file with keys `0.weight` … `16.bias`: a 1×1 convolution that brings RGB in 0…1
+    to the network's own BGR, then five of 3×3 behind reflecting borders. Raises ModelError where it is
+    missing, or a weight is missing or has the wrong shape.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, k) for i, o, k, _ in _VGG.values())
+        tensors = _load_vgg(file)
+        for conv, index in zip(self.convs, _VGG, strict=True):
+            for kind, parameter in conv.named_parameters():
+                name = f"{index}.{kind}"
+                if name not in tensors or tensors[name].shape != parameter.shape:
+                    shape = tuple(parameter.shape)
+                    raise ModelError(f"{file} holds no VGG-19: {name} of {shape} is missing; {_VGG_SOURCE}.")
+                parameter.data = tensors[name].clone()
+        self.requires_grad_(False)
+
+    def forward(self, rgb: Tensor) -> list[Tensor]:
+        """RGB (N, 3, H, W) in 0…1 to five maps after ReLU, of 64, 64, 128, 128, 256 channels."""
+        first, *rest = self.convs
+        x, outputs = first(rgb), []
+        for conv, (*_shape, pooled) in zip(rest, list(_VGG.values())[1:], strict=True):
+            x = F.max_pool2d(x, 2, ceil_mode=True) if pooled else x
+            x = F.relu(conv(F.pad(x, (1, 1, 1, 1), mode="reflect")))
+            outputs.append(x)
+        return outputs
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """The perceptual loss of two batches: the five maps' mean squared differences, averaged."""
+        pairs = zip(self(x), self(y), strict=True)
+        return torch.stack([F.mse_loss(fx, fy) for fx, fy in pairs]).mean()
+
+
+def _load_vgg(file: Path) -> dict[str, Tensor]:
+    """The file's tensors; ModelError that says where to get one."""
+    if not file.is_file():
+        missing = f"{file} is missing" if file.name else "none is named"
+        raise ModelError(f"vgg_features must name VGG-19's weights, but {missing}; {_VGG_SOURCE}.")
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ModelError(f"{file} is no safetensors file ({error}); {_VGG_SOURCE}.") from error
 
 
 def _unit(features: Tensor) -> Tensor:
