@@ -76,7 +76,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype export` takes."""
     add = parser.add_argument
-    add("run", metavar="RUN", help="the folder of a training run")
+    add("folder", metavar="RUN", help="the folder of a training run")
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")

@@ -55,8 +55,8 @@ def export(args: argparse.Namespace) -> int:
     from tintype.train import export as exporting
     from tintype.train.runs import load_run
 
-    recipe, model, info = load_run(Path(args.run))
-    name = args.name or Path(args.run).resolve().name
+    recipe, model, info = load_run(Path(args.folder))
+    name = args.name or Path(args.folder).resolve().name
     card = ModelCard(
         name=name,
         version=args.version,
@@ -71,7 +71,7 @@ def export(args: argparse.Namespace) -> int:
         data=({"source": args.source, "photographs": len(info["split"]["train"])},),
     )
     places = [Path(p) for p in args.data or info["val_places"] or info["places"]]
-    card = exporting.export(model, Path(args.output or args.run), card, places, limit=args.limit)
+    card = exporting.export(model, Path(args.output or args.folder), card, places, limit=args.limit)
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
 
@@ -114,8 +114,9 @@ def _one(
 
     schedule = plan["schedule"]
     batch, size = args.batch or schedule.batch, args.size or schedule.size
-    if size % module.Model.multiple:
-        raise SettingsError(f"--size must be a multiple of {module.Model.multiple} for {args.recipe}.")
+    multiple = module.Model(plan["settings"]).multiple
+    if size % multiple:
+        raise SettingsError(f"--size must be a multiple of {multiple} for {args.recipe}.")
     world = args.devices * args.nodes
     per_process, rest = divmod(batch, world)
     if rest:

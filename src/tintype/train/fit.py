@@ -88,7 +88,8 @@ class Fitter(lightning.LightningModule):
         self, model: RecipeModel, options: FitOptions, schedule: Schedule, grey: GreySettings
     ) -> None:
         super().__init__()
-        self.model: Any = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._layout = torch.channels_last if model.channels_last else torch.contiguous_format
+        self.model: Any = model.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.options, self.schedule, self.grey = options, schedule, grey
         self.batches_done = 0
         self.automatic_optimization = not model.adversarial
@@ -100,7 +101,7 @@ class Fitter(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor | None:
         rgb8, labels = batch
         L, ab = to_training_pair(rgb8.float() / 255, self.grey)
-        L = L.contiguous(memory_format=torch.channels_last)
+        L = L.contiguous(memory_format=self._layout)
         self.batches_done += 1  # here, not in a later hook: checkpoints are written before those
         if self.model.adversarial:
             self._play(L, ab, labels)

@@ -37,13 +37,16 @@ class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
     Attributes: `stride` = H / h of the output, `multiple` of which H and W must be (both may depend on the
-    settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own.
+    settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own,
+    `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, and whether the
+    memory layout `channels_last` is the faster one.
     """
 
     stride: int = 1
     multiple: int = 8
     adversarial: ClassVar[bool] = False
     sums_over_batch: ClassVar[bool] = False
+    channels_last: ClassVar[bool] = True
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

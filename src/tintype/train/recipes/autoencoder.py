@@ -58,6 +58,8 @@ class SameTransposedConv(nn.ConvTranspose2d):
 class Model(RecipeModel):
     """The network, its loss and the way back to Lab."""
 
+    channels_last = False  # with 75, 90 and 105 channels it trains at two thirds of the speed
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         down = [_block(SameConv(i, o, 3, 2), o) for i, o in pairwise((1, *FILTERS))]
