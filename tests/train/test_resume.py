@@ -68,3 +68,31 @@ def test_a_run_is_not_begun_twice(folder, tmp_path):
     assert first.returncode == 1
     assert "holds no checkpoint to go on from" in first.stderr
     assert "Traceback" not in first.stderr
+
+
+def test_two_processes_do_what_one_does(folder, tmp_path):
+    line = [sys.executable, "-m", "tintype", "train", "fusion", "--data", folder, "--val", folder]
+    line += [
+        "--steps",
+        6,
+        "--batch",
+        4,
+        "--size",
+        64,
+        "--workers",
+        0,
+        "--device",
+        "cpu",
+        "--set",
+        "width=0.25",
+    ]
+    line += [word for name in ("luma", "film", "fade", "grain") for word in ("--set", f"{name}=0")]
+    for count in (1, 2):
+        words = map(str, [*line, "--devices", count, "--out", tmp_path / str(count)])
+        subprocess.run(list(words), env=environment(), check=True, capture_output=True)
+    for tag in ("train/loss", "val/loss"):
+        one, two = (dict(read_curve(tmp_path / str(count), tag)) for count in (1, 2))
+        assert one.keys() == two.keys()
+        assert len(one) > 0
+        for step, loss in one.items():
+            assert two[step] == pytest.approx(loss, abs=1e-4), (tag, step)

@@ -31,6 +31,8 @@ def describe(recipe: str) -> str:
 
 def train(args: argparse.Namespace) -> int:
     """Run one training, or a sweep of them; the exit status."""
+    from lightning.pytorch.utilities import rank_zero_only
+
     module = recipes.get(args.recipe)
     values = settings.read_yaml(Path(args.config)) if args.config else {}
     chosen = settings.sweep(settings.parse_assignments(args.set or []))
@@ -38,7 +40,8 @@ def train(args: argparse.Namespace) -> int:
     plans = [_sort_settings(module, values | one) for one in chosen]
     photographs, val = _photographs(args)
     if len(plans) == 1:
-        print(f"Run in {_one(args, module, plans[0], photographs, val, Path(args.out))}")
+        run = _one(args, module, plans[0], photographs, val, Path(args.out))
+        rank_zero_only(print)(f"Run in {run}")
         return 0
     from tintype.train.sweep import summarise
 
@@ -110,6 +113,8 @@ def _one(
     val: Photographs | None,
     out: Path,
 ) -> Path:
+    from lightning.pytorch.utilities import rank_zero_only
+
     from tintype.train.fit import FitOptions, fit
 
     schedule = plan["schedule"]
@@ -134,7 +139,7 @@ def _one(
         args.recipe, plan["settings"], options, train, val, out,
         crops=plan["crops"], grey=plan["grey"], schedule=schedule, resume=args.resume,
     )  # fmt: skip
-    _remember_places(result, args)
+    rank_zero_only(_remember_places)(result, args)
     return result
 
 

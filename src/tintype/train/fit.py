@@ -28,6 +28,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -141,7 +142,7 @@ class Fitter(lightning.LightningModule):
 
     def _log_losses(self, stage: str, losses: dict[str, Tensor], count: int | None = None) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(values, prog_bar=True, batch_size=count, sync_dist=stage == "val")
+        self.log_dict(values, prog_bar=True, batch_size=count, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         optimizers = [self.model.optimizer()]
@@ -239,7 +240,7 @@ def fit(
     sheet = feed.sample(6)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
-    runs.write_run(out, recipe, parts, train, val)
+    rank_zero_only(runs.write_run)(out, recipe, parts, train, val)
     steps_an_epoch = len(OrderedBatches(len(train), options.batch, 0, 0, options.devices * options.nodes))
     with _without_advice():
         trainer = _trainer(options, schedule, out, steps_an_epoch, has_val=val is not None, sheet=sheet)
