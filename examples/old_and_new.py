@@ -6,6 +6,8 @@ from PIL import Image
 
 from tintype import Colorizer
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 source, target = sys.argv[1:]
 grey = Image.open(source).convert("L")
 pair = Image.new("RGB", (2 * grey.width, grey.height))

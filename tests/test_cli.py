@@ -550,6 +550,15 @@ def test_ctrl_c_stops_a_single_picture_at_once(album: Path, tiny_model: Path) ->
     assert names(album) == ["a.jpg", "b.png", "c.png"]
 
 
+@pytest.mark.parametrize("pictures", ["album", "album/a.jpg"])
+def test_being_ended_is_like_ctrl_c(album: Path, tiny_model: Path, pictures: str) -> None:
+    run = HalfWritten(pictures, "-o", "out/", "--model", tiny_model, count=1)
+    run.process.send_signal(signal.SIGTERM)
+    Path("go").touch()
+    run.end()
+    assert parts(Path("out")) == []
+
+
 # --- models
 
 

@@ -180,3 +180,31 @@ def test_no_folder_to_write_to(colorizer, grey_photo, tmp_path):
     source.write_bytes(png(grey_photo))
     with pytest.raises(OutputError, match="Cannot write"):
         colorizer.colorize_file(source, tmp_path / "gone" / "new.png")
+
+
+def test_a_wrong_suffix_gives_what_the_name_says(colorizer, grey_photo, tmp_path):
+    source = tmp_path / "really_jpeg.png"
+    Image.fromarray(grey_photo).save(source, "JPEG")
+    result = colorizer(source)
+    with Image.open(result) as picture:
+        assert (result.name, picture.format) == ("really_jpeg.color.png", "PNG")
+
+
+def test_pil_pictures_are_seen_upright_too(tiny_model, grey_photo):
+    colorizer = Colorizer(tiny_model, threads=1)
+    seen = []
+    predict = colorizer._predict
+    colorizer._predict = lambda L: seen.append(L) or predict(L)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = png(grey_photo[:, :300], exif=exif.tobytes())
+    colorizer(stored)
+    colorizer(Image.open(io.BytesIO(stored)))
+    assert seen[0].shape == seen[1].shape
+    assert np.abs(seen[0] - seen[1]).mean() < 0.5
+
+
+@pytest.mark.parametrize("L", [np.full((4, 5), 128.0), np.full((4, 5), np.nan), np.full((4, 5), -3.0)])
+def test_predict_ab_takes_lightness_alone(colorizer, L):
+    with pytest.raises(InputError, match="0…100"):
+        colorizer.predict_ab(L)

@@ -181,3 +181,22 @@ def test_the_system_is_put_in_plain_words() -> None:
     assert plain_words(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
     assert plain_words(OSError(errno.EIO, "Input/output error", "x")) == "Input/output error (x)"
     assert plain_words(OSError("odd")) == "odd"
+
+
+def test_a_folders_results_need_a_folder(album: Path) -> None:
+    with pytest.raises(SettingsError, match="names a picture"):
+        make_plan(["album"], "out.jpg")
+
+
+def test_a_picture_without_suffix_needs_a_name_for_its_result(album: Path) -> None:
+    (album / "scan").write_bytes(b"")
+    plan = make_plan([str(album / "scan")])
+    assert not plan.jobs
+    assert plan.failures == [(str(album / "scan"), "its name has no suffix; name the result with -o")]
+    assert len(make_plan([str(album / "scan")], "scan.jpg").jobs) == 1
+
+
+def test_a_pipe_is_not_waited_for(album: Path) -> None:
+    os.mkfifo(album / "pipe.jpg")
+    plan = make_plan([str(album / "pipe.jpg")])
+    assert plan.failures == [(str(album / "pipe.jpg"), "it is neither a file nor a folder")]

@@ -163,16 +163,18 @@ def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -
 
 @contextmanager
 def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
     # Only the main thread may set handlers, and a process that ignores Ctrl-C (nohup) goes on doing so.
-    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread() or before[signal.SIGINT] == signal.SIG_IGN:
         yield
         return
-    signal.signal(signal.SIGINT, handler)
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) -> FileResult:

@@ -22,6 +22,7 @@ from tintype.errors import InputError, OutputError, OutputExistsError, SettingsE
 from tintype.session import Session
 
 PART_SUFFIX = ".tintype-part"
+_ORIENTATION = 0x0112  # the EXIF tag
 LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
 # What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
 _TO_UPRIGHT = {
@@ -88,13 +89,13 @@ class Colorizer:
     def __call__(self, picture: Any) -> Any:
         """Colour a picture and give back the same kind.
 
-        - a path: written beside it as `NAME.color.EXT`, whose Path is returned (`colorize_file` has more
-          choices);
+        - a path: written beside it as `NAME.color.EXT`, whose Path is returned (`colorize_file` names another
+          place and may overwrite);
         - bytes of a picture file: bytes of the same format;
         - a PIL picture: a PIL picture, RGB, or RGBA where there is transparency;
         - an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or float 0…1: an array (H, W, 3)
           or (H, W, 4) of the same type;
-        - a list of any of these: a list.
+        - a list of any of these: a list; what was written before one of them fails stays.
 
         Raises InputError for what is no usable picture, OutputError for a result that cannot be written.
         """
@@ -109,7 +110,8 @@ class Colorizer:
             return self._colorize_array(picture)
         if hasattr(picture, "getexif"):
             luma, alpha = images.pil_to_luma(picture)
-            return images.merge_pil(picture, self._field_of_array(luma).rgb(0, luma), alpha)
+            field = self._field_of_array(luma, picture.getexif().get(_ORIENTATION, 1))
+            return images.merge_pil(picture, field.rgb(0, luma), alpha)
         kind = type(picture).__name__
         raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
 
@@ -128,14 +130,15 @@ class Colorizer:
         if _same_file(source, target):
             raise OutputError(f"{source}: the result would replace the picture itself; name another output.")
         if target.exists() and not overwrite:
-            raise OutputExistsError(f"{target} exists already; use overwrite to replace it.")
+            raise OutputExistsError(
+                f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
+            )
         with images.open_picture(source, self.limits) as picture:
             result = self._result(str(source), picture)
             if skip_colored and any(page.is_colored() for page in picture.pages):
                 result.status, result.reason = "skipped", "it is in colour already"
             else:
-                suffix = target.suffix if target.suffix.lower() != source.suffix.lower() else None
-                output = images.output_format(picture, suffix)
+                output = images.output_format(picture, target.suffix or None)
                 with whole_file(target) as file:
                     self._write(picture, file, output)
                 result.target = str(target)
@@ -172,6 +175,8 @@ class Colorizer:
         L = np.asarray(L, np.float32)
         if L.ndim != 2 or 0 in L.shape:
             raise InputError(f"predict_ab takes lightness of shape (H, W), not {L.shape}.")
+        if not (L.min() >= -0.5 and L.max() <= 100.5):  # NaN fails both
+            raise InputError("predict_ab takes lightness L in 0…100, not code values; see tintype.color.")
         height, width = self._network_size(*L.shape)
         method = cv2.INTER_AREA if height * width < L.size else cv2.INTER_LINEAR
         return self._predict(cv2.resize(L, (width, height), interpolation=method))
@@ -181,13 +186,13 @@ class Colorizer:
         size = self._network_size(page.height, page.width)
         return self._field(page.thumbnail(*size), page.tone, (page.height, page.width), page.orientation)
 
-    def _field_of_array(self, luma: NDArray[Any]) -> chroma.ChromaField:
+    def _field_of_array(self, luma: NDArray[Any], orientation: int = 1) -> chroma.ChromaField:
         height, width = self._network_size(*luma.shape)
         scale = np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
         method = cv2.INTER_AREA if height * width < luma.size else cv2.INTER_LINEAR
         source = luma if luma.dtype.kind == "u" else luma.astype(np.float32)
         small = cv2.resize(source, (width, height), interpolation=method) / np.float32(scale)
-        return self._field(small.clip(0, 1), SRGB_TONE, luma.shape, 1)
+        return self._field(small.clip(0, 1), SRGB_TONE, luma.shape, orientation)
 
     def _field(
         self, luma: NDArray[np.float32], tone: ToneCurve, size: tuple[int, int], orientation: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,9 +67,16 @@ def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bo
     else:
         if output is not None and os.path.exists(output) and not os.path.isdir(output):
             raise SettingsError(f"-o {output} is a file; the results of several pictures need a folder.")
+        if output is not None and not _means_folder(output) and _is_picture(os.path.basename(output)):
+            raise SettingsError(
+                f"-o {output} names a picture; the results of several pictures need a folder."
+            )
         for text in inputs:
             for source, place in _find(text, plan, recursive, output):
                 path = Path(source)
+                if output is None and not path.suffix:
+                    plan.failures.append((source, "its name has no suffix; name the result with -o"))
+                    continue
                 target = default_target(path) if output is None else Path(output, place)
                 plan.jobs.append(Job(str(path), str(target)))
     _settle(plan, beside=output is None)
@@ -78,6 +86,8 @@ def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bo
 def check_file_name(output: str) -> None:
     """Raises SettingsError when a result's name has no suffix, or one of no format that is written."""
     suffix = Path(output).suffix
+    if output.endswith(("/", os.sep)):
+        raise SettingsError(f"-o {output} is a folder, and standard input has no name; give a file name.")
     if not suffix:
         raise SettingsError(
             f"-o {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
@@ -119,8 +129,10 @@ def _find(text: str, plan: Plan, recursive: bool, output: str | None) -> Iterato
         elif os.path.isdir(text):
             yield from _from_folder(text, plan, recursive, output)
         else:
-            os.stat(text)
-            yield text, os.path.basename(text)
+            if stat.S_ISREG(os.stat(text).st_mode):
+                yield text, os.path.basename(text)
+            else:
+                plan.failures.append((text, "it is neither a file nor a folder"))
     except OSError as error:
         error.filename = error.filename if error.filename != text else None
         plan.failures.append((text, plain_words(error)))
