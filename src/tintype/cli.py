@@ -210,6 +210,20 @@ def run_export(args: argparse.Namespace) -> int:
     return status
 
 
+def add_data(commands: Commands) -> None:
+    """`tintype data`."""
+    from tintype.train.arguments import DATA_EXAMPLES, add_data_arguments
+
+    parser = _command(commands, "data", run_data, "inspect or pack photographs to train on", DATA_EXAMPLES)
+    add_data_arguments(parser)
+
+
+def run_data(args: argparse.Namespace) -> int:
+    """Inspect or pack; the exit status."""
+    status: int = _training().data(args)
+    return status
+
+
 def _training() -> Any:
     """The module that trains and exports; TintypeError when the extra it needs is missing."""
     try:
@@ -223,7 +237,7 @@ def _training() -> Any:
     return command
 
 
-SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models, add_train, add_export]
+SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models, add_train, add_data, add_export]
 
 
 def _command(

@@ -23,6 +23,12 @@ examples:
   tintype colorize photo.jpg --model models/mine.onnx
 """
 
+DATA_EXAMPLES = """\
+examples:
+  tintype data inspect photos --picture colours.png
+  tintype data pack photos -o shards --size 256
+"""
+
 
 class RecipeHelp(argparse.Action):
     """`--help` that shows the settings of the recipe that was named before it."""
@@ -87,3 +93,20 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", default="own photographs", metavar="TEXT", help="where the photographs came from")
     add("--description", metavar="TEXT", help="one sentence on the model")
     add("--limits", default="", metavar="TEXT", help="what the model is known to get wrong")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tintype data` takes."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="action")
+    inspect = commands.add_parser("inspect", help="tell what a set of photographs holds", allow_abbrev=False)
+    inspect.add_argument("--picture", metavar="OUT.png", help="draw the histogram of all colours")
+    inspect.add_argument("--limit", type=int, metavar="N", help="look at the first N alone")
+    pack = commands.add_parser("pack", help="pack photographs into tar shards", allow_abbrev=False)
+    pack.add_argument("-o", "--out", required=True, metavar="DIR", help="the folder of the shards")
+    pack.add_argument("--size", type=int, default=256, metavar="N", help="shorter side (default: 256)")
+    pack.add_argument(
+        "--shard", type=int, default=5000, metavar="N", help="photographs a shard (default: 5000)"
+    )
+    for command in (inspect, pack):
+        command.add_argument("data", nargs="+", metavar="PATH", help="folders or .tar shards of photographs")
+        command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")

@@ -79,6 +79,14 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
+def data(args: argparse.Namespace) -> int:
+    """Inspect or pack photographs; the exit status."""
+    from tintype.train import inspection
+
+    actions = {"inspect": inspection.inspect, "pack": inspection.pack}
+    return actions[args.action](args)
+
+
 def _sort_settings(module: Any, values: dict[str, Any]) -> dict[str, Any]:
     """Give each key to the dataclass that has it: the recipe's settings first, then the shared ones."""
     classes = {"settings": module.Settings} | _SHARED

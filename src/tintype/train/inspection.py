@@ -1,0 +1,159 @@
+"""`tintype data`: what a set of photographs holds, and packing it into tar shards."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import DataError, OutputError, OutputExistsError
+from tintype.train.data import decode_rgb8, is_grey
+from tintype.train.sources import Photographs, Record, find_photographs
+
+HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
+_SAMPLE_SIDE = 64  # a photograph's colours are counted at this size
+_WEBP_QUALITY = 90
+
+
+@dataclass
+class Seen:
+    """What one photograph shows; `counts` is its ab histogram, None where it could not be decoded."""
+
+    size: tuple[int, int] = (0, 0)
+    grey: bool = False
+    counts: NDArray[np.int64] | None = None
+
+
+def look_at(record: Record) -> Seen:
+    """Decode one photograph and count its colours in cells of one Lab unit."""
+    try:
+        rgb = decode_rgb8(record.read())
+    except (DataError, OSError):
+        return Seen()
+    small = cv2.resize(rgb, (_SAMPLE_SIDE, _SAMPLE_SIDE), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    cells = np.rint(lab[..., 1:]).astype(int).clip(-HISTOGRAM_LIMIT, HISTOGRAM_LIMIT) + HISTOGRAM_LIMIT
+    side = 2 * HISTOGRAM_LIMIT + 1
+    counts = np.bincount(cells[..., 0].ravel() * side + cells[..., 1].ravel(), minlength=side * side)
+    return Seen(rgb.shape[:2], is_grey(rgb), counts.reshape(side, side))
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """Print counts, sizes, grey share and labels, and draw the ab histogram; the exit status."""
+    from tqdm import tqdm
+
+    photographs = find_photographs([Path(p) for p in args.data])
+    sizes, labels, total, grey, broken = [], Counter[int](), None, 0, []
+    records = photographs.records[: args.limit]
+    with ProcessPoolExecutor(args.workers) as pool:
+        found = pool.map(look_at, records, chunksize=16)
+        for record, seen in zip(records, tqdm(found, total=len(records), unit=" photographs"), strict=True):
+            if seen.counts is None:
+                broken.append(record.name)
+                continue
+            sizes.append(seen.size)
+            labels[record.label] += 1
+            grey += seen.grey
+            total = seen.counts if total is None else total + seen.counts
+    if total is None:
+        raise DataError(f"None of {len(records)} files could be decoded.")
+    print(_report(photographs, sizes, labels, grey, broken))
+    if args.picture:
+        cv2.imwrite(args.picture, histogram_picture(total))
+        print(f"\nThe histogram of ab is in {args.picture}.")
+    return 0
+
+
+def histogram_picture(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Counts of (a, b) cells to a BGR picture, b upwards and a to the right; brightness is log count."""
+    side = 2 * HISTOGRAM_LIMIT + 1
+    a, b = np.meshgrid(*[np.arange(side) - HISTOGRAM_LIMIT] * 2, indexing="xy")
+    strength = np.log1p(counts.T) / np.log1p(counts.max())
+    lab = np.dstack([100 * strength, a * strength, b * strength]).astype(np.float32)
+    bgr = cv2.cvtColor(lab, cv2.COLOR_LAB2BGR).clip(0, 1)[::-1]
+    return cv2.resize((255 * bgr).astype(np.uint8), None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+
+
+def pack(args: argparse.Namespace) -> int:
+    """Write the photographs, shrunk to a shorter side, into tar shards; the exit status."""
+    from tqdm import tqdm
+
+    photographs = find_photographs([Path(p) for p in args.data])
+    out = Path(args.out)
+    if list(out.glob("*.tar")):
+        raise OutputExistsError(f"{out} holds shards already; name another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [(record, args.size) for record in photographs.records]
+    skipped = 0
+    with ProcessPoolExecutor(args.workers) as pool:
+        packed = pool.map(_shrink, jobs, chunksize=16)
+        stream = iter(tqdm(zip(jobs, packed, strict=True), total=len(jobs), unit=" photographs"))
+        for number in range(-(-len(jobs) // args.shard)):
+            part = islice(stream, args.shard)
+            skipped += _write_shard(out / f"{number:05d}.tar", [(job[0], data) for job, data in part])
+    print(f"{len(jobs) - skipped} photographs in {out}, {skipped} could not be used.")
+    return 0
+
+
+def _report(
+    photographs: Photographs, sizes: list[tuple[int, int]], labels: Counter[int], grey: int, broken: list[str]
+) -> str:
+    shorter = np.array([min(size) for size in sizes])
+    low, middle, high = np.percentile(shorter, [0, 50, 100]).astype(int)
+    lines = [
+        f"photographs      {len(sizes):,} of {len(photographs):,} found",
+        f"shorter side     {low} to {high} pixels, median {middle}",
+        f"grey             {grey:,} ({grey / len(sizes):.1%})",
+        f"not decodable    {len(broken):,}" + (f": {', '.join(broken[:5])}" if broken else ""),
+    ]
+    if photographs.label_names:
+        lines += ["", "photographs  label"]
+        named = [(count, photographs.label_names[i] if i >= 0 else "(none)") for i, count in labels.items()]
+        lines += [f"{count:11,}  {name}" for count, name in sorted(named, reverse=True)]
+    return "\n".join(lines)
+
+
+def _shrink(job: tuple[Record, int]) -> bytes | None:
+    record, side = job
+    try:
+        rgb = decode_rgb8(record.read())
+    except (DataError, OSError):
+        return None
+    factor = side / min(rgb.shape[:2])
+    if factor < 1:
+        rgb = cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    ok, data = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])
+    return data.tobytes() if ok else None
+
+
+def _write_shard(path: Path, photographs: list[tuple[Record, bytes | None]]) -> int:
+    """Write one shard whole or not at all; how many photographs had no data."""
+    part = path.with_suffix(".tar.part")
+    try:
+        with tarfile.open(part, "w") as tar:
+            for name, data in _members(photographs):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return sum(data is None for _, data in photographs)
+
+
+def _members(photographs: list[tuple[Record, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+    for record, data in photographs:
+        if data is not None:
+            yield str(PurePosixPath(record.name).with_suffix(".webp")), data

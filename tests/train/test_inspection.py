@@ -1,0 +1,56 @@
+"""`tintype data`: what a set holds is told, and packed shards hold the same photographs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from tintype import cli
+from tintype.train.data import decode_rgb8
+from tintype.train.sources import find_photographs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, rgb in enumerate([data.chelsea(), data.coffee(), np.dstack([data.camera()] * 3)]):
+        path = tmp_path / "photos" / ("grey" if i == 2 else "colour") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rgb[..., ::-1])
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"broken")
+    return tmp_path / "photos"
+
+
+def test_inspecting_counts_and_draws(folder, tmp_path, capsys):
+    picture = tmp_path / "colours.png"
+    assert cli.main(["data", "inspect", str(folder), "--workers", "1", "--picture", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert "3 of 4 found" in text
+    assert "300 to 512 pixels" in text
+    assert "1 (33.3%)" in text
+    assert "broken.jpg" in text
+    assert "2  colour" in text
+    drawn = cv2.imread(str(picture))
+    assert drawn[330, 330].max() > 200  # neutral colours are the commonest
+    assert drawn[5, 5].max() == 0
+
+
+def test_packing_shrinks_and_keeps_names_and_labels(folder, tmp_path, capsys):
+    shards = tmp_path / "shards"
+    line = ["data", "pack", str(folder), "-o", str(shards), "--size", "128", "--shard", "2", "--workers", "1"]
+    assert cli.main(line) == 0
+    assert "3 photographs" in capsys.readouterr().out
+    assert [p.name for p in sorted(shards.iterdir())] == ["00000.tar", "00001.tar"]
+    packed = find_photographs(sorted(shards.glob("*.tar")))
+    assert sorted(r.name for r in packed.records) == ["colour/0.webp", "colour/1.webp", "grey/2.webp"]
+    assert packed.label_names == ("colour", "grey")
+    assert all(min(decode_rgb8(r.read()).shape[:2]) == 128 for r in packed.records)
+    assert cli.main(line) == 1
+    assert "holds shards already" in capsys.readouterr().err
+
+
+def test_nothing_to_inspect(tmp_path, capsys):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert cli.main(["data", "inspect", str(tmp_path), "--workers", "1"]) == 1
+    assert "None of 1 files could be decoded" in capsys.readouterr().err
