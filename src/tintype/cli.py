@@ -182,46 +182,38 @@ def add_train(commands: Commands) -> None:
     from tintype.train.arguments import TRAIN_EXAMPLES, add_train_arguments
 
     parser = _command(
-        commands, "train", run_train, "train a model on own photographs", TRAIN_EXAMPLES, add_help=False
+        commands,
+        "train",
+        _in_training("train"),
+        "train a model on own photographs",
+        TRAIN_EXAMPLES,
+        add_help=False,
     )
     add_train_arguments(parser)
     parser.set_defaults(describe=lambda recipe: _training().describe(recipe))
-
-
-def run_train(args: argparse.Namespace) -> int:
-    """Train as the arguments say; the exit status."""
-    status: int = _training().train(args)
-    return status
 
 
 def add_export(commands: Commands) -> None:
     """`tintype export`."""
     from tintype.train.arguments import EXPORT_EXAMPLES, add_export_arguments
 
-    parser = _command(
-        commands, "export", run_export, "make a model for use of a training run", EXPORT_EXAMPLES
-    )
+    what = "make a model for use of a training run"
+    parser = _command(commands, "export", _in_training("export"), what, EXPORT_EXAMPLES)
     add_export_arguments(parser)
-
-
-def run_export(args: argparse.Namespace) -> int:
-    """Export as the arguments say; the exit status."""
-    status: int = _training().export(args)
-    return status
 
 
 def add_data(commands: Commands) -> None:
     """`tintype data`."""
     from tintype.train.arguments import DATA_EXAMPLES, add_data_arguments
 
-    parser = _command(commands, "data", run_data, "inspect or pack photographs to train on", DATA_EXAMPLES)
+    what = "inspect or pack photographs to train on"
+    parser = _command(commands, "data", _in_training("data"), what, DATA_EXAMPLES)
     add_data_arguments(parser)
 
 
-def run_data(args: argparse.Namespace) -> int:
-    """Inspect or pack; the exit status."""
-    status: int = _training().data(args)
-    return status
+def _in_training(action: str) -> Callable[[argparse.Namespace], int]:
+    """What runs a subcommand that needs the extra `train`: the function of that name in `train.command`."""
+    return lambda args: getattr(_training(), action)(args)
 
 
 def _training() -> Any:
