@@ -50,7 +50,8 @@ def test_a_run_says_what_it_was(run):
     assert info["settings"]["width"] == 16
     assert info["split"]["train"] == [f"{i}.png" for i in range(8)]
     assert list(run.glob("events.out.tfevents.*"))
-    assert (run / "checkpoints" / "best.ckpt").is_file()
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"] == 3
 
 
 def test_curves_and_sheets_are_in_tensorboard(run):

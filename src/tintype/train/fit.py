@@ -208,6 +208,7 @@ def fit(
     with _without_advice():
         trainer = _trainer(options, schedule, out, steps_an_epoch, has_val=val is not None, sheet=sheet)
         trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
+        trainer.save_checkpoint(last)  # the steps since the last regular one
     return out
 
 
@@ -252,7 +253,6 @@ def _trainer(
     sheets_every = max(50, options.steps // 20)
     callbacks: list[lightning.Callback] = [
         ModelCheckpoint(folder, save_last=True, every_n_train_steps=options.checkpoint_every, save_top_k=0),
-        ModelCheckpoint(folder, save_last=True, save_top_k=0, save_on_train_epoch_end=True),
         Throughput(options.batch, min(20, steps_an_epoch)),
         Sheets(sheet, sheets_every),
     ]
