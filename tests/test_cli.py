@@ -559,6 +559,14 @@ def test_being_ended_is_like_ctrl_c(album: Path, tiny_model: Path, pictures: str
     assert parts(Path("out")) == []
 
 
+def test_the_limit_on_pixels_can_be_set(album: Path, tiny_model: Path) -> None:
+    line = ["colorize", "album/b.png", "--model", tiny_model, "-o", "out.png", "--max-pixels"]
+    refused = command(*line, "10")
+    assert refused.returncode == 1
+    assert b"more than the limit of 10" in refused.stderr
+    assert command(*line, "1000000").returncode == 0
+
+
 # --- models
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         TintypeError,
         TooLargeError,
     )
+    from tintype.images import Limits
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "FileResult",
     "InputError",
+    "Limits",
     "ModelError",
     "OutputError",
     "OutputExistsError",
@@ -40,15 +42,14 @@ __all__ = [
     "__version__",
 ]
 
-_IN_COLORIZER = ("Colorizer", "FileResult")
+_HOMES = {"Colorizer": "tintype.colorizer", "FileResult": "tintype.colorizer", "Limits": "tintype.images"}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module and keep it here. AttributeError for any other name."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "tintype.colorizer" if name in _IN_COLORIZER else "tintype.errors"
-    value = getattr(importlib.import_module(home), name)
+    value = getattr(importlib.import_module(_HOMES.get(name, "tintype.errors")), name)
     globals()[name] = value
     return value
 

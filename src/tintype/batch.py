@@ -16,6 +16,7 @@ from types import FrameType
 
 from tintype.colorizer import PART_SUFFIX, Colorizer, FileResult, whole_file
 from tintype.errors import OutputExistsError, TintypeError
+from tintype.images import Limits
 from tintype.plan import Job, Plan, is_there, plain_words
 from tintype.progress import EXISTS, Report, failed
 
@@ -30,6 +31,8 @@ class Options:
     model: str = "tint"
     strength: float = 1.0
     size: int | None = None
+    max_pixels: int | None = None
+    """Pixels beyond which a picture is refused; the limits of `tintype.Limits` by default."""
     workers: int | None = None
     """Pictures in hand at once; as many as there are processors, up to 4, by default."""
     overwrite: bool = False
@@ -41,7 +44,8 @@ class Options:
 
     def colorizer(self) -> Colorizer:
         """The Colorizer asked for. Raises ModelError or SettingsError."""
-        return Colorizer(self.model, strength=self.strength, size=self.size)
+        limits = Limits(self.max_pixels, self.max_pixels) if self.max_pixels else None
+        return Colorizer(self.model, strength=self.strength, size=self.size, limits=limits)
 
 
 def run_plan(plan: Plan, options: Options) -> int:

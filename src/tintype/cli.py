@@ -105,6 +105,8 @@ def add_colorize(commands: Commands) -> None:
         "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
     )
     add("--size", type=_count, metavar="N", help="pixels of the shorter side as the model sees it")
+    more = "refuse pictures of more (default: 250 million, striped or tiled TIFF 1.2 billion)"
+    add("--max-pixels", type=_count, metavar="N", help=more)
     add("--recursive", action="store_true", help="take the folders inside a folder too")
     add("--overwrite", action="store_true", help="replace results that exist")
     add("--skip-colored", action="store_true", help="leave alone what is in colour already")
@@ -123,6 +125,7 @@ def run_colorize(args: argparse.Namespace) -> int:
         model=args.model,
         strength=args.strength,
         size=args.size,
+        max_pixels=args.max_pixels,
         workers=args.workers,
         overwrite=args.overwrite,
         skip_colored=args.skip_colored,

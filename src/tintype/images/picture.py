@@ -42,7 +42,7 @@ class Limits:
             kind = "striped or tiled TIFFs" if banded else "such pictures"
             raise TooLargeError(
                 f"{name} claims {width} × {height} pixels, more than the limit of {limit:,} for {kind}: "
-                "make it smaller, or raise the limit if you trust the file."
+                "make it smaller, or raise the limit (--max-pixels) if you trust the file."
             )
 
 
