@@ -42,7 +42,7 @@ def test_arrays_come_back_as_they_went_in(colorizer, grey_photo, dtype, channels
     assert np.ptp(result[..., :3].astype(float), axis=-1).mean() > 0.02 * full
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (3, 5), (31, 33), (257, 64)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 5), (31, 33), (257, 64)])
 def test_any_size(colorizer, shape):
     result = colorizer(np.full(shape, 100, np.uint8))
     assert result.shape == (*shape, 3)
@@ -208,3 +208,17 @@ def test_pil_pictures_are_seen_upright_too(tiny_model, grey_photo):
 def test_predict_ab_takes_lightness_alone(colorizer, L):
     with pytest.raises(InputError, match="0…100"):
         colorizer.predict_ab(L)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_64_megapixels(colorizer, kind):
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80), np.uint8))
+    luma = np.asarray(coarse.resize((8000, 8000), Image.Resampling.BICUBIC))
+    file = io.BytesIO()
+    Image.fromarray(luma).save(file, kind, **({"compress_level": 1} if kind == "PNG" else {"quality": 92}))
+    before = np.asarray(Image.open(io.BytesIO(file.getvalue())))
+    after = Image.open(io.BytesIO(colorizer(file.getvalue())))
+    assert (after.mode, after.size) == ("RGB", (8000, 8000))
+    error = np.abs(np.asarray(after.convert("L")).astype(np.int16) - before)
+    assert (error <= (3 if kind == "JPEG" else 1)).mean() >= 0.995

@@ -73,6 +73,16 @@ def test_a_colour_jpegs_luma_survives_re_encoding(quality):
     assert (np.abs(after - before) <= 3).mean() >= 0.995
 
 
+@pytest.mark.parametrize("quality", [50, 75, 85, 95])
+@pytest.mark.parametrize("name", ["camera", "coffee", "chelsea", "rocket", "brick", "grass"])
+def test_a_grey_photograph_stored_in_colour_keeps_its_luma(name, quality):
+    grey = Image.fromarray(getattr(data, name)()).convert("L").convert("RGB")
+    source = encode(np.asarray(grey), quality=quality)
+    before = np.asarray(Image.open(io.BytesIO(source)).convert("L")).astype(int)
+    after = np.asarray(Image.open(io.BytesIO(colored(source))).convert("L")).astype(int)
+    assert (np.abs(after - before) <= 3).mean() >= 0.995
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_a_lossless_pictures_luma_survives_becoming_a_jpeg(grey_photo, kind):
     file = io.BytesIO()

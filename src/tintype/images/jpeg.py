@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,8 @@ _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _SEGMENT_MAX = 65533
 _SIDE_MAX = 65500  # libjpeg's own limit
 _CM_PER_INCH = 2.54
-# The least at which luma that was never quantised stays within 3/255 on 99.5% of a detailed photograph.
-_FRESH_QUALITY = 97
+# Luma may be this far off on a small share of the pixels; a finer quality of the ladder is taken until it is.
+_LUMA_LIMIT, _LUMA_SHARE, _LADDER = 3, 0.998, (95, 97, 98, 100)
 _KEEP_QUALITY = 85  # the input's own quality is kept from here on
 # Enough pixels to judge toning by; more would only cost time.
 _SMALL_SIDE = 64
@@ -184,10 +185,8 @@ def _without_metadata(data: bytes) -> bytes:
 def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:
     """The first page as a 4:2:0 JPEG with the picture's metadata; raises OutputError when it is too large.
 
-    A grey JPEG's compressed luma is copied; any other luma is encoded, as finely as it came.
+    A grey JPEG's compressed luma is copied; any other luma is encoded, as finely as it needs.
     """
-    import simplejpeg
-
     page = picture.pages[0]
     if max(page.height, page.width) > _SIDE_MAX:
         raise OutputError(f"A JPEG can have {_SIDE_MAX} pixels a side at most: write a PNG or TIFF instead.")
@@ -201,16 +200,24 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
         planes = [_grey_jpeg(plane, quality, progressive) for plane in (cb, cr)]
         target.write(color_stream(picture.grey_jpeg, *planes))
         return
-    encoded = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, _quality(picture, quality))
+    encoded = _encode_faithfully(luma, cb, cr, picture.jpeg_quality or quality)
     start = 4 + struct.unpack_from(">H", encoded, 4)[0]  # after the encoder's own JFIF segment
     target.write(memoryview(encoded)[start:])
 
 
-def _quality(picture: Picture, quality: int) -> int:
-    """What to encode a whole picture's luma at: as finely as it came, or finely enough to keep it."""
-    if picture.jpeg_quality is not None:
-        return picture.jpeg_quality
-    return quality if picture.format == "JPEG" else max(quality, _FRESH_QUALITY)
+def _encode_faithfully(
+    luma: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], quality: int
+) -> bytes:
+    """A JPEG at `quality`, or finer where the picture needs it to keep its luma; checked by decoding it."""
+    import simplejpeg
+
+    for finer in sorted({quality, *(q for q in _LADDER if q > quality)}):
+        encoded = bytes(simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, finer))
+        stored = simplejpeg.decode_jpeg(encoded, "GRAY")[:, :, 0]
+        close = np.count_nonzero(cv2.absdiff(stored, luma) <= _LUMA_LIMIT)
+        if close >= _LUMA_SHARE * luma.size:
+            break
+    return encoded
 
 
 def _grey_jpeg(plane: NDArray[np.uint8], quality: int, progressive: bool) -> bytes:

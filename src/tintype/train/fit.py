@@ -281,7 +281,7 @@ def _trainer(
         callbacks=[*callbacks, *([RichProgressBar()] if on_screen else [])],
         enable_progress_bar=on_screen,
         enable_model_summary=False,
-        log_every_n_steps=min(20, steps_an_epoch),
+        log_every_n_steps=max(1, min(20, steps_an_epoch, options.steps // 50)),
         val_check_interval=min(steps_an_epoch, options.validate_every),
         limit_val_batches=1.0 if has_val else 0,
         num_sanity_val_steps=0,
