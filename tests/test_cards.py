@@ -14,6 +14,7 @@ def test_card_survives_its_file(tmp_path):
         name="x", version="1.2", description='says "hello"\nand a backslash \\', recipe="tint", license="MIT",
         sha256="0" * 64, pretrained=("a", "b"), training={"steps": 10, "lr": 1e-3, "ema": True},
         data=({"source": "s", "count": 3}, {"source": "ü", "count": 4}),
+        inputs={"vividness": {"default": 1.0, "description": "how bold"}},
         scores={"how": "so", "x": {"psnr": 22.5}, "gray": {"psnr": 21.0}}, path=tmp_path / "x.onnx",
     )  # fmt: skip
     card.path.write_bytes(b"")
@@ -46,6 +47,10 @@ def test_changed_bytes_are_refused(tiny_model, tmp_path):
         ("name = ", "damaged"),
         ("name = 'x'", "incomplete"),
         ("colour = 1", "unknown entries: colour"),
+        (
+            "name='x'\nversion='1'\ndescription=''\nrecipe=''\nlicense=''\nsha256=''\n[inputs.v]\ndefault='1'",
+            "the input v a number",
+        ),
         (None, "has no card"),
     ],
 )

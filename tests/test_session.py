@@ -73,3 +73,45 @@ def test_wrong_output_size_is_said(tiny_model):
     card = dataclasses.replace(load_card(tiny_model), stride=8)
     with pytest.raises(ModelError, match="instead of"):
         Session(card).run(np.zeros((1, 1, 64, 64), np.float32))
+
+
+def scaled_model(path, kind=FLOAT, shape=("N", 1, 1, 1)):
+    """ab = scale · L, `scale` being a further input."""
+    nodes = [
+        helper.make_node("Mul", ["L", "scale"], ["one"]),
+        helper.make_node("Concat", ["one", "one"], ["ab"], axis=1),
+    ]
+    inputs = [("L", FLOAT, ["N", 1, "H", "W"]), ("scale", kind, list(shape))]
+    card = save_model(path, inputs, [("ab", FLOAT, ["N", 2, "H", "W"])], nodes)
+    return dataclasses.replace(card, stride=1, inputs={"scale": {"default": 0.5, "description": "a factor"}})
+
+
+def test_a_further_input_has_the_default_of_the_card(tmp_path):
+    session = Session(scaled_model(tmp_path / "m.onnx"), threads=1)
+    assert session.inputs == {"scale": ("N", 1, 1, 1)}
+    L = np.full((2, 1, 8, 8), 40, np.float32)
+    assert (session.run(L) == 20).all()
+    assert (session.run(L, scale=0.25) == 10).all()
+    each = session.run(L, scale=np.array([1, 2], np.float32).reshape(2, 1, 1, 1))
+    assert (each[0] == 40).all()
+    assert (each[1] == 80).all()
+
+
+def test_a_further_input_that_does_not_fit_is_named(tmp_path):
+    session = Session(scaled_model(tmp_path / "m.onnx"), threads=1)
+    L = np.zeros((2, 1, 8, 8), np.float32)
+    with pytest.raises(ModelError, match="m takes no vividness"):
+        session.run(L, vividness=1.0)
+    with pytest.raises(ModelError, match=r"takes scale of shape \(2, 1, 1, 1\), not \(3,\)"):
+        session.run(L, scale=np.zeros(3))
+
+
+def test_a_card_and_its_graph_must_agree_on_the_inputs(tmp_path):
+    card = scaled_model(tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="no default: scale"):
+        Session(dataclasses.replace(card, inputs={}))
+    two = card.inputs | {"hint_ab": {"default": 0.0}}
+    with pytest.raises(ModelError, match="has no input hint_ab"):
+        Session(dataclasses.replace(card, inputs=two))
+    with pytest.raises(ModelError, match="must be float32, sized as L is"):
+        Session(scaled_model(tmp_path / "other.onnx", shape=("K", 1, 1, 1)))

@@ -30,6 +30,8 @@ class Options:
 
     model: str = "tint"
     strength: float = 1.0
+    vividness: float = 1.0
+    colors: tuple[str, ...] = ()
     size: int | None = None
     max_pixels: int | None = None
     """Pixels beyond which a picture is refused; the limits of `tintype.Limits` by default."""
@@ -45,7 +47,14 @@ class Options:
     def colorizer(self) -> Colorizer:
         """The Colorizer asked for. Raises ModelError or SettingsError."""
         limits = Limits(self.max_pixels, self.max_pixels) if self.max_pixels else None
-        return Colorizer(self.model, strength=self.strength, size=self.size, limits=limits)
+        return Colorizer(
+            self.model,
+            strength=self.strength,
+            vividness=self.vividness,
+            colors=self.colors,
+            size=self.size,
+            limits=limits,
+        )
 
 
 def run_plan(plan: Plan, options: Options) -> int:

@@ -37,6 +37,8 @@ class ModelCard:
     """Height and width of the network's input must be multiples of this."""
     stride: int = 4
     """Height of the input over height of `ab`."""
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The graph's inputs beside `L`, each with its `default` (a number) and a `description`."""
     parameters: int = 0
     file_bytes: int = 0
     commit: str = ""
@@ -133,6 +135,10 @@ def _check_types(card: ModelCard, path: Path) -> None:
         value = getattr(card, name)
         if not isinstance(value, int) or not 1 <= value <= 8192:
             raise ModelError(f"The card {path} must give {name} as a whole number from 1 to 8192.")
+    for name, entry in card.inputs.items():
+        default = entry.get("default") if isinstance(entry, dict) else None
+        if isinstance(default, bool) or not isinstance(default, (int, float)):
+            raise ModelError(f"The card {path} must give the input {name} a number as its default.")
 
 
 def _pairs(values: dict[str, Any]) -> list[str]:

@@ -104,6 +104,9 @@ def add_colorize(commands: Commands) -> None:
     add(
         "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
     )
+    vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
+    add("--vividness", type=_strength, default=1.0, metavar="0..2", help=vivid)
+    add("--colors", metavar="#RRGGBB,…", help="the picture's main colours, for a model that can be told them")
     add("--size", type=_count, metavar="N", help="pixels of the shorter side as the model sees it")
     more = "refuse pictures of more (default: 250 million, striped or tiled TIFF 1.2 billion)"
     add("--max-pixels", type=_count, metavar="N", help=more)
@@ -124,6 +127,8 @@ def run_colorize(args: argparse.Namespace) -> int:
     options = Options(
         model=args.model,
         strength=args.strength,
+        vividness=args.vividness,
+        colors=tuple(filter(None, (args.colors or "").split(","))),
         size=args.size,
         max_pixels=args.max_pixels,
         workers=args.workers,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tintype.cards import ModelCard, read_model
 from tintype.errors import ModelError
@@ -36,13 +36,40 @@ class Session:
         self.card = card
         self._check_contract()
 
-    def run(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
-        """L (N, 1, H, W) in 0…100, H and W multiples of the card's `multiple`, to ab (N, 2, h, w)."""
-        (ab,) = self._session.run(["ab"], {"L": L})
+    @property
+    def inputs(self) -> dict[str, tuple[int | str, ...]]:
+        """The inputs beside `L` by name, with their shapes; "N", "H" and "W" are those of `L`."""
+        return dict(self._inputs)
+
+    def run(self, L: NDArray[np.float32], **inputs: ArrayLike) -> NDArray[np.float32]:
+        """L (N, 1, H, W) in 0…100, H and W multiples of the card's `multiple`, to ab (N, 2, h, w).
+
+        `inputs` are values for the graph's further inputs, of their shape or one that broadcasts to it; what
+        is left out has the default that the card states. Raises ModelError for an input that the model does
+        not have or that does not fit.
+        """
+        if unknown := sorted(inputs.keys() - self._inputs.keys()):
+            raise ModelError(f"{self.card.name} takes no {', '.join(unknown)}.")
+        (ab,) = self._session.run(["ab"], {"L": L} | self._further(L.shape, inputs))
         expected = (L.shape[0], 2, L.shape[2] // self.card.stride, L.shape[3] // self.card.stride)
         if ab.shape != expected:
             raise ModelError(f"{self.card.path.name} gave ab of shape {ab.shape} instead of {expected}.")
         return ab
+
+    def _further(self, shape: tuple[int, ...], given: dict[str, ArrayLike]) -> dict[str, NDArray[np.float32]]:
+        """A value for every input beside `L`, whose shape is given."""
+        sizes: dict[str | int, int] = {"N": shape[0], "H": shape[2], "W": shape[3]}
+        values = {}
+        for name, axes in self._inputs.items():
+            value = np.asarray(given.get(name, self.card.inputs[name]["default"]), np.float32)
+            wanted = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in axes)
+            try:
+                values[name] = np.ascontiguousarray(np.broadcast_to(value, wanted))
+            except ValueError:
+                raise ModelError(
+                    f"{self.card.name} takes {name} of shape {wanted}, not {value.shape}."
+                ) from None
+        return values
 
     def _check_contract(self) -> None:
         inputs = {i.name: i for i in self._session.get_inputs()}
@@ -52,8 +79,16 @@ class Session:
                 kind = "input" if nodes is inputs else "output"
                 file = self.card.path.name
                 raise ModelError(f"{file} is no colorizer: no float32 {kind} {name!r} of 4 dimensions.")
-        if extra := sorted(inputs.keys() - {"L"}):
-            raise ModelError(f"{self.card.path.name} needs inputs unknown here: {', '.join(extra)}.")
+        self._inputs = {name: tuple(node.shape) for name, node in inputs.items() if name != "L"}
+        if extra := sorted(self._inputs.keys() - self.card.inputs.keys()):
+            raise ModelError(
+                f"{self.card.path.name} needs inputs for which its card has no default: {', '.join(extra)}."
+            )
+        if missing := sorted(self.card.inputs.keys() - self._inputs.keys()):
+            raise ModelError(f"{self.card.path.name} has no input {', '.join(missing)}, as its card says.")
+        for name, axes in self._inputs.items():
+            if inputs[name].type != "tensor(float)" or {a for a in axes if isinstance(a, str)} - set("NHW"):
+                raise ModelError(f"{self.card.path.name}: the input {name} must be float32, sized as L is.")
 
 
 def _is_float_nchw(node: Any) -> bool:

@@ -88,6 +88,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
     add("--limit", type=int, default=200, metavar="N", help="how many of them at most (default: 200)")
     add("--size", type=int, metavar="N", help="shorter side at which pictures are shown to the model")
+    add("--precision", type=int, choices=[16, 32], default=16, help="bits of a stored weight (default: 16)")
     add("--version", default="1", metavar="TEXT", help="the model's version on its card (default: 1)")
     add("--license", default="unstated", metavar="TEXT", help="the model's licence on its card")
     add("--source", default="own photographs", metavar="TEXT", help="where the photographs came from")

@@ -94,7 +94,7 @@ def soft_cross_entropy(logits: Tensor, index: Tensor, weight: Tensor, bin_weight
     return (bin_weights[index[:, 0]] * per_pixel).mean()
 
 
-def annealed_mean(logits: Tensor, bins: Tensor, T: float) -> Tensor:
+def annealed_mean(logits: Tensor, bins: Tensor, T: float | Tensor) -> Tensor:
     """ab (N, 2, H, W) as the mean of the bins under softmax(logits / T) (eq. 5).
 
     T = 1 is the posterior mean, T → 0 the most probable bin; the paper uses 0.38.

@@ -74,7 +74,8 @@ def export(args: argparse.Namespace) -> int:
         data=({"source": args.source, "photographs": len(info["split"]["train"])},),
     )
     places = [Path(p) for p in args.data or info["val_places"] or info["places"]]
-    card = exporting.export(model, Path(args.output or args.folder), card, places, limit=args.limit)
+    out = Path(args.output or args.folder)
+    card = exporting.export(model, out, card, places, limit=args.limit, precision=args.precision)
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
 

@@ -31,21 +31,51 @@ from tintype.train.sources import Record, find_records
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
 PARITY_SHARE = 0.999  # … on at least this share of the pixels
+_WORTH_HALVING = 256  # elements from which a tensor is stored as float16
 
 
-def export_onnx(model: Any, path: Path) -> None:
-    """Write `model` (L to ab) as an ONNX file with free N, H, W, BatchNorm folded into the convolutions."""
-    multiple = model.multiple
+def export_onnx(model: Any, path: Path, *, precision: int = 16) -> None:
+    """Write `model` (L to ab) as an ONNX file with free N, H, W, BatchNorm folded into the convolutions.
+
+    With `precision` 16 the weights are stored as float16, in half the space; the arithmetic stays float32.
+    """
+    side = 8 * model.multiple
+    further = model.inputs
     model = fold_batch_norm(copy.deepcopy(model).eval().float().for_export())
-    L = torch.full((1, 1, 8 * multiple, 8 * multiple), 50.0)
+    sizes = {"N": 1, "H": side, "W": side}
+    arguments = [torch.full((1, 1, side, side), 50.0)]
+    arguments += [torch.full([sizes.get(n, n) for n in i.shape], i.default) for i in further.values()]
     axes = {"L": {0: "N", 2: "H", 3: "W"}, "ab": {0: "N", 2: "h", 3: "w"}}
+    for name, one in further.items():
+        axes[name] = {i: axis for i, axis in enumerate(one.shape) if isinstance(axis, str)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecation and of traced constants
         torch.onnx.export(
-            model, (L,), str(path), input_names=["L"], output_names=["ab"], dynamic_axes=axes,
-            opset_version=OPSET, dynamo=False,
+            model, tuple(arguments), str(path), input_names=["L", *further], output_names=["ab"],
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+    if precision == 16:
+        graph = onnx.load(path)
+        store_as_float16(graph)
+        onnx.save(graph, path)
     onnx.checker.check_model(str(path), full_check=True)
+
+
+def store_as_float16(model: onnx.ModelProto) -> None:
+    """Store the weights of an ONNX model as float16, in place; loading makes float32 of them."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < _WORTH_HALVING:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            raise ModelError(f"The weights {tensor.name} are too large for float16; export as float32.")
+        name, half = tensor.name, f"{tensor.name}:float16"
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), half))
+        casts.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def fold_batch_norm(model: Any) -> Any:
@@ -88,6 +118,7 @@ def export(
     score_size: int = 224,
     distance: evaluate.Distance | None = None,
     limit: int | None = None,
+    precision: int = 16,
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
@@ -97,7 +128,7 @@ def export(
     work = out / f".{card.name}.part"
     work.mkdir(exist_ok=True)
     onnx_file = work / f"{card.name}.onnx"
-    export_onnx(model, onnx_file)
+    export_onnx(model, onnx_file, precision=precision)
     data = onnx_file.read_bytes()
     values = {
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -105,6 +136,7 @@ def export(
         "parameters": sum(p.numel() for p in copy.deepcopy(model).for_export().parameters()),
         "stride": model.stride,
         "multiple": model.multiple,
+        "inputs": {n: {"default": i.default, "description": i.description} for n, i in model.inputs.items()},
         "path": onnx_file,
     }
     card = _replace(card, **values)

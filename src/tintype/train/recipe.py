@@ -33,6 +33,17 @@ class Schedule:
     """Norm to which gradients are clipped; 0 leaves them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class GraphInput:
+    """An input that the exported graph takes beside L; `forward` takes it in the order of `inputs`."""
+
+    default: float
+    """The value of all its elements when nothing is said."""
+    shape: tuple[int | str, ...]
+    """Its sizes; "N", "H" and "W" are those of L."""
+    description: str
+
+
 class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
@@ -52,8 +63,13 @@ class RecipeModel(nn.Module, ABC):
         super().__init__()
         self.settings = settings
 
+    @property
+    def inputs(self) -> dict[str, GraphInput]:
+        """What `forward` and the exported graph take beside L, by name; nothing by default."""
+        return {}
+
     @abstractmethod
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H / stride, W / stride) in Lab units: what is exported."""
 
     @abstractmethod

@@ -19,7 +19,7 @@ from torch import nn
 from tintype.cards import ModelCard
 from tintype.session import Session
 from tintype.train import recipes
-from tintype.train.export import PARITY_SHARE, export_onnx
+from tintype.train.export import PARITY_LIMIT, PARITY_SHARE, export_onnx
 from tintype.train.lab import rgb_to_lab
 
 PARITY = 0.05  # Lab units between the exported graph and its source, of 0.5 allowed
@@ -43,7 +43,8 @@ class Small:
     floor: Any = None  # (model, ab) to the least that the loss can be, where that is not 0
 
 
-SMALL_GAN = {"size": 32, "perceptual_weight": 0.0, "l1_weight": 100.0, "discriminator_lr": 1e-3}
+SMALL_GAN = {"size": 32, "perceptual_weight": 0.0, "l1_weight": 100.0, "discriminator_lr": 1e-3,
+             "dominant_colors": 2}  # fmt: skip
 SMALL = {
     "autoencoder": Small(lr=1e-2, size=32, steps=150),
     "binned": Small({"width_factor": 0.125}),
@@ -211,20 +212,56 @@ def test_an_adversarial_recipe_nears_the_truth_of_one_batch(name, lab):
     pytest.fail(f"L1 to the truth went from {first:.3f} to {distance:.3f} only")
 
 
+def exported(model, path, precision):
+    """A session over the model's exported file."""
+    export_onnx(model, path, precision=precision)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    inputs = {n: {"default": i.default, "description": i.description} for n, i in model.inputs.items()}
+    card = ModelCard(
+        name="it", version="1", description="", recipe="", license="MIT", sha256=digest, inputs=inputs,
+        multiple=model.multiple, stride=model.stride, path=path,
+    )  # fmt: skip
+    return Session(card, threads=1)
+
+
+def difference(session, model, L, *inputs):
+    """|Δab| (N, 2, h, w) between the exported graph and its source; `inputs` are those beside L."""
+    with torch.no_grad():
+        wanted = model(L, *inputs).numpy()
+    given = {name: value.numpy() for name, value in zip(model.inputs, inputs, strict=True)} if inputs else {}
+    return np.abs(session.run(L.numpy(), **given) - wanted)
+
+
 @pytest.mark.parametrize("name", recipes.names())
 def test_the_exported_graph_is_its_source(name, tmp_path):
     model = make(name).eval()
-    path = tmp_path / "it.onnx"
-    export_onnx(model, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = ModelCard(
-        name="it", version="1", description="", recipe=name, license="MIT", sha256=digest,
-        multiple=model.multiple, stride=model.stride, path=path,
-    )  # fmt: skip
-    session = Session(card, threads=1)
+    session = exported(model, tmp_path / "it.onnx", 32)
     for n, (height, width) in enumerate(sizes(model), start=1):
-        L = torch.rand(n, 1, height, width) * 100
-        with torch.no_grad():
-            wanted = model(L).numpy()
-        close = np.abs(session.run(L.numpy()) - wanted) <= PARITY
+        close = difference(session, model, torch.rand(n, 1, height, width) * 100) <= PARITY
         assert close.mean() >= PARITY_SHARE  # where a network decides, rounding may decide otherwise
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_further_inputs_reach_the_exported_graph(name, tmp_path):
+    model = make(name).eval()
+    session = exported(model, tmp_path / "it.onnx", 32)
+    assert session.inputs == {n: i.shape for n, i in model.inputs.items()}
+    L = torch.rand(2, 1, *sizes(model)[0]) * 100
+    for input_name, one in model.inputs.items():
+        shape = [{"N": 2, "H": L.shape[2], "W": L.shape[3]}.get(axis, axis) for axis in one.shape]
+        value = torch.rand(shape) * 0.5
+        others = {n: torch.tensor(i.default) for n, i in model.inputs.items()} | {input_name: value}
+        assert (difference(session, model, L, *others.values()) <= PARITY).all()
+        moved = session.run(L.numpy(), **{input_name: value.numpy()}) - session.run(L.numpy())
+        assert np.abs(moved).max() > PARITY, f"{input_name} changes nothing"
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "tint", "fusion"])
+def test_float16_weights_take_half_the_space(name, tmp_path):
+    model = make(name).eval()
+    whole, half = tmp_path / "whole.onnx", tmp_path / "half.onnx"
+    exported(model, whole, 32)
+    session = exported(model, half, 16)
+    assert half.stat().st_size < 0.65 * whole.stat().st_size
+    L = torch.rand(1, 1, *sizes(model)[0]) * 100
+    assert (difference(session, model, L) <= PARITY_LIMIT).mean() >= PARITY_SHARE

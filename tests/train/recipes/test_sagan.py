@@ -251,7 +251,7 @@ def test_the_exported_graph_takes_any_size_and_leaves_its_source_whole(batch, tm
     digest = hashlib.sha256((tmp_path / "it.onnx").read_bytes()).hexdigest()
     card = ModelCard(
         name="it", version="1", description="", recipe="sagan", license="MIT", sha256=digest,
-        multiple=8, stride=1, path=tmp_path / "it.onnx",
+        multiple=8, stride=1, path=tmp_path / "it.onnx", inputs={"dominant_colors": {"default": 0.0}},
     )  # fmt: skip
     session = Session(card, threads=1)
     for height, width in ((32, 32), (104, 48), (160, 240)):

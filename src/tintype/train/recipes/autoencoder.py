@@ -78,7 +78,7 @@ class Model(RecipeModel):
             return scale_ab(ab)
         return lab_to_rgb(torch.cat([L, ab], dim=1)) * 2 - 1
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H, W) in Lab units."""
         output = self.output(L)
         if self.settings.color_space == "lab":

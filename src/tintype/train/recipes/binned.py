@@ -97,7 +97,7 @@ class Model(RecipeModel):
         """L (N, 1, H, W) to bin logits (N, Q, H/4, W/4)."""
         return self.groups(L / 50 - 1)
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H/4, W/4) in Lab units."""
         if self.settings.decoding == "annealed":
             return colour_bins.annealed_mean(self.logits(L), self.bins, self.settings.T)

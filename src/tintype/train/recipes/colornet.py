@@ -68,7 +68,7 @@ class Model(RecipeModel):
         """L (N, 1, H, W), 0…100, to normalised ab (N, 2, H, W): 0…1 are the colours that there are."""
         return _ACTIVATIONS[self.settings.activation](self.decoder(self.encoder(L / 100)).float())
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H, W) in Lab units."""
         # ReLU and tanh reach beyond 0…1, where there are no colours.
         return unit_to_ab(self.output(L).clamp(0, 1))

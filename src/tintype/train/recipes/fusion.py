@@ -116,7 +116,7 @@ class Model(RecipeModel):
         # The targets' sigmoid and the output's undo one another.
         return (logits * self.settings.sigmoid_scale).clamp(-128, 128)
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H, W) in Lab units."""
         ab = self.to_ab(self.logits(L)[0])
         return F.interpolate(ab, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -65,7 +65,7 @@ class Model(RecipeModel):
         """L (N, 1, H, W), 0…100, to the picture's mean a and b (N, 2) in Lab units."""
         return unit_to_ab(self.output(L))
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to a constant ab (N, 2, H/8, W/8) in Lab units."""
         # Adding to a map of zeros, rather than expanding to computed sizes, keeps H and W free in the graph.
         return self.mean_ab(L)[:, :, None, None] + torch.zeros_like(L[:, :, :: self.stride, :: self.stride])

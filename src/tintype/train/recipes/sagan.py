@@ -34,7 +34,7 @@ from tintype.errors import SettingsError
 from tintype.train.blocks import SelfAttention, area_resize
 from tintype.train.lab import lab_to_rgb, luma_of, rgb_to_lab
 from tintype.train.perceptual import VggFeatures
-from tintype.train.recipe import Losses, RecipeModel, Schedule
+from tintype.train.recipe import GraphInput, Losses, RecipeModel, Schedule
 
 _SMALLEST, _ATTENDED, _JUDGED = 8, 32, 4  # sides of the generator's deepest, the attended and the last map
 _CELLS, _CELL = 22, 10.0  # a side of the ab plane for dominant colours: cells, and Lab units a cell
@@ -73,7 +73,7 @@ class Settings:
     """Weight of the mean distance to the true RGB in 0…1, which steadies the start as in pix2pix (Isola et
     al. 2017); the report has none."""
     dominant_colors: int = 0
-    """How many dominant colours of the truth the generator is told in training; in use it is told none."""
+    """How many dominant colours the generator can be told: the truth's in training, the user's in use."""
     dominant_dropout: float = 0.5
     """Share of the training pictures whose dominant colours are held back, so that it can do without."""
 
@@ -151,10 +151,18 @@ class Model(RecipeModel):
         # Kept in a tuple, where the module does not find it: checkpoints and exports do without VGG-19.
         self._vgg: tuple[VggFeatures, ...] = ()
 
-    def forward(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W), 0…100, to ab (N, 2, H, W) in Lab units, with no dominant colours told."""
+    @property
+    def inputs(self) -> dict[str, GraphInput]:
+        """`dominant_colors`, where the setting of that name is not 0."""
+        if not (count := self.settings.dominant_colors):
+            return {}
+        description = "the picture's commonest colours: rows of a, b in Lab units and 1; 0, 0, 0 for none"
+        return {"dominant_colors": GraphInput(default=0.0, shape=("N", count, 3), description=description)}
+
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
+        """L (N, 1, H, W), 0…100, and the dominant colours (N, K, 3), if any, to ab (N, 2, H, W)."""
         small = area_resize(L, self.settings.size, max(_SMALLEST, self.settings.size // _SMALLEST))
-        ab = rgb_to_lab((self.generate(small) + 1) / 2)[:, 1:]
+        ab = rgb_to_lab((self.generate(small, *inputs) + 1) / 2)[:, 1:]
         return F.interpolate(ab, size=L.shape[-2:], mode="bilinear", align_corners=False)
 
     def generate(self, L: Tensor, colors: Tensor | None = None) -> Tensor:

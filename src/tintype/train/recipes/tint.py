@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tintype.train import bins as colour_bins
 from tintype.train.blocks import MobileNetV2, separable
-from tintype.train.recipe import Losses, RecipeModel, Schedule
+from tintype.train.recipe import GraphInput, Losses, RecipeModel, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,17 @@ class Settings:
     """AdamW's weight decay."""
     rebalance_mix: float = 0.5
     """Share of the uniform distribution in the class weights; 1 switches rebalancing off."""
-    T: float = 1.0
-    """Temperature of the annealed mean in the exported graph."""
-    rebalance_decode: float = 0.0
-    """Power of the class weights that multiply the posterior when decoding; 0 leaves it as trained."""
+    T: float = 0.7
+    """Temperature of the annealed mean at vividness 1."""
+    rebalance_decode: float = -0.35
+    """Power of the class weights that multiply the posterior when decoding at vividness 1; 0 leaves it as
+    trained, −1 takes the rebalancing of the loss back."""
 
 
 SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr="cosine", ema_decay=0.999, clip=1.0)
+
+
+_COLDEST = 0.05  # the least temperature that vividness can bring about
 
 
 class Model(RecipeModel):
@@ -82,10 +86,24 @@ class Model(RecipeModel):
             x = refine(F.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(feature))
         return self.head(x)
 
-    def forward(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W), 0…100, to ab (N, 2, H/4, W/4) in Lab units."""
-        logits = self.logits(L) + self.settings.rebalance_decode * self.bin_weights.log()[:, None, None]
-        return colour_bins.annealed_mean(logits, self.bins, self.settings.T)
+    @property
+    def inputs(self) -> dict[str, GraphInput]:
+        """`vividness`, from 0, the mean of the likely colours, over 1 to bolder choices."""
+        description = "0 gives the mean of the likely colours, 1 the usual ones, up to 2 bolder ones"
+        return {"vividness": GraphInput(default=1.0, shape=(), description=description)}
+
+    def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
+        """L (N, 1, H, W), 0…100, and `vividness` () to ab (N, 2, H/4, W/4) in Lab units.
+
+        At vividness 0 ab is the posterior mean: temperature 1, and the rebalancing of the loss undone. From
+        there the temperature and the power of the class weights run evenly through their settings at 1.
+        """
+        (vividness,) = inputs or (L.new_ones(()),)
+        s = self.settings
+        power = vividness * (s.rebalance_decode + 1) - 1
+        T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
+        logits = self.logits(L) + power * self.bin_weights.log()[:, None, None]
+        return colour_bins.annealed_mean(logits, self.bins, T)
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
         """Rebalanced soft cross-entropy."""
