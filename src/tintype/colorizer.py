@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -52,6 +52,38 @@ class FileResult:
 def default_target(source: Path) -> Path:
     """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`."""
     return source.with_name(f"{source.stem}.color{source.suffix}")
+
+
+def network_size(height: int, width: int, size: int, stride: int) -> tuple[int, int]:
+    """(H, W) at which a network sees a picture: `size` on the shorter side, aspect kept to half a stride."""
+    scale = min(size / min(height, width), LONGEST * size / max(height, width))
+    rows, columns = (max(1, round(side * scale / stride)) * stride for side in (height, width))
+    return rows, columns
+
+
+def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray[Any]:
+    """A picture (H, W) at its `network_size`."""
+    height, width = network_size(*picture.shape, size, stride)
+    method = cv2.INTER_AREA if height * width < picture.size else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=method)
+
+
+def run_padded(
+    session: Session, L: NDArray[np.float32], inputs: Mapping[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """L (h, w), multiples of the model's stride, to ab (h / stride, w / stride, 2).
+
+    Sides are made multiples of the card's `multiple` by mirroring L at its borders; further inputs that are
+    maps (1, c, h, w), such as hints, get zeros there.
+    """
+    multiple, stride = session.card.multiple, session.card.stride
+    height, width = L.shape
+    below, beside = -height % multiple, -width % multiple
+    padded = cv2.copyMakeBorder(L, 0, below, 0, beside, cv2.BORDER_REFLECT)
+    border = ((0, 0), (0, 0), (0, below), (0, beside))
+    further = {name: np.pad(map, border) if map.ndim == 4 else map for name, map in inputs.items()}
+    ab = session.run(padded[None, None], **further)[0, :, : height // stride, : width // stride]
+    return np.ascontiguousarray(np.moveaxis(ab, 0, -1))
 
 
 class Colorizer:
@@ -183,21 +215,17 @@ class Colorizer:
             raise InputError(f"predict_ab takes lightness of shape (H, W), not {L.shape}.")
         if not (L.min() >= -0.5 and L.max() <= 100.5):  # NaN fails both
             raise InputError("predict_ab takes lightness L in 0…100, not code values; see tintype.color.")
-        height, width = self._network_size(*L.shape)
-        method = cv2.INTER_AREA if height * width < L.size else cv2.INTER_LINEAR
-        return self._predict(cv2.resize(L, (width, height), interpolation=method))
+        return self._predict(resize_for_network(L, self.size, self.card.stride))
 
     def field_of(self, page: images.Page) -> chroma.ChromaField:
         """The colours of one page, to be read off at full size."""
-        size = self._network_size(page.height, page.width)
+        size = network_size(page.height, page.width, self.size, self.card.stride)
         return self._field(page.thumbnail(*size), page.tone, (page.height, page.width), page.orientation)
 
     def _field_of_array(self, luma: NDArray[Any], orientation: int = 1) -> chroma.ChromaField:
-        height, width = self._network_size(*luma.shape)
         scale = np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
-        method = cv2.INTER_AREA if height * width < luma.size else cv2.INTER_LINEAR
         source = luma if luma.dtype.kind == "u" else luma.astype(np.float32)
-        small = cv2.resize(source, (width, height), interpolation=method) / np.float32(scale)
+        small = resize_for_network(source, self.size, self.card.stride) / np.float32(scale)
         return self._field(small.clip(0, 1), SRGB_TONE, luma.shape, orientation)
 
     def _field(
@@ -215,20 +243,7 @@ class Colorizer:
 
     def _predict(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
         """L (h, w), both multiples of the stride, to ab (h / stride, w / stride, 2)."""
-        multiple, stride = self.card.multiple, self.card.stride
-        height, width = L.shape
-        padded = cv2.copyMakeBorder(L, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_REFLECT)
-        ab = self._session.run(padded[None, None], **self._inputs)[
-            0, :, : height // stride, : width // stride
-        ]
-        return np.ascontiguousarray(np.moveaxis(ab, 0, -1))
-
-    def _network_size(self, height: int, width: int) -> tuple[int, int]:
-        """(H, W) at which the network sees a picture: aspect kept to within half a stride."""
-        scale = min(self.size / min(height, width), LONGEST * self.size / max(height, width))
-        stride = self.card.stride
-        rows, columns = (max(1, round(side * scale / stride)) * stride for side in (height, width))
-        return rows, columns
+        return run_padded(self._session, L, self._inputs)
 
     def _colorize_array(self, array: NDArray[Any]) -> NDArray[Any]:
         luma, alpha = _array_to_luma(array)
