@@ -81,7 +81,7 @@ def run_padded(
     below, beside = -height % multiple, -width % multiple
     padded = cv2.copyMakeBorder(L, 0, below, 0, beside, cv2.BORDER_REFLECT)
     border = ((0, 0), (0, 0), (0, below), (0, beside))
-    further = {name: np.pad(map, border) if map.ndim == 4 else map for name, map in inputs.items()}
+    further = {name: np.pad(x, border) if x.ndim == 4 else x for name, x in inputs.items()}
     ab = session.run(padded[None, None], **further)[0, :, : height // stride, : width // stride]
     return np.ascontiguousarray(np.moveaxis(ab, 0, -1))
 
