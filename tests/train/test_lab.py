@@ -23,3 +23,12 @@ def test_lightness_of_luma():
     luma = torch.linspace(0, 1, 11)
     wanted = color.linear_to_L(color.srgb_to_linear(luma.numpy()))
     np.testing.assert_allclose(lab.luma_to_L(luma), wanted, atol=1e-4)
+
+
+def test_colours_stay_exact_where_the_network_runs_in_bf16():
+    rgb = torch.rand(2, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        colours, luma, back = lab.rgb_to_lab(rgb), lab.luma_of(rgb), lab.lab_to_rgb(lab.rgb_to_lab(rgb))
+    assert torch.equal(colours, lab.rgb_to_lab(rgb))
+    assert torch.equal(luma, lab.luma_of(rgb))
+    assert (back - rgb).abs().max() < 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ import cv2
 import pytest
 from skimage import data
 
+from tintype.train.augment import GreySettings
 from tintype.train.sweep import read_curve
 
 SOURCES = Path(__file__).parents[2] / "src"
 STEPS = 13
+GREY_CHANGES = [field.name for field in dataclasses.fields(GreySettings)]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def test_two_processes_do_what_one_does(folder, tmp_path):
         "--set",
         "width=0.25",
     ]
-    line += [word for name in ("luma", "film", "fade", "grain") for word in ("--set", f"{name}=0")]
+    line += [word for name in GREY_CHANGES for word in ("--set", f"{name}=0")]
     for count in (1, 2):
         words = map(str, [*line, "--devices", count, "--out", tmp_path / str(count)])
         subprocess.run(list(words), env=environment(), check=True, capture_output=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tintype.train import damage
+from tintype.train.damage import chosen, uniform
 from tintype.train.lab import luma_of, luma_to_L, rgb_to_lab
 
 
@@ -22,6 +25,14 @@ class GreySettings:
     """Contrast is lowered or gamma bent, as in faded or badly scanned prints."""
     grain: float = 0.2
     """Gaussian grain is added."""
+    blur: float = 0.1
+    """The picture is out of focus, or was scanned coarsely."""
+    jpeg: float = 0.1
+    """JPEG's blocks and ringing, from a file of low quality."""
+    scratches: float = 0.05
+    """Scratches and dust, bright or dark."""
+    halftone: float = 0.03
+    """The screen of dots of a printed page."""
 
 
 def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tensor]:
@@ -29,29 +40,35 @@ def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tenso
     lab = rgb_to_lab(rgb)
     L, ab = lab[:, :1], lab[:, 1:]
     n = len(rgb)
-    L = torch.where(_chosen(n, settings.luma, rgb), luma_to_L(luma_of(rgb)), L)
+    L = torch.where(chosen(n, settings.luma, rgb), luma_to_L(luma_of(rgb)), L)
     response = torch.rand(n, 3, 1, 1, device=rgb.device) * rgb.new_tensor([0.5, 1.0, 1.0]).view(1, 3, 1, 1)
     film = (rgb * response).sum(1, keepdim=True) / response.sum(1, keepdim=True)
-    L = torch.where(_chosen(n, settings.film, rgb), luma_to_L(film), L)
-    return _grain(_fade(L, settings.fade), settings.grain).clamp(0, 100), ab
+    L = torch.where(chosen(n, settings.film, rgb), luma_to_L(film), L)
+    # In the order in which a picture meets them: the lens, the print's age, its printing, the scanned file.
+    L = _some(damage.blur, L, settings.blur)
+    L = _grain(_fade(L, settings.fade), settings.grain)
+    L = _some(damage.scratches, L, settings.scratches)
+    L = _some(damage.halftone, L, settings.halftone)
+    return _some(damage.jpeg, L.clamp(0, 100), settings.jpeg).clamp(0, 100), ab
+
+
+def _some(change: Callable[[Tensor], Tensor], L: Tensor, probability: float) -> Tensor:
+    """`change` done to some of the pictures alone, so that a rare one costs little.
+
+    They are drawn on the processor: to learn from a GPU which these are would stop it.
+    """
+    picked = (torch.rand(len(L)) < probability).nonzero()[:, 0].to(L.device)
+    return L.index_copy(0, picked, change(L[picked]).to(L.dtype)) if len(picked) else L
 
 
 def _fade(L: Tensor, probability: float) -> Tensor:
     n = len(L)
-    gamma = torch.exp(_uniform(n, -0.35, 0.35, L))
-    black, white = _uniform(n, 0, 20, L), _uniform(n, 75, 100, L)
+    gamma = torch.exp(uniform(n, -0.35, 0.35, L))
+    black, white = uniform(n, 0, 20, L), uniform(n, 75, 100, L)
     faded = black + (white - black) * (L.clamp(0, 100) / 100) ** gamma
-    return torch.where(_chosen(n, probability, L), faded, L)
+    return torch.where(chosen(n, probability, L), faded, L)
 
 
 def _grain(L: Tensor, probability: float) -> Tensor:
-    strength = _uniform(len(L), 0, 6, L) * _chosen(len(L), probability, L)
+    strength = uniform(len(L), 0, 6, L) * chosen(len(L), probability, L)
     return L + strength * torch.randn_like(L)
-
-
-def _uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:
-    return low + (high - low) * torch.rand(n, 1, 1, 1, device=like.device)
-
-
-def _chosen(n: int, probability: float, like: Tensor) -> Tensor:
-    return torch.rand(n, 1, 1, 1, device=like.device) < probability

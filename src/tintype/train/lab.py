@@ -19,7 +19,7 @@ from tintype.color import (
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB (N, 3, H, W) in 0…1 to Lab (N, 3, H, W): L 0…100, a and b in Lab units."""
     linear = _srgb_to_linear(rgb)
-    xyz = torch.einsum("ij,njhw->nihw", linear.new_tensor(RGB_TO_XYZ / WHITE_D65[:, None]), linear)
+    xyz = _times(linear.new_tensor(RGB_TO_XYZ / WHITE_D65[:, None]), linear)
     fx, fy, fz = _lab_f(xyz).unbind(1)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=1)
 
@@ -30,7 +30,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     fy = (L + 16) / 116
     f = torch.stack([fy + a / 500, fy, fy - b / 200], dim=1)
     xyz = torch.where(f > LAB_KNEE ** (1 / 3), f**3, (f - LAB_OFFSET) / LAB_TOE)
-    linear = torch.einsum("ij,njhw->nihw", xyz.new_tensor(XYZ_TO_RGB * WHITE_D65), xyz).clamp(0, 1)
+    linear = _times(xyz.new_tensor(XYZ_TO_RGB * WHITE_D65), xyz).clamp(0, 1)
     return torch.where(
         linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     )
@@ -43,8 +43,7 @@ def luma_to_L(luma: Tensor) -> Tensor:
 
 def luma_of(rgb: Tensor) -> Tensor:
     """BT.601 luma (N, 1, H, W) of sRGB (N, 3, H, W)."""
-    weights = rgb.new_tensor(LUMA_WEIGHTS)
-    return torch.einsum("c,nchw->nhw", weights, rgb).unsqueeze(1)
+    return _times(rgb.new_tensor(LUMA_WEIGHTS)[None], rgb)
 
 
 def ab_to_unit(ab: Tensor) -> Tensor:
@@ -55,6 +54,13 @@ def ab_to_unit(ab: Tensor) -> Tensor:
 def unit_to_ab(unit: Tensor) -> Tensor:
     """What `ab_to_unit` gave, back to Lab units."""
     return unit * 255 - 128
+
+
+def _times(matrix: Tensor, pixels: Tensor) -> Tensor:
+    """A matrix (I, J) times pixels (N, J, H, W), never in bf16: colours would go wrong by 2.6 Lab units."""
+    kind = torch.promote_types(pixels.dtype, torch.float32)
+    with torch.autocast(pixels.device.type, enabled=False):
+        return torch.einsum("ij,njhw->nihw", matrix.to(kind), pixels.to(kind))
 
 
 def _srgb_to_linear(rgb: Tensor) -> Tensor:
