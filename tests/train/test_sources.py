@@ -59,6 +59,31 @@ def test_folders_are_labels(folder):
     assert [r.label for r in photographs.records] == [-1, 0, 0, 1]
 
 
+def test_a_folder_of_shards(folder, shard):
+    shards = shard.parent / "shards"
+    shards.mkdir()
+    shard.rename(shards / "0.tar")
+    assert len(find_records([shards])) == 4
+
+
+def test_labels_beside_the_pictures_of_a_shard(folder, tmp_path):
+    (folder / "cat" / "1.cls").write_text("10\n")
+    (folder / "cat" / "2.json").write_text(json.dumps({"label": 9, "url": "https://x"}))
+    (folder / "dog" / "deep" / "3.json").write_text(json.dumps({"caption": "no label"}))
+    (folder / "4.cls").write_bytes(b"\xff")
+    with tarfile.open(tmp_path / "labelled.tar", "w") as tar:
+        for path in sorted(folder.rglob("*.*")):
+            tar.add(path, path.name)
+    photographs = find_photographs([tmp_path / "labelled.tar"])
+    assert photographs.label_names == ("9", "10")
+    assert {r.name: r.label for r in photographs.records} == {
+        "1.png": 1,
+        "2.webp": 0,
+        "3.jpg": -1,
+        "4.png": -1,
+    }
+
+
 def test_an_index_labels_and_narrows(shard, tmp_path):
     index = tmp_path / "index.csv"
     index.write_text("key,source,label\n1,a,tabby\n2,b,\n3,a,hound\n")

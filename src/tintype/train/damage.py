@@ -51,7 +51,8 @@ def jpeg(L: Tensor) -> Tensor:
     top, left = (int(torch.randint(BLOCK, ())) for _ in range(2))
     bottom, right = (-(side + first) % BLOCK for side, first in ((height, top), (width, left)))
     padded = functional.pad(L, [left, right, top, bottom], "replicate") * 2.55 - 128
-    blocks = padded.unflatten(2, (-1, BLOCK)).unflatten(4, (-1, BLOCK))  # (N, 1, h, 8, w, 8)
+    rows, columns = padded.shape[2] // BLOCK, padded.shape[3] // BLOCK
+    blocks = padded.reshape(n, 1, rows, BLOCK, columns, BLOCK)
     dct = _dct_matrix().to(L)
     quality = uniform(n, 5, 60, L)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50).view(n, 1, 1, 1, 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,18 +138,27 @@ def _rotate(square: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
 
 
 class OrderedBatches(Sampler[list[Position]]):
-    """Batches of positions in a shuffled order that depends on the seed and the epoch alone.
+    """Batches of positions in an order, by `shuffle` or any, that depends on the seed and the epoch alone.
 
     Each pass over it is the next epoch; `go_on_at` sets the epoch and the batch that come next, so a run goes
     on where it stopped. Of `world` processes each gets its own share of every batch of `batch * world`.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        shuffle: Callable[[np.random.Generator], NDArray[np.int64]] | None = None,
+    ) -> None:
         if count < batch * world:
             raise DataError(
                 f"{count} photographs do not fill one batch of {batch * world}; use a smaller one."
             )
         self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world
+        self.shuffle = shuffle or (lambda rng: rng.permutation(count))
         self._epoch, self._start = 0, 0
 
     def __len__(self) -> int:
@@ -162,7 +171,7 @@ class OrderedBatches(Sampler[list[Position]]):
     def __iter__(self) -> Iterator[list[Position]]:
         epoch, start = self._epoch, self._start
         self._epoch, self._start = epoch + 1, 0
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        order = self.shuffle(np.random.default_rng((self.seed, epoch)))
         first = epoch * self.count
         for step in range(start, len(self)):
             begin = (step * self.world + self.rank) * self.batch

@@ -1,7 +1,9 @@
-"""Where training photographs lie: folders, tar shards, COCO; with labels and subsets, found without decoding.
+"""Where training photographs lie: folders, tar shards, Parquet, COCO; with labels and subsets, found without
+decoding.
 
-A tar shard is a plain tar of picture files; an index of offsets is made once by walking its headers, so any
-picture is one seek and one read, and the order is exact.
+A tar shard is a plain tar of picture files, as WebDataset lays them out: `KEY.jpg`, and `KEY.cls` or
+`KEY.json` where there is a label. An index of offsets is made once by walking its headers, so any picture is
+one seek and one read, and the order is exact.
 """
 
 from __future__ import annotations
@@ -12,12 +14,18 @@ import json
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tintype.errors import DataError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+LABEL_SUFFIXES = frozenset({".cls", ".json"})
+WINDOW_BYTES = 256 * 2**20  # of row groups among which photographs are mixed, and which a reader keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,13 @@ class Record:
     size: int = -1
     label: int = -1
 
+    @property
+    def block(self) -> tuple[str, int] | None:
+        """What must be read whole to read this picture, where that is more than the picture."""
+        return None
+
     def read(self) -> bytes:
-        """The picture's bytes; OSError when the file is gone."""
+        """The picture's bytes; OSError or DataError when they cannot be read."""
         with Path(self.path).open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
@@ -47,21 +60,38 @@ class Photographs:
     def __len__(self) -> int:
         return len(self.records)
 
+    def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The numbers of all photographs in a random order.
+
+        Where photographs must be read in blocks, these come in random order, and those that together take up
+        to `WINDOW_BYTES` are mixed, so that a reader needs each block once.
+        """
+        if all(record.block is None for record in self.records):
+            return rng.permutation(len(self))
+        blocks, sizes = self._blocks
+        windows: list[list[NDArray[np.int64]]] = []
+        left = 0
+        for i in rng.permutation(len(blocks)):
+            if not windows or sizes[i] > left:
+                windows.append([])
+                left = WINDOW_BYTES
+            windows[-1].append(blocks[i])
+            left -= sizes[i]
+        return np.concatenate([rng.permutation(np.concatenate(window)) for window in windows])
+
+    @cached_property
+    def _blocks(self) -> tuple[list[NDArray[np.int64]], list[int]]:
+        """The numbers of the photographs of each block, and the bytes it takes; else each is its own."""
+        members: dict[tuple[str, int], list[int]] = {}
+        for i, record in enumerate(self.records):
+            members.setdefault(record.block or ("", i), []).append(i)
+        sizes = [r.size if r.block else 0 for r in (self.records[m[0]] for m in members.values())]
+        return [np.array(numbers) for numbers in members.values()], sizes
+
 
 def find_records(paths: Sequence[Path]) -> list[Record]:
-    """Every picture under folders (recursively) and in `.tar` shards; DataError when there is none."""
-    records: list[Record] = []
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
-            records += [Record(str(p), p.relative_to(path).as_posix()) for p in files]
-        elif path.suffix == ".tar" and path.is_file():
-            records += _shard_records(path)
-        else:
-            raise DataError(f"{path} is neither a folder nor a .tar shard of photographs.")
-    if not records:
-        raise DataError(f"No photographs in {', '.join(map(str, paths))}.")
-    return records
+    """Every picture in folders, `.tar` shards and Parquet files; DataError when there is none."""
+    return [record for record, _ in _find(paths)]
 
 
 def find_photographs(
@@ -70,22 +100,25 @@ def find_photographs(
     index: Path | None = None,
     where: Mapping[str, str] | None = None,
     categories: Sequence[str] = (),
+    image_column: str = "",
 ) -> Photographs:
     """The photographs under `paths`, labelled and narrowed down as asked.
 
     With `index`, a CSV file with the columns `key` (a picture's name without folder and suffix) and maybe
     `label`, only pictures whose row has the values of `where` are kept. With `categories`, `paths` is one
     COCO folder, whose pictures with an object of a category or supercategory are kept. Otherwise pictures
-    in folders of their own are labelled by the folder. DataError when nothing is left.
+    are labelled by what lies beside them (a shard's `.cls` and `.json`, Parquet's column `label`), else by
+    the folder that they are in. `image_column` is where Parquet files hold pictures. DataError when nothing
+    is left.
     """
     if categories:
         return _coco_photographs(paths, categories)
-    records = find_records(paths)
+    found = _find(paths, image_column)
     if index is not None:
-        return _indexed(records, index, where or {})
+        return _indexed([record for record, _ in found], index, where or {})
     if where:
         raise DataError("--where needs an --index to look the values up in.")
-    return _labelled(records, {r.name: _folder_of(r) for r in records})
+    return _labelled(found)
 
 
 def split(photographs: Photographs, share: float) -> tuple[Photographs, Photographs]:
@@ -98,29 +131,86 @@ def split(photographs: Photographs, share: float) -> tuple[Photographs, Photogra
     return first, second
 
 
-def _shard_records(path: Path) -> list[Record]:
+def sidecar_label(suffix: str, data: bytes) -> str:
+    """The label in a shard's `.cls` (its whole text) or `.json` (its `label`), "" where there is none."""
+    try:
+        text = data.decode().strip()
+        if suffix == ".cls":
+            return text
+        label = json.loads(text).get("label")
+    except (ValueError, AttributeError):
+        return ""
+    return str(label) if isinstance(label, int | str) else ""
+
+
+def sidecar_key(name: str) -> str:
+    """What a picture and its label have in common: the name up to the first dot behind its folder."""
+    path = PurePosixPath(name)
+    return (path.parent / path.name.partition(".")[0]).as_posix()
+
+
+def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, str]]:
+    found: list[tuple[Record, str]] = []
+    for path in paths:
+        if path.is_dir():
+            found += _folder_records(path, image_column)
+        elif path.suffix in (".tar", ".parquet") and path.is_file():
+            found += _file_records(path, image_column)
+        else:
+            raise DataError(f"{path} is neither a folder nor a .tar or .parquet file of photographs.")
+    if not found:
+        raise DataError(f"No photographs in {', '.join(map(str, paths))}.")
+    return found
+
+
+def _folder_records(folder: Path, image_column: str) -> list[tuple[Record, str]]:
+    """The pictures anywhere in a folder, labelled by their folder; else those in its shards and Parquet."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    pictures = [p.relative_to(folder) for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
+    if pictures:
+        return [(Record(str(folder / p), p.as_posix()), _folder_of(p.as_posix())) for p in pictures]
+    packed = [p for p in files if p.suffix in (".tar", ".parquet")]
+    return [pair for path in packed for pair in _file_records(path, image_column)]
+
+
+def _file_records(path: Path, image_column: str) -> list[tuple[Record, str]]:
+    if path.suffix == ".tar":
+        return _shard_records(path)
+    from tintype.train.parquet import parquet_records  # pyarrow takes a while to import
+
+    return parquet_records(path, image_column)
+
+
+def _shard_records(path: Path) -> list[tuple[Record, str]]:
+    records, labels = [], {}
     try:
         with tarfile.open(path) as tar:
-            return [
-                Record(str(path), m.name, m.offset_data, m.size)
-                for m in tar
-                if m.isfile() and Path(m.name).suffix.lower() in PICTURE_SUFFIXES
-            ]
+            for m in tar:
+                suffix = Path(m.name).suffix.lower()
+                if m.isfile() and suffix in PICTURE_SUFFIXES:
+                    records.append(Record(str(path), m.name, m.offset_data, m.size))
+                elif m.isfile() and suffix in LABEL_SUFFIXES and (file := tar.extractfile(m)):
+                    labels[sidecar_key(m.name)] = sidecar_label(suffix, file.read())
     except tarfile.TarError as error:
         raise DataError(f"{path} is no readable tar shard: {error}.") from None
+    return [(r, labels.get(sidecar_key(r.name)) or _folder_of(r.name)) for r in records]
 
 
-def _folder_of(record: Record) -> str:
-    folder = PurePosixPath(record.name).parent.as_posix()
+def _folder_of(name: str) -> str:
+    folder = PurePosixPath(name).parent.as_posix()
     return "" if folder == "." else folder
 
 
-def _labelled(records: Iterable[Record], labels: Mapping[str, str]) -> Photographs:
-    """Number the labels (names to label, "" for none) in alphabetical order."""
-    records = tuple(records)
-    names = tuple(sorted({labels[r.name] for r in records} - {""}))
+def _labelled(found: Iterable[tuple[Record, str]]) -> Photographs:
+    """Number the labels ("" for none): whole numbers in their order, then names in the alphabet's."""
+    found = tuple(found)
+    names = tuple(sorted({label for _, label in found} - {""}, key=_label_order))
     numbers = {name: i for i, name in enumerate(names)} | {"": -1}
-    return Photographs(tuple(replace(r, label=numbers[labels[r.name]]) for r in records), names)
+    return Photographs(tuple(replace(r, label=numbers[label]) for r, label in found), names)
+
+
+def _label_order(label: str) -> tuple[bool, int, str]:
+    return (False, int(label), "") if label.isdecimal() else (True, 0, label)
 
 
 def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -> Photographs:
@@ -135,16 +225,15 @@ def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -
     for column in where:
         if column not in columns:
             raise DataError(f"The index {index} has no column {column!r}; it has {', '.join(columns)}.")
-    kept, labels = [], {}
+    kept = []
     for record in records:
         row = rows.get(PurePosixPath(record.name).stem)
         if row is not None and all(row[column] == value for column, value in where.items()):
-            kept.append(record)
-            labels[record.name] = row.get("label") or ""
+            kept.append((record, row.get("label") or ""))
     if not kept:
         conditions = ", ".join(f"{k}={v}" for k, v in where.items()) or "any of its keys"
         raise DataError(f"No photograph fits the index {index} with {conditions}.")
-    return _labelled(kept, labels)
+    return _labelled(kept)
 
 
 def _coco_photographs(paths: Sequence[Path], categories: Sequence[str]) -> Photographs:
@@ -157,10 +246,10 @@ def _coco_photographs(paths: Sequence[Path], categories: Sequence[str]) -> Photo
     chosen: dict[str, str] = {}
     for annotation in found:
         chosen |= _coco_labels(annotation, categories)
-    records = [Record(str(files[name]), name) for name in sorted(chosen) if name in files]
-    if not records:
+    found_here = [(Record(str(files[name]), name), chosen[name]) for name in sorted(chosen) if name in files]
+    if not found_here:
         raise DataError(f"No photograph of {paths[0]} shows any of {', '.join(categories)}.")
-    return _labelled(records, chosen)
+    return _labelled(found_here)
 
 
 def _coco_labels(annotation: Path, categories: Sequence[str]) -> dict[str, str]:
