@@ -93,7 +93,7 @@ def test_help_shows_the_recipes_settings(capsys):
         ("tint", ("--size", 50), 2, "multiple of 32"),
         ("tint", ("--batch", 99), 1, "do not fill one batch of 99"),
         ("tint", ("--resume",), 1, "no checkpoint to go on from"),
-        ("tint", ("--from", "/nowhere", *SMALL), 1, "no training run"),
+        ("tint", ("--from", "/nowhere", *SMALL), 1, "no run or file"),
         ("tint", ("--where", "source=x"), 1, "needs an --index"),
     ],
 )

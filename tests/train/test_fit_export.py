@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from skimage import data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tintype import Colorizer, cards
 from tintype.cards import ModelCard
-from tintype.errors import DataError, ModelError
+from tintype.errors import DataError, ModelError, OutputError
 from tintype.session import Session
 from tintype.train import export, fit, recipes, runs
+from tintype.train.checkpoints import WholeCheckpoints
+from tintype.train.options import FitOptions
+from tintype.train.recipe import Schedule
 from tintype.train.recipes import tint
 from tintype.train.sources import find_photographs
 from tintype.train.sweep import read_curve
@@ -36,7 +43,7 @@ def photographs(folder):
 
 def short_run(photographs, out, val=None, recipe="tint", settings=SETTINGS, **options):
     choices = {"steps": 3, "batch": 4, "size": 64, "workers": 0, "device": "cpu"} | options
-    return fit.fit(recipe, settings, fit.FitOptions(**choices), photographs, val, out)
+    return fit.fit(recipe, settings, FitOptions(**choices), photographs, val, out)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +86,7 @@ def test_a_second_phase_starts_from_the_first(run, photographs, tmp_path):
 
 def test_another_recipes_or_widths_run_is_no_start(run, photographs, tmp_path):
     wider = tint.Settings(width=24, head_width=16)
-    with pytest.raises(ModelError, match="trained with other settings"):
+    with pytest.raises(ModelError, match="of another model or other settings"):
         short_run(photographs, tmp_path / "a", start_from=str(run), settings=wider)
     settings = recipes.get("autoencoder").Settings()
     with pytest.raises(ModelError, match="a run of tint, not of autoencoder"):
@@ -107,8 +114,17 @@ def test_a_graph_that_is_not_its_source_is_refused(run, folder, tmp_path):
         export.check_parity(model, Session(card, 1), export.find_records([folder]), 96)
 
 
-def test_folding_batch_norm_changes_no_answer(run):
-    _, model, _ = runs.load_run(run)
+@pytest.mark.parametrize("name", ["tint", "autoencoder", "colornet"])
+def test_folding_batch_norm_changes_no_answer(name):
+    module = recipes.get(name)
+    model = module.Model(module.Settings())
+    for part in model.modules():  # as after training: each BatchNorm does something
+        if isinstance(part, torch.nn.BatchNorm2d):
+            for tensor in (part.weight, part.running_var):
+                torch.nn.init.uniform_(tensor, 0.5, 2)
+            for tensor in (part.bias, part.running_mean):
+                torch.nn.init.normal_(tensor, std=0.1)
+    model.eval()
     L = torch.rand(1, 1, 64, 64) * 100
     with torch.no_grad():
         before = model(L)
@@ -133,3 +149,69 @@ def test_what_cannot_be_trained_is_said(photographs, run, tmp_path):
 def test_a_missing_gpu_is_said(photographs, tmp_path):
     with pytest.raises(ModelError, match="no usable GPU"):
         short_run(photographs, tmp_path, device="cuda")
+
+
+def test_weights_come_from_a_checkpoint_or_a_safetensors_file_too(run, photographs, tmp_path):
+    _, model, _ = runs.load_run(run)
+    loose = tmp_path / "weights.safetensors"
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, loose)
+    for start in (run / "checkpoints" / "best.ckpt", loose):
+        out = short_run(photographs, tmp_path / start.stem, start_from=str(start), lr_scale=1e-9)
+        _, started, _ = runs.load_run(out)
+        assert torch.allclose(started.head.weight, model.head.weight, atol=1e-6)
+
+
+def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
+    checkpoint = str(run / "checkpoints" / "best.ckpt")
+    settings = recipes.get("colornet").Settings()
+    with pytest.raises(ModelError, match="holds a run of tint, not of colornet"):
+        short_run(photographs, tmp_path / "a", recipe="colornet", settings=settings, start_from=checkpoint)
+    wider = tint.Settings(width=16, head_width=24)
+    with pytest.raises(ModelError, match=r"other settings: .* is \(.*\) there and \(.*\) here \(and"):
+        short_run(photographs, tmp_path / "b", settings=wider, start_from=checkpoint)
+    partial = tmp_path / "partial.safetensors"
+    save_file({"head.weight": torch.zeros(313, 16, 1, 1)}, partial)
+    with pytest.raises(ModelError, match=r"is missing \(and"):
+        short_run(photographs, tmp_path / "c", start_from=str(partial))
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes(b"nothing")
+    for start in (broken, tmp_path / "absent.ckpt"):
+        with pytest.raises(ModelError, match=r"no checkpoint of a run|no run or file"):
+            short_run(photographs, tmp_path / "d", start_from=str(start))
+
+
+def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path):
+    module = recipes.get("colornet")
+    options = FitOptions(steps=40, batch=4, size=32, workers=0, device="cpu", lr_scale=1e-9)
+    schedule = Schedule(converged=10.0)
+    out = fit.fit("colornet", module.Settings(), options, photographs, None, tmp_path, schedule=schedule)
+    done = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
+    assert done == 4  # two epochs of two batches: the second brought no more than 10
+
+
+def test_the_curve_begins_before_training(run):
+    assert read_curve(run, "val/loss")[0][0] == 0
+
+
+def test_a_generator_has_no_best_checkpoint(photographs, tmp_path):
+    settings = recipes.get("sagan").Settings(size=32, perceptual_weight=0.0, width=4, discriminator_width=4)
+    out = short_run(photographs, tmp_path, photographs, recipe="sagan", settings=settings, size=32)
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
+    checkpoint = tmp_path / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"step": 1}, checkpoint)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(
+        signal.SIGXFSZ, signal.SIG_IGN
+    )  # writing beyond the limit fails, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="The one before it is whole"):
+            WholeCheckpoints().save_checkpoint({"step": 2, "w": torch.rand(100_000)}, checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert torch.load(checkpoint, weights_only=True) == {"step": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]

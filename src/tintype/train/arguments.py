@@ -67,7 +67,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lr-scale", type=float, default=1.0, metavar="F", help="factor on the recipe's learning rates")
     add("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
     add("--resume", action="store_true", help="go on with the run in RUN from its last checkpoint")
-    add("--from", dest="start_from", metavar="RUN", help="start from the weights of another run")
+    add(
+        "--from",
+        dest="start_from",
+        metavar="RUN|FILE",
+        help="start from the weights of another run, a checkpoint or a safetensors file",
+    )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (safetensors)")
     add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
     machine = parser.add_argument_group("the machine")

@@ -124,7 +124,8 @@ def _one(
 ) -> Path:
     from lightning.pytorch.utilities import rank_zero_only
 
-    from tintype.train.fit import FitOptions, fit
+    from tintype.train.fit import fit
+    from tintype.train.options import FitOptions
 
     schedule = plan["schedule"]
     batch, size = args.batch or schedule.batch, args.size or schedule.size

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
@@ -84,8 +85,9 @@ def fold_batch_norm(model: Any) -> Any:
         if not isinstance(module, nn.Sequential):
             continue
         for i, (first, second) in enumerate(pairwise(module)):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+            if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(second, nn.BatchNorm2d):
+                transposed = isinstance(first, nn.ConvTranspose2d)
+                module[i], module[i + 1] = fuse_conv_bn_eval(first, second, transposed), nn.Identity()
     return model
 
 
@@ -125,33 +127,33 @@ def export(
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
     """
     out.mkdir(parents=True, exist_ok=True)
-    work = out / f".{card.name}.part"
-    work.mkdir(exist_ok=True)
-    onnx_file = work / f"{card.name}.onnx"
-    export_onnx(model, onnx_file, precision=precision)
-    data = onnx_file.read_bytes()
-    values = {
+    with tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out) as work:
+        onnx_file = Path(work) / f"{card.name}.onnx"
+        export_onnx(model, onnx_file, precision=precision)
+        card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))
+        session = Session(card, threads=1)
+        records = find_records(photographs)[:limit]
+        parity = check_parity(model, session, records[:50], score_size)
+        scores = _score(session, records, score_size, distance)
+        how = f"{len(records)} photographs, {score_size}×{score_size} centre crop, the truth's L kept"
+        card = _replace(card, scores={"how": how, "parity": parity, **scores})
+        card_file = onnx_file.with_suffix(".toml")
+        card_file.write_text(card.to_toml(), encoding="utf-8")
+        for file in (onnx_file, card_file):
+            file.replace(out / file.name)
+    return _replace(card, path=out / onnx_file.name)
+
+
+def _facts(model: Any, data: bytes) -> dict[str, Any]:
+    """What a card states of the model and of its file's bytes."""
+    return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "file_bytes": len(data),
         "parameters": sum(p.numel() for p in copy.deepcopy(model).for_export().parameters()),
         "stride": model.stride,
         "multiple": model.multiple,
         "inputs": {n: {"default": i.default, "description": i.description} for n, i in model.inputs.items()},
-        "path": onnx_file,
     }
-    card = _replace(card, **values)
-    session = Session(card, threads=1)
-    records = find_records(photographs)[:limit]
-    parity = check_parity(model, session, records[:50], score_size)
-    scores = _score(session, records, score_size, distance)
-    how = f"{len(records)} photographs, {score_size}×{score_size} centre crop, the truth's L kept"
-    card = _replace(card, scores={"how": how, "parity": parity, **scores})
-    card_file = onnx_file.with_suffix(".toml")
-    card_file.write_text(card.to_toml(), encoding="utf-8")
-    for file in (onnx_file, card_file):
-        file.replace(out / file.name)
-    work.rmdir()
-    return _replace(card, path=out / onnx_file.name)
 
 
 def commit_id() -> str:

@@ -14,7 +14,7 @@ from tintype.train.data import CropDataset, CropSettings, OrderedBatches
 from tintype.train.sources import Photographs
 
 if TYPE_CHECKING:
-    from tintype.train.fit import FitOptions
+    from tintype.train.options import FitOptions
 
 Batch = tuple[Tensor, Tensor]  # RGB (N, 3, H, W) uint8, labels (N,)
 

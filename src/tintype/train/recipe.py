@@ -29,6 +29,8 @@ class Schedule:
     """Decay of the averaged weights, which are then the ones exported; 0 keeps none."""
     patience: int = 0
     """Epochs without a better validation loss before training stops; 0 never stops early."""
+    converged: float = 0.0
+    """Training stops when an epoch lowers the mean training loss by less than this; 0 never stops so."""
     clip: float = 0.0
     """Norm to which gradients are clipped; 0 leaves them."""
 

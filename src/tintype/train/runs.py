@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from tintype.errors import ModelError
 from tintype.train import recipes
@@ -40,14 +44,51 @@ def read_run(run: Path) -> dict[str, Any]:
 def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
     """The recipe's name, its model with the run's best (else last) weights, and `run.json`'s content."""
     info = read_run(run)
-    best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
-    file = best if best.is_file() else last
-    if not file.is_file():
-        raise ModelError(f"{run} holds no checkpoint yet.")
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     module = recipes.get(info["recipe"])
     model = module.Model(module.Settings(**info["settings"]))
-    prefix = "model."
-    state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    model.load_state_dict(state)
+    set_weights(model, read_weights(run)[1], run)
     return info["recipe"], model.eval(), info
+
+
+def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """A model's tensors by name, and its recipe where that is known.
+
+    `source` is a run's folder (its best, else its last checkpoint), a checkpoint of one, or a safetensors
+    file of a model's own tensors. Raises ModelError.
+    """
+    if source.is_dir():
+        recipe = read_run(source)["recipe"]
+        files = [source / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+        if not any(file.is_file() for file in files):
+            raise ModelError(f"{source} holds no checkpoint yet.")
+        return recipe, read_weights(next(file for file in files if file.is_file()))[1]
+    try:
+        if source.suffix == ".safetensors":
+            return None, load_file(source)
+        checkpoint = torch.load(source, map_location="cpu", weights_only=True)
+        state = checkpoint["state_dict"]
+    except FileNotFoundError:
+        raise ModelError(f"There is no run or file {source} to start from.") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
+        raise ModelError(f"{source} is no checkpoint of a run and no safetensors file.") from None
+    prefix = "model."
+    weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    return checkpoint.get("recipe"), weights
+
+
+def set_weights(model: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
+    """Load all of `weights` into all of `model`; ModelError, naming a culprit, where they do not fit."""
+    own = model.state_dict()
+    wrong = [f"{name} is missing" for name in own.keys() - weights.keys()]
+    wrong += [f"{name} is not known here" for name in weights.keys() - own.keys()]
+    wrong += [
+        f"{name} is {tuple(weights[name].shape)} there and {tuple(own[name].shape)} here"
+        for name in own.keys() & weights.keys()
+        if weights[name].shape != own[name].shape
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise ModelError(
+            f"The weights of {source} are of another model or other settings: {min(wrong)}{more}."
+        )
+    model.load_state_dict(weights)

@@ -34,7 +34,7 @@ def batch():
 )
 def test_parameters_are_those_of_the_published_networks(form, trained, statistics):
     with torch.device("meta"):  # counted, not held: 130 MB each
-        network = binned._network(form, 1.0, 313)
+        network = binned._network(binned.Settings(form=form), 313)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     assert sum(p.numel() for p in network.parameters()) == trained
     assert sum(m.running_mean.numel() + m.running_var.numel() for m in norms) == statistics

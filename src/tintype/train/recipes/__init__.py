@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 from tintype.errors import SettingsError
 
@@ -26,3 +27,8 @@ def get(name: str) -> ModuleType:
     if name not in names():
         raise SettingsError(f"There is no recipe {name!r}; choose one of {', '.join(names())}.")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def name_of(model: Any) -> str:
+    """The name of the recipe whose `Model` this is."""
+    return type(model).__module__.rpartition(".")[2].replace("_", "-")

@@ -38,7 +38,7 @@ class Settings:
     """Adam's learning rate."""
 
 
-SCHEDULE = Schedule(epochs=13, batch=32, size=256)
+SCHEDULE = Schedule(epochs=13, batch=32, size=256, converged=1e-4)
 
 
 class SameTransposedConv(nn.ConvTranspose2d):

@@ -47,6 +47,8 @@ class Settings:
     """The Keras port's network or the paper's own."""
     width_factor: float = 1.0
     """Factor on the width of every group."""
+    batch_norm: bool = True
+    """BatchNorm at the end of a group. Without it several processes learn exactly what one does."""
     rebalance: Literal["log", "smooth", "none"] = "log"
     """Weight of a pixel whose bin has the share p: −log p, or 1 / ((1 − λ) p + λ / Q), or 1."""
     rebalance_floor: float = 1e-5
@@ -91,7 +93,7 @@ class Model(RecipeModel):
         self.register_buffer("bins", torch.from_numpy(bins))
         self.register_buffer("bin_weights", torch.ones(len(bins)))
         self.soft_encoder = colour_bins.SoftEncoder(bins, k=5 if hull else 1)
-        self.groups = _network(settings.form, settings.width_factor, len(bins))
+        self.groups = _network(settings, len(bins))
 
     def logits(self, L: Tensor) -> Tensor:
         """L (N, 1, H, W) to bin logits (N, Q, H/4, W/4)."""
@@ -122,24 +124,28 @@ class Model(RecipeModel):
             self.bin_weights.copy_(colour_bins.rebalancing_weights(prior, s.rebalance_mix))
 
 
-def _network(form: str, width_factor: float, bin_count: int) -> nn.Sequential:
+def _network(settings: Settings, bin_count: int) -> nn.Sequential:
     """(N, 1, H, W) to bin logits (N, bin_count, H/4, W/4): 8 groups, then a 1×1 convolution."""
 
     def scaled(width: int) -> int:
-        return max(1, round(width * width_factor))
+        return max(1, round(width * settings.width_factor))
+
+    def ended(*layers: nn.Module, width: int) -> nn.Sequential:
+        return nn.Sequential(*layers, *([nn.BatchNorm2d(width)] if settings.batch_norm else []))
 
     groups: list[nn.Module] = []
     c_in = 1
     for width, count, stride, dilation in _GROUPS:
         c_out = scaled(width)
         strides = [1] * (count - 1) + [stride]
-        groups.append(nn.Sequential(*_convolutions(c_in, c_out, strides, dilation), nn.BatchNorm2d(c_out)))
+        groups.append(ended(*_convolutions(c_in, c_out, strides, dilation), width=c_out))
         c_in = c_out
-    c_7, c_8 = (scaled(256), scaled(128)) if form == "keras" else (scaled(512), scaled(256))
-    groups.append(nn.Sequential(*_convolutions(c_in, c_7, (1, 1, 1)), nn.BatchNorm2d(c_7)))
-    if form == "keras":
+    keras = settings.form == "keras"
+    c_7, c_8 = (scaled(256), scaled(128)) if keras else (scaled(512), scaled(256))
+    groups.append(ended(*_convolutions(c_in, c_7, (1, 1, 1)), width=c_7))
+    if keras:
         upsample = nn.Upsample(scale_factor=2.0, mode="nearest")
-        last = nn.Sequential(upsample, *_convolutions(c_7, c_8, (1, 1, 1)), nn.BatchNorm2d(c_8))
+        last = ended(upsample, *_convolutions(c_7, c_8, (1, 1, 1)), width=c_8)
     else:
         grow = _initialised(nn.ConvTranspose2d(c_7, c_8, 4, 2, 1))
         last = nn.Sequential(grow, nn.ReLU(), *_convolutions(c_8, c_8, (1, 1)))

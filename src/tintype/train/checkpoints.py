@@ -1,0 +1,39 @@
+"""Checkpoints that are whole or absent, also on a full disk."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+
+from tintype.errors import OutputError
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it.
+
+    Lightning's own way writes into the system's folder for temporary files and moves the file from there; on
+    another disk that is a copy over the last good checkpoint, which a full disk cuts off.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Save `checkpoint` as the file `path`. OutputError where that fails, what was there being left."""
+        path = Path(path)
+        part = path.with_name(f".{path.name}.part")
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(buffer.getbuffer())
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(
+                f"Cannot save the checkpoint {path}: {error.strerror or error}. The one before it is whole; "
+                "make room, then go on with --resume."
+            ) from error

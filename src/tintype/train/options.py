@@ -1,0 +1,41 @@
+"""How a run is fed and driven, whatever its recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How a run is fed and driven; the network's own settings are the recipe's."""
+
+    steps: int
+    """Steps, that is batches, of the whole run; a learning-rate schedule spans them."""
+    batch: int = 48
+    """Photographs a step and process."""
+    size: int = 128
+    """Side of the square training crops, in pixels."""
+    lr_scale: float = 1.0
+    """Factor on the recipe's learning rates (a second, finer phase wants less)."""
+    precision: str = "32"
+    """`32`, or `bf16` for autocast."""
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    devices: int = 1
+    """Processes on this machine, one a device."""
+    nodes: int = 1
+    """Machines."""
+    workers: int = 1
+    """Processes that read and crop."""
+    seed: int = 0
+    """Seed of everything random."""
+    init_encoder: str = ""
+    """Safetensors of a pretrained encoder to start from."""
+    start_from: str = ""
+    """A run, checkpoint or safetensors file whose weights are the start."""
+    minutes: float = 0.0
+    """Time after which the run stops, whatever its steps; 0 for no such limit."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    validate_every: int = 500
+    """Steps between validations, at most one an epoch."""
