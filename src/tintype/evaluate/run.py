@@ -1,0 +1,247 @@
+"""Runs models over photographs: each is read once, given to every model, and forgotten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import ModelError, TintypeError
+from tintype.evaluate import scores, summary
+from tintype.evaluate.board import Board, Group
+from tintype.evaluate.models import Model, Options, Prediction
+from tintype.evaluate.summary import Estimate
+from tintype.evaluate.truths import (
+    CELLS,
+    RGB8,
+    Photographs,
+    Survey,
+    Truth,
+    cell_counts,
+    cut,
+    decode,
+    look_through,
+)
+
+TRUTH = "truth"  # the photographs' own column
+ARITHMETIC = Group("arithmetic", scores.VERSION, scores.PER_PICTURE)
+
+
+class Judge(Protocol):
+    """A network that scores: it looks at each picture once, and compares what it saw."""
+
+    name: str
+    digest: str
+    keys: tuple[str, ...]
+    frechet: str
+    """The key of the Fréchet distance of its features; "" where it has none."""
+    width: int
+    """Length of the features."""
+
+    def look(self, rgb8: RGB8) -> Any:
+        """What it sees in (H, W, 3)."""
+
+    def compare(self, seen: Any, truth: Any, label: str) -> dict[str, float]:
+        """The scores `keys` of what was seen in a prediction."""
+
+    def features(self, seen: Any) -> NDArray[np.float32]:
+        """The features (width,), where it has some."""
+
+
+class Told(Protocol):
+    """Who is told how far things are: `progress.Report`."""
+
+    def begin(self, count: int) -> None:
+        """`count` steps follow."""
+
+    def step(self) -> None:
+        """One of them is done."""
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+
+
+@dataclass
+class Results:
+    """What a run found: `table` holds the scores of each model, and of `truth`, by key."""
+
+    options: Options
+    photographs: Photographs
+    survey: Survey
+    board: Board
+    used: NDArray[np.intp]
+    """Numbers of the photographs that were scored on."""
+    models: Sequence[Model]
+    judges: Sequence[Judge]
+    table: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+
+    def truth(self, number: int) -> Truth:
+        """A photograph as it was scored on, read anew."""
+        return _read(self.photographs, number, self.options)
+
+    def colours(self, name: str) -> NDArray[np.float64]:
+        """The share of all pixels in each cell of the ab plane, (CELLS, CELLS), a down and b across."""
+        rows = self.board.rows(name, ARITHMETIC.name, "colours", CELLS * CELLS)
+        return np.mean(rows[self.used], axis=0, dtype=np.float64).reshape(CELLS, CELLS)
+
+
+def evaluate(
+    models: Sequence[Model],
+    photographs: Photographs,
+    options: Options,
+    folder: Path,
+    *,
+    judges: Sequence[Judge] = (),
+    told: Told | None = None,
+) -> Results:
+    """Score `models` on `photographs`; what `folder` holds of an earlier run is not computed again.
+
+    Raises InputError where no photograph has colour, ModelError, naming model and photograph, where a model
+    fails.
+    """
+    told = told or _Silent()
+    run = _digest([photographs.fingerprint(), asdict(options) | {"threads": None}])
+    survey = _survey(photographs, options, folder, told)
+    for model in models:
+        model.prepare(survey)
+    groups = [ARITHMETIC, *(Group(judge.name, judge.digest, judge.keys) for judge in judges)]
+    digests = {TRUTH: TRUTH} | {model.name: model.digest for model in models}
+    board = Board(folder, run, photographs.names, digests, groups)
+    used = np.array([i for i, name in enumerate(photographs.names) if name not in survey.skipped])
+    results = Results(options, photographs, survey, board, used, models, judges)
+    _Scorer(results).go(told)
+    _fill_table(results)
+    return results
+
+
+class _Scorer:
+    """Scores photograph by photograph."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.board, self.judges = results.board, {judge.name: judge for judge in results.judges}
+        self.weights = results.survey.weights()
+        for name in self.board.columns:
+            self._rows_of(name)
+
+    def go(self, told: Told) -> None:
+        """Score what is missing."""
+        columns = self.board.columns
+        left = [int(i) for i in self.results.used if any(self.board.missing(name, i) for name in columns)]
+        if len(left) < len(self.results.used):
+            told.say(f"{len(self.results.used) - len(left):,} photographs were scored before.")
+        told.begin(len(left))
+        for number in left:
+            self.score(number)
+            told.step()
+
+    def score(self, number: int) -> None:
+        """Score one photograph."""
+        truth = _read(self.results.photographs, number, self.results.options)
+        judged = scores.Judged(truth, self.weights)
+        if groups := self.board.missing(TRUTH, number):
+            self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged)
+        for model in self.results.models:
+            if groups := self.board.missing(model.name, number):
+                self._finish(model.name, number, groups, _predict(model, truth), judged)
+
+    def _finish(
+        self, name: str, number: int, groups: set[str], prediction: Prediction, judged: scores.Judged
+    ) -> None:
+        """Compute the scores of `groups` and put them down."""
+        values: dict[str, float] = {}
+        rows = self._rows_of(name)
+        if ARITHMETIC.name in groups:
+            values |= judged.own if name == TRUTH else scores.arithmetic(prediction, judged)
+            rows[ARITHMETIC.name][number] = cell_counts(prediction.ab) / prediction.rgb8[..., 0].size
+        for judge in (self.judges[group] for group in groups if group in self.judges):
+            seen, states = judge.look(prediction.rgb8), judged.truth.states
+            if judge.name not in states:
+                states[judge.name] = judge.look(judged.truth.rgb8)
+            values |= judge.compare(seen, states[judge.name], judged.truth.label)
+            if judge.frechet:
+                rows[judge.name][number] = judge.features(seen)
+        self.board.add(name, number, groups, values)
+
+    def _rows_of(self, name: str) -> dict[str, Any]:
+        return _rows(self.board, name, self.results.judges)
+
+
+def _rows(board: Board, name: str, judges: Sequence[Judge]) -> dict[str, Any]:
+    """A model's rows, by the group that they belong to."""
+    rows = {ARITHMETIC.name: board.rows(name, ARITHMETIC.name, "colours", CELLS * CELLS)}
+    for judge in judges:
+        if judge.frechet:
+            rows[judge.name] = board.rows(name, judge.name, f"features-{judge.digest}", judge.width)
+    return rows
+
+
+def _predict(model: Model, truth: Truth) -> Prediction:
+    try:
+        prediction = model.predict(truth)
+    except TintypeError as error:
+        raise ModelError(f"{model.name} failed on {truth.name}: {error}") from error
+    except Exception as error:  # onnxruntime raises its own classes, which share no base but this
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{model.name} failed on {truth.name}: {reason}") from error
+    if not np.isfinite(prediction.ab).all():
+        raise ModelError(f"{model.name} failed on {truth.name}: it gave ab that is no number.")
+    return prediction
+
+
+def _read(photographs: Photographs, number: int, options: Options) -> Truth:
+    rgb8 = decode(photographs.records[number].read())
+    name, label = photographs.names[number], photographs.labels[number]
+    return Truth(name, cut(rgb8, options.size, options.crop), label)
+
+
+def _survey(photographs: Photographs, options: Options, folder: Path, told: Told) -> Survey:
+    """One look at all photographs, or what an earlier one told."""
+    digest = _digest([photographs.fingerprint(), options.size, options.crop, scores.VERSION])
+    file = folder / f"survey-{digest}.json"
+    if file.is_file():
+        return Survey.from_json(file.read_text(encoding="utf-8"))
+    told.say(f"Looking through {len(photographs):,} photographs.")
+    told.begin(len(photographs))
+    survey = look_through(photographs, options.size, options.crop, told.step)
+    part = file.with_suffix(".part")
+    part.write_text(survey.to_json(), encoding="utf-8")
+    part.replace(file)
+    return survey
+
+
+def _fill_table(results: Results) -> None:
+    board, used = results.board, results.used
+    truth_rows = _rows(board, TRUTH, results.judges)
+    for name, column in board.columns.items():
+        table = summary.summarise(column, board.columns[TRUTH], used, results.options.seed)
+        rows = _rows(board, name, results.judges)
+        for judge in results.judges:
+            if judge.frechet and name != TRUTH:
+                distance = summary.frechet(rows[judge.name], truth_rows[judge.name], used)
+                table |= {} if distance is None else {judge.frechet: Estimate(distance)}
+        known = [key for key in scores.SCORES if key in table]
+        results.table[name] = {key: table[key] for key in known}
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class _Silent:
+    """Tells nobody."""
+
+    def begin(self, count: int) -> None:
+        pass
+
+    def step(self) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass

@@ -1,0 +1,236 @@
+"""Photographs whose colours are known: decoded, cut to one size, and looked through once before scoring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.color import luma_of, rgb_to_lab
+from tintype.errors import InputError, TintypeError
+
+Float = NDArray[np.float32]
+RGB8 = NDArray[np.uint8]
+
+CROPS = ("center", "squash", "none")
+GREY_LIMIT = 1.0  # a picture whose |a| and |b| all stay under this has no colour to compare with
+CELL = 10  # Lab units: side of the cells of the ab plane, which are those of Zhang et al. 2016
+CELLS = 27  # cells a side, from −135 to 135
+
+
+class Record(Protocol):
+    """Where a photograph's bytes lie: what the finder of training photographs gives."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    def read(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What to score on: records, and for each a name of its own and a label, "" where it has none."""
+
+    records: Sequence[Record]
+    names: Sequence[str]
+    labels: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def fingerprint(self) -> str:
+        """A digest of the names and the sizes in bytes."""
+        digest = hashlib.sha256()
+        for record, name in zip(self.records, self.names, strict=True):
+            size = getattr(record, "size", -1)
+            if size < 0 and (path := Path(record.path)).is_file():
+                size = path.stat().st_size
+            digest.update(f"{name}\0{size}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One photograph as it is scored on; what several models need of it is computed once."""
+
+    name: str
+    rgb8: RGB8
+    label: str = ""
+    states: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What the networks that judge have seen in it, by judge."""
+
+    @cached_property
+    def rgb(self) -> Float:
+        """(H, W, 3), 0…1."""
+        return to_float(self.rgb8)
+
+    @cached_property
+    def lab(self) -> Float:
+        """(H, W, 3)."""
+        return rgb_to_lab(self.rgb)
+
+    @property
+    def L(self) -> Float:
+        """(H, W), 0…100."""
+        return np.ascontiguousarray(self.lab[..., 0])
+
+    @property
+    def ab(self) -> Float:
+        """(H, W, 2), Lab units."""
+        return self.lab[..., 1:]
+
+    @cached_property
+    def luma8(self) -> RGB8:
+        """The grey picture (H, W), BT.601, that the whole pipeline is given."""
+        return np.rint(luma_of(self.rgb8.astype(np.float64))).astype(np.uint8)
+
+
+@dataclass
+class Survey:
+    """What one look at all photographs tells."""
+
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CELLS * CELLS, np.int64))
+    """Pixels in each cell of the ab plane."""
+    ab_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """Sum over the photographs of their mean ab."""
+    used: int = 0
+    enlarged: int = 0
+    """Photographs that were smaller than asked for."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Photographs of no use, and why."""
+
+    @property
+    def mean_ab(self) -> tuple[float, float]:
+        """The mean over the photographs of their mean ab."""
+        a, b = self.ab_sum / max(self.used, 1)
+        return float(a), float(b)
+
+    def weights(self) -> Float:
+        """For each cell one over its frequency: the class weights of Zhang et al. 2016, eq. 4, with λ = 0."""
+        share = self.counts / max(int(self.counts.sum()), 1)
+        return np.divide(1, share, out=np.zeros(len(share)), where=share > 0).astype(np.float32)
+
+    def add(self, truth: Truth) -> None:
+        """Count one photograph."""
+        self.counts += cell_counts(truth.ab)
+        self.ab_sum += truth.ab.mean((0, 1), dtype=np.float64)
+        self.used += 1
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads back."""
+        values = {"counts": self.counts.tolist(), "ab_sum": self.ab_sum.tolist()}
+        plain = {key: getattr(self, key) for key in ("used", "enlarged", "skipped")}
+        return json.dumps(values | plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> Survey:
+        """From the text of `to_json`."""
+        values = json.loads(text)
+        values["counts"] = np.array(values["counts"], np.int64)
+        values["ab_sum"] = np.array(values["ab_sum"])
+        return cls(**values)
+
+
+def find_photographs(
+    paths: Sequence[Path], index: Path | None = None, limit: int | None = None
+) -> Photographs:
+    """Photographs in folders and shards, with the labels that lie beside them or stand in an index.
+
+    `index` is a CSV file with the columns `key`, a picture's name without folder and suffix, and `label`.
+    `limit` takes so many of them, evenly spread. DataError when there is none.
+    """
+    from tintype.train.sources import find_photographs as find
+
+    found = find(paths, index=index)
+    count = len(found)
+    taken = min(limit or count, count)
+    chosen = [i * count // taken for i in range(taken)]
+    records = [found.records[i] for i in chosen]
+    labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
+    return Photographs(records, _own_names(records), labels)
+
+
+def look_through(photographs: Photographs, size: int, crop: str, step: Callable[[], None]) -> Survey:
+    """Survey all photographs, with a call of `step` after each. InputError where none can be scored on."""
+    survey = Survey()
+    for i, name in enumerate(photographs.names):
+        try:
+            rgb8 = decode(photographs.records[i].read())
+            survey.enlarged += min(rgb8.shape[:2]) < size
+            truth = Truth(name, cut(rgb8, size, crop))
+            if np.abs(truth.ab).max() < GREY_LIMIT:
+                raise InputError("it is grey: there is no colour to compare with")
+            survey.add(truth)
+        except (TintypeError, OSError) as error:
+            survey.skipped[name] = str(error)
+        step()
+    if not survey.used:
+        raise InputError(_why_none(survey))
+    return survey
+
+
+def decode(data: bytes) -> RGB8:
+    """Picture bytes to upright RGB (H, W, 3) of 8 bits; InputError when they are no picture."""
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if bgr is None:
+        raise InputError("it is no picture that can be decoded")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def cut(rgb8: RGB8, size: int, crop: str) -> RGB8:
+    """The picture that is scored on, of `size` pixels a side.
+
+    `center` takes the largest centred square, `squash` the whole at the cost of its aspect, and `none` the
+    whole with its aspect, `size` being the shorter side.
+    """
+    height, width = rgb8.shape[:2]
+    side = min(height, width)
+    if crop == "center":
+        top, left = (height - side) // 2, (width - side) // 2
+        rgb8 = rgb8[top : top + side, left : left + side]
+    rows, columns = size, size
+    if crop == "none":
+        rows, columns = (max(1, round(length * size / side)) for length in (height, width))
+    if rgb8.shape[:2] == (rows, columns):
+        return np.ascontiguousarray(rgb8)
+    method = cv2.INTER_AREA if rows * columns < rgb8.shape[0] * rgb8.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(rgb8, (columns, rows), interpolation=method)
+
+
+def cell(ab: Float) -> NDArray[np.intp]:
+    """The cell of the ab plane in which each pixel's colour lies, as one number: ab (H, W, 2) to (H, W)."""
+    index = (np.rint(ab * np.float32(1 / CELL)).astype(np.intp) + CELLS // 2).clip(0, CELLS - 1)
+    return index[..., 0] * CELLS + index[..., 1]
+
+
+def cell_counts(ab: Float) -> NDArray[np.intp]:
+    """Pixels in each cell."""
+    return np.bincount(cell(ab).ravel(), minlength=CELLS * CELLS)
+
+
+def to_float(rgb8: RGB8) -> Float:
+    """0…255 to 0…1."""
+    return rgb8.astype(np.float32) * np.float32(1 / 255)
+
+
+def _own_names(records: Sequence[Record]) -> list[str]:
+    counts = Counter(record.name for record in records)
+    return [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]
+
+
+def _why_none(survey: Survey) -> str:
+    reasons = Counter(survey.skipped.values())
+    reason, count = reasons.most_common(1)[0]
+    if count == len(survey.skipped):
+        return f"None of {count} photographs can be scored on: {reason}."
+    return f"None of {len(survey.skipped)} photographs can be scored on; of {count}: {reason}."
