@@ -78,7 +78,7 @@ def test_a_run_is_not_begun_twice(folder, tmp_path):
 )
 def test_two_processes_do_what_one_does(folder, tmp_path, recipe, settings):
     line = [sys.executable, "-m", "tintype", "train", recipe, "--data", folder, "--val", folder]
-    line += ["--steps", "6", "--batch", "4", "--size", "64", "--workers", "0", "--device", "cpu", "--lr-scale", "10"]
+    line += ["--steps", 6, "--batch", 4, "--size", 64, "--workers", 0, "--device", "cpu", "--lr-scale", 10]
     unchanged = [f"{field.name}=0" for field in dataclasses.fields(GreySettings)]  # these draw per process
     line += [word for setting in (*settings, *unchanged) for word in ("--set", setting)]
     for count in (1, 2):

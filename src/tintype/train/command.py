@@ -23,7 +23,9 @@ _SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
 
 def describe(recipe: str) -> str:
     """The settings of a recipe and those that all share, as `tintype train RECIPE --help` shows them."""
-    parts = [f"settings of {recipe} (--set key=value):", settings.help_text(recipes.get(recipe).Settings)]
+    module = recipes.get(recipe)
+    parts = [f"settings of {recipe} (--set key=value):", settings.help_text(module.Settings)]
+    parts += ["\nsettings of the schedule:", settings.help_text(Schedule, module.SCHEDULE)]
     for title, cls in (("crops", CropSettings), ("the grey input", GreySettings)):
         parts += [f"\nsettings of {title}:", settings.help_text(cls)]
     return "\n".join(parts)

@@ -155,7 +155,7 @@ def _callbacks(
         callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
     if schedule.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=schedule.ema_decay, use_buffers=False))
-    if schedule.lr != "constant":
+    if schedule.lr_schedule != "constant":
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():
         callbacks.append(RichProgressBar())

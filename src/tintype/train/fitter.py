@@ -92,7 +92,7 @@ class Fitter(lightning.LightningModule):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] *= self.options.lr_scale
-        if self.schedule.lr == "constant" or self.model.adversarial:
+        if self.schedule.lr_schedule == "constant" or self.model.adversarial:
             return optimizers
         rates = torch.optim.lr_scheduler.LambdaLR(optimizers[0], self._rate)
         return {"optimizer": optimizers[0], "lr_scheduler": {"scheduler": rates, "interval": "step"}}

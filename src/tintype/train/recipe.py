@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ class Schedule:
     """Photographs a step."""
     size: int = 128
     """Side of the square training crops, in pixels."""
-    lr: str = "constant"
-    """`constant`, or `cosine` with a warm-up over the first 3% of the steps."""
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rates as they are, or rising over the first 3% of the steps, then a cosine to a hundredth."""
     ema_decay: float = 0.0
     """Decay of the averaged weights, which are then the ones exported; 0 keeps none."""
     patience: int = 0

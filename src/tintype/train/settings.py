@@ -34,13 +34,14 @@ def fields_of(cls: type) -> list[Field]:
     return [Field(f.name, types[f.name], f.default, docs.get(f.name, "")) for f in dataclasses.fields(cls)]
 
 
-def help_text(cls: type) -> str:
-    """A line for each setting: name, default, docstring."""
+def help_text(cls: type, defaults: Any = None) -> str:
+    """A line for each setting: name, default (that of the instance `defaults`, if given), docstring."""
     lines = []
     for field in fields_of(cls):
+        default = field.default if defaults is None else getattr(defaults, field.name)
         choices = typing.get_args(field.type) if typing.get_origin(field.type) is typing.Literal else ()
         kind = "|".join(map(str, choices)) or getattr(field.type, "__name__", str(field.type))
-        lines.append(f"  {field.name}={field.default}  ({kind})")
+        lines.append(f"  {field.name}={default}  ({kind})")
         lines += textwrap.wrap(field.doc, 96, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 

@@ -42,7 +42,7 @@ class Settings:
     trained, −1 takes the rebalancing of the loss back."""
 
 
-SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr="cosine", ema_decay=0.999, clip=1.0)
+SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr_schedule="cosine", ema_decay=0.999, clip=1.0)
 
 
 _COLDEST = 0.05  # the least temperature that vividness can bring about
