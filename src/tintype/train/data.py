@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from tintype.errors import DataError
 from tintype.train.sources import Photographs
 
 GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
-_TRIES = 50  # unusable photographs in a row after which the data set is given up
+TRIES = 50  # unusable photographs in a row after which the data set is given up
 
 Position = tuple[int, int]  # which photograph, and the number of the draw that its randomness hangs on
 
@@ -61,6 +62,69 @@ def center_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb[top : top + side, left : left + side]
 
 
+def decode_usable(data: bytes, drop_grey: bool) -> NDArray[np.uint8]:
+    """Picture bytes to RGB (H, W, 3) uint8; DataError, saying why, when they are of no use for training."""
+    rgb = decode_rgb8(data)
+    if drop_grey and is_grey(rgb):
+        raise DataError("grey")
+    return rgb
+
+
+class Crop(NamedTuple):
+    """A square of a photograph, how far it is turned (counter-clockwise), and how it is mirrored."""
+
+    top: int
+    left: int
+    side: int
+    degrees: float = 0.0
+    flip: bool = False
+    flip_vertical: bool = False
+
+
+def draw_crop(size: tuple[int, int], crops: CropSettings | None, seed: int, draw: int) -> Crop:
+    """A random crop of a photograph of (H, W) by the seed and the draw; without `crops` the centre."""
+    height, width = size
+    shorter = min(height, width)
+    if crops is None:
+        return Crop((height - shorter) // 2, (width - shorter) // 2, shorter)
+    rng = np.random.default_rng((seed, draw))
+    side = max(1, round(shorter * rng.uniform(crops.min_side, 1)))
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    degrees = rng.uniform(-crops.rotate, crops.rotate) if crops.rotate else 0.0
+    return Crop(top, left, side, degrees, rng.random() < crops.flip, rng.random() < crops.flip_vertical)
+
+
+def cut(rgb: NDArray[np.uint8], crop: Crop, size: int) -> Tensor:
+    """A crop of RGB (H, W, 3) as (3, size, size) uint8."""
+    square = rgb[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+    if crop.degrees:
+        square = _rotate(square, crop.degrees)
+    square = square[:: -1 if crop.flip_vertical else 1, :: -1 if crop.flip else 1]
+    method = cv2.INTER_AREA if crop.side > size else cv2.INTER_LINEAR
+    square = cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=method)
+    return torch.from_numpy(square).permute(2, 0, 1).contiguous()
+
+
+class SkipLog:
+    """Names each photograph that could not be used, once, in a file of `name<TAB>reason` lines, if any."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._told: set[str] = set()
+
+    def tell(self, name: str, reason: str) -> None:
+        if self.path is not None and name not in self._told:
+            self._told.add(name)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{name}\t{reason}\n")
+
+    def count(self) -> int:
+        """How many photographs the file names; several processes may have named one several times."""
+        if self.path is None or not self.path.is_file():
+            return 0
+        return len({line.partition("\t")[0] for line in self.path.read_text(encoding="utf-8").splitlines()})
+
+
 class CropDataset(Dataset[tuple[Tensor, int]]):
     """Square crops (3, size, size) uint8 RGB with their labels: random ones, or the centre without `crops`.
 
@@ -80,8 +144,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.photographs, self.size, self.crops, self.seed = photographs, size, crops, seed
         self.drop_grey = drop_grey or (crops is not None and crops.drop_grey)
-        self.skipped = skipped
-        self._told: set[str] = set()
+        self.skipped = SkipLog(skipped)
 
     def __len__(self) -> int:
         return len(self.photographs)
@@ -89,42 +152,24 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, position: int | Position) -> tuple[Tensor, int]:
         """The crop of a photograph by its number, or by its number and the number of the draw."""
         number, draw = position if isinstance(position, tuple) else (position, position)
-        for attempt in range(_TRIES):
+        rgb, label = self.usable(number)
+        return cut(rgb, draw_crop(rgb.shape[:2], self.crops, self.seed, draw), self.size), label
+
+    def usable(self, number: int) -> tuple[NDArray[np.uint8], int]:
+        """RGB (H, W, 3) and the label of a photograph, or of the next that can be used."""
+        for attempt in range(TRIES):
             record = self.photographs.records[(number + attempt) % len(self)]
             try:
-                rgb = decode_rgb8(record.read())
-                if not (self.drop_grey and is_grey(rgb)):
-                    return self._crop(rgb, draw), record.label
-                self._tell(record.name, "grey")
+                return decode_usable(record.read(), self.drop_grey), record.label
             except (DataError, OSError) as error:
-                self._tell(record.name, str(error))
-        raise DataError(f"None of {_TRIES} photographs in a row could be used; the last was {record.name}.")
+                self.skipped.tell(record.name, str(error))
+                reason = str(error)
+        raise none_usable(record.name, reason)
 
-    def _tell(self, name: str, reason: str) -> None:
-        if self.skipped is not None and name not in self._told:
-            self._told.add(name)
-            with self.skipped.open("a", encoding="utf-8") as file:
-                file.write(f"{name}\t{reason}\n")
 
-    def _crop(self, rgb: NDArray[np.uint8], draw: int) -> Tensor:
-        crop = center_crop(rgb) if self.crops is None else self._random_crop(rgb, draw, self.crops)
-        method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
-        crop = cv2.resize(crop, (self.size, self.size), interpolation=method)
-        return torch.from_numpy(crop).permute(2, 0, 1).contiguous()
-
-    def _random_crop(self, rgb: NDArray[np.uint8], draw: int, crops: CropSettings) -> NDArray[np.uint8]:
-        rng = np.random.default_rng((self.seed, draw))
-        height, width = rgb.shape[:2]
-        side = max(1, round(min(height, width) * rng.uniform(crops.min_side, 1)))
-        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-        crop = rgb[top : top + side, left : left + side]
-        if crops.rotate:
-            crop = _rotate(crop, rng.uniform(-crops.rotate, crops.rotate))
-        if rng.random() < crops.flip:
-            crop = crop[:, ::-1]
-        if rng.random() < crops.flip_vertical:
-            crop = crop[::-1]
-        return np.ascontiguousarray(crop)
+def none_usable(name: str, reason: str) -> DataError:
+    """The error for `TRIES` unusable photographs in a row, of which `name` was the last."""
+    return DataError(f"None of {TRIES} photographs in a row could be used; the last was {name}: {reason}")
 
 
 def _rotate(square: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
