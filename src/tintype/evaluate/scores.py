@@ -45,8 +45,8 @@ SCORES: dict[str, Score] = {
     "lpips_squeeze": Score("LPIPS Squ.", "lower", 4, "learned perceptual distance v0.1, SqueezeNet 1.1"),
     "class_kept": Score("class kept %", "higher", 1, "share that a classifier names as it names the truth"),
     "class_right": Score("class right %", "higher", 1, "share of labelled photographs named rightly"),
-    "frechet_mobilenet": Score(
-        "Fréchet MN", "lower", 3, "Fréchet distance of the classifier's features to the truth's; not FID"
+    "frechet_classifier": Score(
+        "Fréchet", "lower", 3, "Fréchet distance of the classifier's features to the truth's; not FID"
     ),
     "fid": Score("FID", "lower", 2, "Fréchet distance of Inception's features to the truth's"),
     "colorfulness": Score("colourful", "", 2, "colourfulness after Hasler and Süsstrunk"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,50 +21,127 @@ _ALEX = {0: (3, 64, 11, 4, 2, False), 3: (64, 192, 5, 1, 2, True), 6: (192, 384,
 # Normalised VGG-19 to conv3_1 with the indices of its publication: in, out, kernel, pooled before.
 _VGG = {0: (3, 3, 1, False), 2: (3, 64, 3, False), 5: (64, 64, 3, False), 9: (64, 128, 3, True),
         12: (128, 128, 3, False), 16: (128, 256, 3, True)}  # fmt: skip
+# SqueezeNet 1.1's fire modules with torchvision's indices: squeezed to, expanded to twice, pooled before,
+# compared after.
+_SQUEEZE = {3: (16, 64, True, False), 4: (16, 64, False, True), 6: (32, 128, True, False),
+            7: (32, 128, False, True), 9: (48, 192, True, True), 10: (48, 192, False, True),
+            11: (64, 256, False, True), 12: (64, 256, False, True)}  # fmt: skip
+LPIPS_SOURCE = (
+    "save, with safetensors, torchvision's features of the network and the heads of "
+    "github.com/richzhang/PerceptualSimilarity (weights v0.1, BSD-2)"
+)
 _VGG_SOURCE = (
     "take vgg_normalised_conv3_1.pth of github.com/pietrocarbo/deep-transfer (Apache-2.0) and save its "
     "tensors with safetensors, or set perceptual_weight=0"
 )
 
 
-class LpipsAlex(nn.Module):
-    """LPIPS v0.1 with AlexNet: the perceptual distance of two pictures; 0 for equal ones.
+class Lpips(nn.Module):
+    """LPIPS v0.1 (Zhang et al. 2018): the perceptual distance of two pictures; 0 for equal ones.
 
-    `features` and `heads` are safetensors files: AlexNet's convolutions under torchvision's names, and the
-    five linear heads. Raises ModelError where a weight is missing or has the wrong shape.
+    `features` and `heads` are safetensors files: a network's convolutions under torchvision's names, and a
+    linear head for each of its `widths`. Raises ModelError where one is missing, or a weight is missing or
+    has the wrong shape. A network is a subclass, which builds itself of `_conv` and says what it saw.
     """
 
+    network: str
+    widths: tuple[int, ...]
+    """Channels of what is compared."""
     shift: Tensor
     scale: Tensor
 
     def __init__(self, features: Path, heads: Path) -> None:
         super().__init__()
-        tensors, lin = load_file(features), load_file(heads)
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, k, s, p) for i, o, k, s, p, _ in _ALEX.values())
-        for conv, index in zip(self.convs, _ALEX, strict=True):
-            for kind, parameter in conv.named_parameters():
-                parameter.data = _weight(tensors, f"features.{index}.{kind}", parameter.shape, features)
-        for i, (_, width, *_rest) in enumerate(_ALEX.values()):
-            name = f"lin{i}.model.1.weight"
-            self.register_buffer(f"head{i}", _weight(lin, name, torch.Size((1, width, 1, 1)), heads))
+        self._tensors, self._file = _load(features, f"features of {self.network}", LPIPS_SOURCE), features
+        self._build()
+        linear = _load(heads, f"LPIPS heads for {self.network}", LPIPS_SOURCE)
+        for i, width in enumerate(self.widths):
+            head = self._weight(linear, f"lin{i}.model.1.weight", torch.Size((1, width, 1, 1)), heads)
+            self.register_buffer(f"head{i}", head)
         self.register_buffer("shift", torch.tensor(_SHIFT).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1))
         self.requires_grad_(False)
+        self._tensors = {}
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Pictures (N, 3, H, W), RGB in 0…1, to distances (N,)."""
-        total = x.new_zeros(len(x))
-        pairs = zip(self._activations(x), self._activations(y), strict=True)
-        for i, (fx, fy) in enumerate(pairs):
-            difference = (_unit(fx) - _unit(fy)) ** 2
-            total = total + F.conv2d(difference, getattr(self, f"head{i}")).mean((1, 2, 3))
+        return self.distance(self.look(x), self.look(y))
+
+    def look(self, rgb: Tensor) -> list[Tensor]:
+        """What is compared of pictures (N, 3, H, W), RGB in 0…1: maps of unit length along the channels."""
+        return [_unit(x) for x in self._activations((2 * rgb - 1 - self.shift) / self.scale)]
+
+    def distance(self, x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
+        """The distances (N,) of what `look` gave."""
+        total = x[0].new_zeros(len(x[0]))
+        for i, (fx, fy) in enumerate(zip(x, y, strict=True)):
+            total = total + F.conv2d((fx - fy) ** 2, getattr(self, f"head{i}")).mean((1, 2, 3))
         return total
 
-    def _activations(self, rgb: Tensor) -> list[Tensor]:
-        x, outputs = (2 * rgb - 1 - self.shift) / self.scale, []
+    def _build(self) -> None:
+        raise NotImplementedError
+
+    def _activations(self, x: Tensor) -> list[Tensor]:
+        raise NotImplementedError
+
+    def _conv(self, name: str, c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
+        """A convolution with the weights of that name."""
+        conv = nn.Conv2d(c_in, c_out, kernel, stride, padding)
+        for kind, parameter in conv.named_parameters():
+            parameter.data = self._weight(self._tensors, f"{name}.{kind}", parameter.shape, self._file)
+        return conv
+
+    def _weight(self, tensors: dict[str, Tensor], name: str, shape: torch.Size, file: Path) -> Tensor:
+        if name not in tensors or tensors[name].shape != shape:
+            wanted = f"{name} of {tuple(shape)} is missing"
+            raise ModelError(f"{file} is no LPIPS weight file for {self.network}: {wanted}; {LPIPS_SOURCE}.")
+        return tensors[name].clone()
+
+
+class LpipsAlex(Lpips):
+    """LPIPS with AlexNet, after each of its five ReLUs."""
+
+    network = "AlexNet"
+    widths = tuple(width for _, width, *_ in _ALEX.values())
+
+    def _build(self) -> None:
+        self.convs = nn.ModuleList(
+            self._conv(f"features.{index}", *shape) for index, (*shape, _) in _ALEX.items()
+        )
+
+    def _activations(self, x: Tensor) -> list[Tensor]:
+        outputs = []
         for conv, (*_shape, pooled) in zip(self.convs, _ALEX.values(), strict=True):
             x = F.relu(conv(F.max_pool2d(x, 3, 2) if pooled else x))
             outputs.append(x)
+        return outputs
+
+
+class LpipsSqueeze(Lpips):
+    """LPIPS with SqueezeNet 1.1, after its first ReLU and six of its fire modules."""
+
+    network = "SqueezeNet 1.1"
+    widths = (64, 128, 256, 384, 384, 512, 512)
+
+    def _build(self) -> None:
+        self.first = self._conv("features.0", 3, 64, 3, 2, 0)
+        self.convs = nn.ModuleList()
+        c_in = 64
+        for index, (narrow, wide, _, _) in _SQUEEZE.items():
+            name = f"features.{index}"
+            self.convs.append(self._conv(f"{name}.squeeze", c_in, narrow, 1, 1, 0))
+            self.convs.append(self._conv(f"{name}.expand1x1", narrow, wide, 1, 1, 0))
+            self.convs.append(self._conv(f"{name}.expand3x3", narrow, wide, 3, 1, 1))
+            c_in = 2 * wide
+
+    def _activations(self, x: Tensor) -> list[Tensor]:
+        x = F.relu(self.first(x))
+        outputs = [x]
+        for i, (_, _, pooled, taken) in enumerate(_SQUEEZE.values()):
+            squeeze, one, three = self.convs[3 * i : 3 * i + 3]
+            x = F.relu(squeeze(F.max_pool2d(x, 3, 2, ceil_mode=True) if pooled else x))
+            x = torch.cat([F.relu(one(x)), F.relu(three(x))], dim=1)
+            outputs += [x] if taken else []
         return outputs
 
 
@@ -78,7 +156,7 @@ class VggFeatures(nn.Module):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(i, o, k) for i, o, k, _ in _VGG.values())
-        tensors = _load_vgg(file)
+        tensors = _load(file, "VGG-19 (vgg_features)", _VGG_SOURCE)
         for conv, index in zip(self.convs, _VGG, strict=True):
             for kind, parameter in conv.named_parameters():
                 name = f"{index}.{kind}"
@@ -104,22 +182,16 @@ class VggFeatures(nn.Module):
         return torch.stack([F.mse_loss(fx, fy) for fx, fy in pairs]).mean()
 
 
-def _load_vgg(file: Path) -> dict[str, Tensor]:
-    """The file's tensors; ModelError that says where to get one."""
+def _load(file: Path, what: str, source: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file that holds `what`; ModelError that says where to get one."""
     if not file.is_file():
         missing = f"{file} is missing" if file.name else "none is named"
-        raise ModelError(f"vgg_features must name VGG-19's weights, but {missing}; {_VGG_SOURCE}.")
+        raise ModelError(f"A weight file with {what} is needed, but {missing}; {source}.")
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise ModelError(f"{file} is no safetensors file ({error}); {_VGG_SOURCE}.") from error
+        raise ModelError(f"{file} is no safetensors file ({error}); {source}.") from error
 
 
 def _unit(features: Tensor) -> Tensor:
     return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
-
-
-def _weight(tensors: dict[str, Tensor], name: str, shape: torch.Size, file: Path) -> Tensor:
-    if name not in tensors or tensors[name].shape != shape:
-        raise ModelError(f"{file} is no LPIPS weight file for AlexNet: {name} of {tuple(shape)} is missing.")
-    return tensors[name].clone()
