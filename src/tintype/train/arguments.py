@@ -11,6 +11,7 @@ examples:
   tintype train autoencoder --data train.tar --val val.tar --out runs/small --epochs 13
   tintype train colornet --data faces --out runs/width --set width=64,128,256
   tintype train tint --data photos --out runs/mine --resume
+  tintype train tint --data "https://example.org/shard-{000..099}.tar" --out runs/far --steps 20000
   tintype train tint --help                       the settings of a recipe
   tensorboard --logdir runs                       watch the runs in a browser
 
@@ -27,6 +28,15 @@ DATA_EXAMPLES = """\
 examples:
   tintype data inspect photos --picture colours.png
   tintype data pack photos -o shards --size 256
+"""
+
+
+EXPERIMENT_EXAMPLES = """\
+examples:
+  tintype experiment experiments/rgb-or-lab.yaml --data photos --val others --work runs -o pages
+  tintype experiment experiments/*.yaml --data photos --val others --work runs -o pages --photographs 100000
+
+What was made before is kept in the work folder and not made again.
 """
 
 
@@ -48,10 +58,23 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("-h", "--help", action=RecipeHelp, nargs=0, help="show this, and the settings of RECIPE")
     photographs = parser.add_argument_group("photographs")
     add = photographs.add_argument
-    add("--data", nargs="+", required=True, metavar="PATH", help="folders or .tar shards to train on")
-    add("--val", nargs="+", metavar="PATH", help="the same to validate on (default: 2%% held out)")
+    add(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="folders, .tar shards, .parquet files, or URLs of shards (shard-{000..099}.tar) to train on",
+    )
+    add(
+        "--val",
+        nargs="+",
+        metavar="PATH",
+        help="the same to validate on (default: 2%% held out; of a stream none)",
+    )
+    add("--image-column", default="", metavar="NAME", help="where Parquet files hold pictures, if not plain")
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--where", metavar="COLUMN=VALUE,…", help="take only pictures whose row in the index says so")
+    add("--limit", type=int, metavar="N", help="take only N of them, by a hash of their names")
     add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
     run = parser.add_argument_group("the run")
     add = run.add_argument
@@ -82,6 +105,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--nodes", type=int, default=1, metavar="N", help="machines")
     add("--precision", choices=["32", "bf16"], default="32", help="(default: 32)")
     add("--workers", type=int, default=1, metavar="N", help="processes that read photographs (default: 1)")
+    add(
+        "--cache",
+        choices=["auto", "gpu", "ram", "none"],
+        default="auto",
+        help="keep decoded photographs in memory; auto: on a GPU, if half its free memory will do",
+    )
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,5 +143,29 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard", type=int, default=5000, metavar="N", help="photographs a shard (default: 5000)"
     )
     for command in (inspect, pack):
-        command.add_argument("data", nargs="+", metavar="PATH", help="folders or .tar shards of photographs")
+        command.add_argument("data", nargs="+", metavar="PATH", help="folders, .tar shards or .parquet files")
         command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+
+
+def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tintype experiment` takes."""
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE.yaml", help="what to compare")
+    add("--data", nargs="+", required=True, metavar="PATH", help="photographs to train on")
+    add("--val", nargs="+", required=True, metavar="PATH", help="photographs to score on")
+    add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
+    add("--work", required=True, metavar="DIR", help="where runs, models and scores are kept")
+    add("-o", "--output", required=True, metavar="DIR", help="where the pages and plots go")
+    add("--photographs", type=int, metavar="N", help="photographs that each run sees (default: as FILE says)")
+    add("--limit", type=int, metavar="N", help="score on the first N alone")
+    add("--size", type=int, default=224, metavar="N", help="side of the scored pictures (default: 224)")
+    add("--beside", nargs="+", default=[], metavar="MODEL", help="models to score beside those of FILE")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
+    add("--init-encoder", metavar="FILE", help="what {init_encoder} stands for: a pretrained encoder")
+    add("--vgg", metavar="FILE", help="what {vgg} stands for: VGG-19's features")
+    add("--grey", metavar="PATH", help="what {grey} stands for: photographs of which many are grey")
+    lpips = "score by LPIPS too (alex or squeeze)"
+    add("--lpips", action="append", metavar="NETWORK=FEATURES,HEADS", help=lpips)
+    add("--license", default="unstated", metavar="TEXT", help="the models' licence on their cards")
+    add("--limits", default="", metavar="TEXT", help="what the models' cards warn of")
+    add("--sources", metavar="FILE.csv", help="source, photographs, terms: what the cards say of the data")

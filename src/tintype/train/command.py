@@ -12,9 +12,11 @@ from typing import Any
 from tintype.errors import DataError, SettingsError
 from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
-from tintype.train.data import CropSettings
+from tintype.train.data import CropSettings, SkipLog
 from tintype.train.recipe import Schedule
-from tintype.train.sources import Photographs, find_photographs, split
+from tintype.train.remote import expand, is_remote
+from tintype.train.sources import Photographs, find_photographs, some, split
+from tintype.train.stream import Stream
 
 VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
@@ -61,11 +63,15 @@ def export(args: argparse.Namespace) -> int:
     from tintype.train.runs import load_run
 
     recipe, model, info = load_run(Path(args.folder))
+    places = args.data or info["val_places"] or info["places"]
+    if any(map(is_remote, places)):
+        raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
+    count = len(info["split"]["train"])
     name = args.name or Path(args.folder).resolve().name
     card = ModelCard(
         name=name,
         version=args.version,
-        description=args.description or f"{recipe} trained on {len(info['split']['train'])} photographs.",
+        description=args.description or f"{recipe} trained on {count or 'streamed'} photographs.",
         recipe=recipe,
         license=args.license,
         sha256="",
@@ -73,13 +79,21 @@ def export(args: argparse.Namespace) -> int:
         commit=exporting.commit_id(),
         limits=args.limits,
         training=info["settings"] | {k: info["options"][k] for k in ("steps", "batch", "size", "seed")},
-        data=({"source": args.source, "photographs": len(info["split"]["train"])},),
+        data=({"source": args.source} | ({"photographs": count} if count else {}),),
     )
-    places = [Path(p) for p in args.data or info["val_places"] or info["places"]]
     out = Path(args.output or args.folder)
-    card = exporting.export(model, out, card, places, limit=args.limit, precision=args.precision)
+    card = exporting.export(
+        model, out, card, [Path(p) for p in places], limit=args.limit, precision=args.precision
+    )
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
+
+
+def experiment(args: argparse.Namespace) -> int:
+    """Run experiments; the exit status."""
+    from tintype.train import experiment_command
+
+    return experiment_command.experiment(args)
 
 
 def data(args: argparse.Namespace) -> int:
@@ -103,29 +117,48 @@ def _sort_settings(module: Any, values: dict[str, Any]) -> dict[str, Any]:
     return built | {"schedule": settings.build(Schedule, defaults | taken["schedule"])}
 
 
-def _photographs(args: argparse.Namespace) -> tuple[Photographs, Photographs | None]:
+def _photographs(args: argparse.Namespace) -> tuple[Photographs | Stream, Photographs | Stream | None]:
     where = dict(part.split("=", 1) for part in (args.where or "").split(",") if "=" in part)
     if args.where and not where:
         raise SettingsError(f"--where takes column=value,column=value, not {args.where!r}.")
     categories = [c for c in (args.categories or "").split(",") if c]
     index = Path(args.index) if args.index else None
-    found = find_photographs([Path(p) for p in args.data], index=index, where=where, categories=categories)
-    if args.val:
-        return found, find_photographs([Path(p) for p in args.val])
-    train, val = split(found, VAL_SHARE)
-    return (train, val) if len(val) else (found, None)
+    val = _stream_or_photographs(args.val, image_column=args.image_column) if args.val else None
+    found = _stream_or_photographs(
+        args.data, index=index, where=where, categories=categories, image_column=args.image_column
+    )
+    if isinstance(found, Stream):
+        return found, val
+    if args.limit:
+        found = some(found, args.limit)
+    if val:
+        return found, val
+    train, held_out = split(found, VAL_SHARE)
+    return (train, held_out) if len(held_out) else (found, None)
+
+
+def _stream_or_photographs(places: list[str], **narrowed: Any) -> Photographs | Stream:
+    remote = [place for place in places if is_remote(place)]
+    if not remote:
+        return find_photographs([Path(place) for place in places], **narrowed)
+    if len(remote) < len(places):
+        raise SettingsError(f"{remote[0]} is streamed, and cannot be mixed with photographs on disk.")
+    if any(narrowed.values()):
+        raise SettingsError("A stream takes no --index, --where, --categories or --image-column.")
+    return Stream(tuple(url for place in places for url in expand(place)))
 
 
 def _one(
     args: argparse.Namespace,
     module: Any,
     plan: dict[str, Any],
-    train: Photographs,
-    val: Photographs | None,
+    train: Photographs | Stream,
+    val: Photographs | Stream | None,
     out: Path,
 ) -> Path:
     from lightning.pytorch.utilities import rank_zero_only
 
+    from tintype.train.feed import plain_errors
     from tintype.train.fit import fit
     from tintype.train.options import FitOptions
 
@@ -138,27 +171,44 @@ def _one(
     per_process, rest = divmod(batch, world)
     if rest:
         raise SettingsError(f"--batch {batch} cannot be shared evenly by {world} processes.")
-    if len(train) < batch:
-        raise DataError(f"{len(train)} photographs do not fill one batch of {batch}; use a smaller --batch.")
-    steps = args.steps or math.ceil(len(train) // batch * (args.epochs or schedule.epochs))
     options = FitOptions(
-        steps=steps, batch=per_process, size=size, lr_scale=args.lr_scale, precision=args.precision,
+        steps=_steps(args, train, batch, schedule), batch=per_process, size=size,
+        lr_scale=args.lr_scale, precision=args.precision,
         device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers, seed=args.seed,
         init_encoder=args.init_encoder or "", start_from=args.start_from or "",
         checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
+        cache=args.cache,
     )  # fmt: skip
-    result = fit(
-        args.recipe, plan["settings"], options, train, val, out,
-        crops=plan["crops"], grey=plan["grey"], schedule=schedule, resume=args.resume,
-    )  # fmt: skip
+    if args.resume and isinstance(train, Stream):
+        rank_zero_only(print)("A stream cannot be entered in its middle: a new pass over the shards begins.")
+    with plain_errors():
+        result = fit(
+            args.recipe, plan["settings"], options, train, val, out,
+            crops=plan["crops"], grey=plan["grey"], schedule=schedule, resume=args.resume,
+        )  # fmt: skip
     rank_zero_only(_remember_places)(result, args)
+    if skipped := SkipLog(result / "skipped.tsv").names():
+        rank_zero_only(print)(
+            f"{len(skipped)} photographs could not be used; {result}/skipped.tsv names them."
+        )
     return result
+
+
+def _steps(args: argparse.Namespace, train: Photographs | Stream, batch: int, schedule: Schedule) -> int:
+    """The steps of the whole run, of which a learning-rate schedule must know."""
+    if isinstance(train, Stream):
+        if not args.steps:
+            raise SettingsError("A stream has no known end; say how long to train with --steps.")
+        return int(args.steps)
+    if len(train) < batch:
+        raise DataError(f"{len(train)} photographs do not fill one batch of {batch}; use a smaller --batch.")
+    return args.steps or math.ceil(len(train) // batch * (args.epochs or schedule.epochs))
 
 
 def _remember_places(run: Path, args: argparse.Namespace) -> None:
     """Note in `run.json` where the photographs lay, so that `export` finds some to check on."""
     file = run / "run.json"
     info = json.loads(file.read_text(encoding="utf-8"))
-    info["places"] = [str(Path(p).resolve()) for p in args.data]
-    info["val_places"] = [str(Path(p).resolve()) for p in args.val or []]
+    for name, places in (("places", args.data), ("val_places", args.val or [])):
+        info[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in places]
     file.write_text(json.dumps(info, indent=1), encoding="utf-8")

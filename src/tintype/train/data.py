@@ -113,16 +113,18 @@ class SkipLog:
         self._told: set[str] = set()
 
     def tell(self, name: str, reason: str) -> None:
-        if self.path is not None and name not in self._told:
-            self._told.add(name)
+        if self.path is None or name in self._told:
+            return
+        self._told.add(name)
+        if name not in self.names():  # other processes write to the file, too
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(f"{name}\t{reason}\n")
 
-    def count(self) -> int:
-        """How many photographs the file names; several processes may have named one several times."""
+    def names(self) -> set[str]:
+        """The photographs that the file names."""
         if self.path is None or not self.path.is_file():
-            return 0
-        return len({line.partition("\t")[0] for line in self.path.read_text(encoding="utf-8").splitlines()})
+            return set()
+        return {line.partition("\t")[0] for line in self.path.read_text(encoding="utf-8").splitlines()}
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):
@@ -158,18 +160,27 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     def usable(self, number: int) -> tuple[NDArray[np.uint8], int]:
         """RGB (H, W, 3) and the label of a photograph, or of the next that can be used."""
         for attempt in range(TRIES):
-            record = self.photographs.records[(number + attempt) % len(self)]
-            try:
-                return decode_usable(record.read(), self.drop_grey), record.label
-            except (DataError, OSError) as error:
-                self.skipped.tell(record.name, str(error))
-                reason = str(error)
-        raise none_usable(record.name, reason)
+            place = (number + attempt) % len(self)
+            if (rgb := self.decode(place)) is not None:
+                return rgb, self.photographs.records[place].label
+        raise none_usable(self.photographs.records[place].name)
+
+    def decode(self, number: int) -> NDArray[np.uint8] | None:
+        """RGB (H, W, 3) of a photograph; None, and its name in the file `skipped`, if it cannot be used."""
+        record = self.photographs.records[number]
+        try:
+            return decode_usable(record.read(), self.drop_grey)
+        except (DataError, OSError) as error:
+            self.skipped.tell(record.name, str(error))
+            return None
 
 
-def none_usable(name: str, reason: str) -> DataError:
+def none_usable(name: str) -> DataError:
     """The error for `TRIES` unusable photographs in a row, of which `name` was the last."""
-    return DataError(f"None of {TRIES} photographs in a row could be used; the last was {name}: {reason}")
+    return DataError(
+        f"None of {TRIES} photographs in a row is a picture that can be decoded (and, with drop_grey, has "
+        f"colour); the last was {name}."
+    )
 
 
 def _rotate(square: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:

@@ -30,28 +30,30 @@ from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tintype.errors import ModelError
+from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings
 from tintype.train.callbacks import Sheets, Throughput
 from tintype.train.checkpoints import WholeCheckpoints
-from tintype.train.data import CropSettings, OrderedBatches
-from tintype.train.feed import Feed
+from tintype.train.data import CropSettings
+from tintype.train.feed import Feed, check_colour
 from tintype.train.fitter import Fitter
 from tintype.train.lab import rgb_to_lab
 from tintype.train.options import FitOptions
 from tintype.train.recipe import RecipeModel, Schedule
 from tintype.train.sources import Photographs
+from tintype.train.stream import Stream
 
 PRIOR_PHOTOGRAPHS = 2000  # photographs from which a model may learn statistics before it starts
+COLOUR_PHOTOGRAPHS = 100  # of which one must have colour, where no more are looked at
 
 
 def fit(
     recipe: str,
     settings: Any,
     options: FitOptions,
-    train: Photographs,
-    val: Photographs | None,
+    train: Photographs | Stream,
+    val: Photographs | Stream | None,
     out: Path,
     *,
     crops: CropSettings | None = None,
@@ -62,6 +64,8 @@ def fit(
     """Train `recipe` into the folder `out` and return it. Errors: DataError, ModelError, SettingsError."""
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ModelError("CUDA was asked for, but this machine has no usable GPU; use --device cpu.")
+    if options.cache == "gpu" and (options.device == "cpu" or not torch.cuda.is_available()):
+        raise SettingsError("--cache gpu needs training on a GPU with CUDA; use --cache ram or none.")
     last = out / "checkpoints" / "last.ckpt"
     if resume and not last.is_file():
         raise ModelError(f"{out} holds no checkpoint to go on from.")
@@ -74,12 +78,14 @@ def fit(
     feed = Feed(train, val, crops, options, out)
     model = module.Model(settings)
     if not resume:
-        _initialise(recipe, model, options, feed)
+        sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
+        check_colour(sample)
+        _initialise(recipe, model, options, sample)
     sheet = feed.sample(6)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
     rank_zero_only(runs.write_run)(out, recipe, parts, train, val)
-    steps_an_epoch = len(OrderedBatches(len(train), options.batch, 0, 0, options.devices * options.nodes))
+    steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
         validated = val is not None
         callbacks = _callbacks(
@@ -102,13 +108,14 @@ def _without_advice() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
+            warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)  # it is there on --resume
             warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`", FutureWarning)
             yield
     finally:
         logger.setLevel(level)
 
 
-def _initialise(recipe: str, model: RecipeModel, options: FitOptions, feed: Feed) -> None:
+def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Tensor) -> None:
     """Weights from another run or a pretrained encoder, and what the model wants to know of the data."""
     if options.start_from:
         start = Path(options.start_from)
@@ -122,7 +129,7 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, feed: Feed
         if not hasattr(encoder, "load_pretrained"):
             raise ModelError(f"{recipe} has no encoder that could start from pretrained weights.")
         encoder.load_pretrained(load_file(options.init_encoder))
-    model.prepare(rgb_to_lab(feed.sample(PRIOR_PHOTOGRAPHS).float() / 255)[:, 1:])
+    model.prepare(rgb_to_lab(sample.float() / 255)[:, 1:])
 
 
 def _callbacks(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tintype.train.cache import Cache
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
@@ -27,6 +29,8 @@ class FitOptions:
     """Machines."""
     workers: int = 1
     """Processes that read and crop."""
+    cache: Cache = "auto"
+    """Where decoded photographs are kept: `gpu`, `ram`, `none`, or `auto` for a GPU if they fit well."""
     seed: int = 0
     """Seed of everything random."""
     init_encoder: str = ""

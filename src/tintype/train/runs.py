@@ -16,12 +16,20 @@ from torch import Tensor, nn
 from tintype.errors import ModelError
 from tintype.train import recipes
 from tintype.train.sources import Photographs
+from tintype.train.stream import Stream
 
 
 def write_run(
-    out: Path, recipe: str, parts: dict[str, Any], train: Photographs, val: Photographs | None
+    out: Path,
+    recipe: str,
+    parts: dict[str, Any],
+    train: Photographs | Stream,
+    val: Photographs | Stream | None,
 ) -> None:
-    """Write `run.json`: the recipe, the dataclasses of `parts` by name, and the names of all photographs."""
+    """Write `run.json`: the recipe, the dataclasses of `parts` by name, and the names of all photographs.
+
+    Of a stream no names are known beforehand, and none are written.
+    """
     info: dict[str, Any] = {"recipe": recipe}
     info |= {name: dataclasses.asdict(part) for name, part in parts.items()}
     info["label_names"] = train.label_names

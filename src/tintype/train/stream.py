@@ -112,7 +112,7 @@ class StreamDataset(IterableDataset[tuple[Tensor, int]]):
                 self.skipped.tell(sample.name, str(error))
                 unusable += 1
                 if unusable == TRIES:
-                    raise none_usable(sample.name, str(error)) from None
+                    raise none_usable(sample.name) from None
                 continue
             unusable = 0
             crop = draw_crop(rgb.shape[:2], self.crops, self.seed, int(rng.integers(2**62)))
