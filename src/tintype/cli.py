@@ -219,6 +219,36 @@ def add_data(commands: Commands) -> None:
     add_data_arguments(parser)
 
 
+def add_evaluate(commands: Commands) -> None:
+    """`tintype evaluate`."""
+    from tintype.scoring.arguments import EVALUATE_EXAMPLES, add_evaluate_arguments
+
+    what = "score models on photographs whose colours are known"
+    parser = _command(commands, "evaluate", _in_scoring("run_evaluate"), what, EVALUATE_EXAMPLES)
+    add_evaluate_arguments(parser)
+
+
+def add_compare(commands: Commands) -> None:
+    """`tintype compare`."""
+    from tintype.scoring.arguments import COMPARE_EXAMPLES, add_compare_arguments
+
+    what = "show what several models make of the same pictures, on one sheet"
+    parser = _command(commands, "compare", _in_scoring("run_compare"), what, COMPARE_EXAMPLES)
+    add_compare_arguments(parser)
+
+
+def _in_scoring(action: str) -> Callable[[argparse.Namespace], int]:
+    """What runs a subcommand that scores or compares: the function of that name in `scoring.command`."""
+
+    def run(args: argparse.Namespace) -> int:
+        from tintype.scoring import command
+
+        status: int = getattr(command, action)(args)
+        return status
+
+    return run
+
+
 def _in_training(action: str) -> Callable[[argparse.Namespace], int]:
     """What runs a subcommand that needs the extra `train`: the function of that name in `train.command`."""
     return lambda args: getattr(_training(), action)(args)
@@ -237,7 +267,9 @@ def _training() -> Any:
     return command
 
 
-SUBCOMMANDS: list[Callable[[Commands], None]] = [add_colorize, add_models, add_train, add_data, add_export]
+SUBCOMMANDS: list[Callable[[Commands], None]] = [
+    add_colorize, add_models, add_compare, add_evaluate, add_train, add_data, add_export,
+]  # fmt: skip
 
 
 def _command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -19,15 +19,11 @@ from numpy.typing import NDArray
 from tintype import cards, chroma, guidance, images
 from tintype.color import SRGB_TONE, ToneCurve, luma_of
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
+from tintype.framing import as_stored, network_size, resize_for_network, run_padded, upright
 from tintype.session import Session
 
 PART_SUFFIX = ".tintype-part"
 _ORIENTATION = 0x0112  # the EXIF tag
-LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
-# What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
-_TO_UPRIGHT = {
-    2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False),
-}  # fmt: skip
 
 
 @dataclass
@@ -52,38 +48,6 @@ class FileResult:
 def default_target(source: Path) -> Path:
     """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`."""
     return source.with_name(f"{source.stem}.color{source.suffix}")
-
-
-def network_size(height: int, width: int, size: int, stride: int) -> tuple[int, int]:
-    """(H, W) at which a network sees a picture: `size` on the shorter side, aspect kept to half a stride."""
-    scale = min(size / min(height, width), LONGEST * size / max(height, width))
-    rows, columns = (max(1, round(side * scale / stride)) * stride for side in (height, width))
-    return rows, columns
-
-
-def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray[Any]:
-    """A picture (H, W) at its `network_size`."""
-    height, width = network_size(*picture.shape, size, stride)
-    method = cv2.INTER_AREA if height * width < picture.size else cv2.INTER_LINEAR
-    return cv2.resize(picture, (width, height), interpolation=method)
-
-
-def run_padded(
-    session: Session, L: NDArray[np.float32], inputs: Mapping[str, NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """L (h, w), multiples of the model's stride, to ab (h / stride, w / stride, 2).
-
-    Sides are made multiples of the card's `multiple` by mirroring L at its borders; further inputs that are
-    maps (1, c, h, w), such as hints, get zeros there.
-    """
-    multiple, stride = session.card.multiple, session.card.stride
-    height, width = L.shape
-    below, beside = -height % multiple, -width % multiple
-    padded = cv2.copyMakeBorder(L, 0, below, 0, beside, cv2.BORDER_REFLECT)
-    border = ((0, 0), (0, 0), (0, below), (0, beside))
-    further = {name: np.pad(x, border) if x.ndim == 4 else x for name, x in inputs.items()}
-    ab = session.run(padded[None, None], **further)[0, :, : height // stride, : width // stride]
-    return np.ascontiguousarray(np.moveaxis(ab, 0, -1))
 
 
 class Colorizer:
@@ -232,11 +196,8 @@ class Colorizer:
         self, luma: NDArray[np.float32], tone: ToneCurve, size: tuple[int, int], orientation: int
     ) -> chroma.ChromaField:
         """`luma` (h, w) is the picture at the network's size, as stored; the network sees it upright."""
-        turns, mirrored = _TO_UPRIGHT.get(orientation, (0, False))
-        upright = np.rot90(luma, turns)
-        upright = upright[:, ::-1] if mirrored else upright
-        ab = self._predict(chroma.lightness(np.ascontiguousarray(upright), tone))
-        ab = np.rot90(ab[:, ::-1] if mirrored else ab, -turns)
+        ab = self._predict(chroma.lightness(upright(luma, orientation), tone))
+        ab = as_stored(ab, orientation)
         small_luma = cv2.resize(luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
         cbcr = chroma.small_cbcr(chroma.lightness(small_luma, tone), ab, tone, self.strength)
         return chroma.ChromaField(cbcr, small_luma, size, self._threads)

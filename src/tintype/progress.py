@@ -43,14 +43,13 @@ class Report(AbstractContextManager["Report"]):
         return 130 if self.stop.is_set() else int(self._counts["failed"] > 0)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._close_bar()
         if kind is None and not self._single:
             self.say(self._summary())
 
     def begin(self, count: int) -> None:
         """From here on `count` pictures are really worked on: show a bar where there is someone to see it."""
+        self._close_bar()
         if count > 1 and not self._quiet and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -59,6 +58,11 @@ class Report(AbstractContextManager["Report"]):
             self._bar = tqdm(
                 total=count, unit=" pictures", file=sys.stderr, ncols=min(100, columns), nrows=lines
             )
+
+    def step(self) -> None:
+        """One picture is behind us, of which there is nothing to tell or count."""
+        if self._bar is not None:
+            self._bar.update()
 
     def say(self, text: str) -> None:
         """A line for the user, unless `quiet`."""
@@ -76,6 +80,11 @@ class Report(AbstractContextManager["Report"]):
             self._print(json_line(result), self._stream, is_json=True)
         if self._bar is not None:
             self._bar.update()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def _tell(self, result: FileResult) -> None:
         source = "standard input" if result.source == "-" else result.source

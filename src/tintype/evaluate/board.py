@@ -12,8 +12,6 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import OutputError
-
 FILE = "per-picture.jsonl"
 
 
@@ -139,11 +137,3 @@ class Board:
             for key in group.keys:
                 value = scores.get(key)
                 column.values[key][picture] = np.nan if value is None else value
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder of a run. OutputError when that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {path}: {error.strerror or error}.") from None

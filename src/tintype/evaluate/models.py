@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tintype import cards
 from tintype.cards import ModelCard
 from tintype.color import lab_to_rgb, rgb_to_lab
-from tintype.colorizer import Colorizer, resize_for_network, run_padded
+from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
 from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
+from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
 
 HINT_SIDE = 7  # pixels, at the network's resolution, of the patch that one hint reveals

@@ -30,6 +30,7 @@ from tintype.evaluate.truths import (
 )
 
 TRUTH = "truth"  # the photographs' own column
+TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
 ARITHMETIC = Group("arithmetic", scores.VERSION, scores.PER_PICTURE)
 
 
@@ -226,7 +227,8 @@ def _fill_table(results: Results) -> None:
             if judge.frechet and name != TRUTH:
                 distance = summary.frechet(rows[judge.name], truth_rows[judge.name], used)
                 table |= {} if distance is None else {judge.frechet: Estimate(distance)}
-        known = [key for key in scores.SCORES if key in table]
+        own = TRUTH_KEYS if name == TRUTH else scores.SCORES
+        known = [key for key in scores.SCORES if key in table and key in own]
         results.table[name] = {key: table[key] for key in known}
 
 

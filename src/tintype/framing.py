@@ -1,0 +1,64 @@
+"""How a network sees a picture: upright, at its own size, with borders where it needs multiples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.session import Session
+
+LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
+# What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
+_TO_UPRIGHT = {
+    2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False),
+}  # fmt: skip
+
+
+def upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A picture (H, W) as it is stored, turned as its EXIF orientation says."""
+    turns, mirrored = _TO_UPRIGHT.get(orientation, (0, False))
+    turned = np.rot90(stored, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def as_stored(turned: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The reverse of `upright`, for (h, w) or (h, w, channels)."""
+    turns, mirrored = _TO_UPRIGHT.get(orientation, (0, False))
+    return np.rot90(turned[:, ::-1] if mirrored else turned, -turns)
+
+
+def network_size(height: int, width: int, size: int, stride: int) -> tuple[int, int]:
+    """(H, W) at which a network sees a picture: `size` on the shorter side, aspect kept to half a stride."""
+    scale = min(size / min(height, width), LONGEST * size / max(height, width))
+    rows, columns = (max(1, round(side * scale / stride)) * stride for side in (height, width))
+    return rows, columns
+
+
+def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray[Any]:
+    """A picture (H, W) at its `network_size`."""
+    height, width = picture.shape
+    height, width = network_size(height, width, size, stride)
+    method = cv2.INTER_AREA if height * width < picture.size else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=method)
+
+
+def run_padded(
+    session: Session, L: NDArray[np.float32], inputs: Mapping[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """L (h, w), multiples of the model's stride, to ab (h / stride, w / stride, 2).
+
+    Sides are made multiples of the card's `multiple` by mirroring L at its borders; further inputs that are
+    maps (1, c, h, w), such as hints, get zeros there.
+    """
+    multiple, stride = session.card.multiple, session.card.stride
+    height, width = L.shape
+    below, beside = -height % multiple, -width % multiple
+    padded = cv2.copyMakeBorder(L, 0, below, 0, beside, cv2.BORDER_REFLECT)
+    border = ((0, 0), (0, 0), (0, below), (0, beside))
+    further = {name: np.pad(x, border) if x.ndim == 4 else x for name, x in inputs.items()}
+    ab = session.run(padded[None, None], **further)[0, :, : height // stride, : width // stride]
+    return np.ascontiguousarray(np.moveaxis(ab, 0, -1))

@@ -1,0 +1,205 @@
+"""One HTML page of a run's results, which needs no other file: tables, sheets and charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from tintype.evaluate import SCORES, TRUTH, Estimate, Model, Results, Truth, tables
+from tintype.evaluate.cost import Cost
+from tintype.report.charts import PALETTE, Point, cloud, histogram, scatter
+from tintype.report.sheets import RGB8, data_uri, grey_rgb
+
+_HERE = Path(__file__).parent
+SHEET_ROWS, EXTREMES = 8, 3  # photographs on the contact sheet; best and worst of each model
+_SIDE = 208  # pixels of a picture's longer side
+_MOST_LOSSES = 2000  # photographs in the chart of losses
+_PER_PICTURE = (
+    "half_sum",
+    "psnr",
+    "ssim",
+    "delta_e",
+    "ab_rmse",
+    "auc_balanced",
+    "lpips_alex",
+    "lpips_squeeze",
+)
+_AGAINST_SPEED = ("lpips_alex", "lpips_squeeze", "psnr", "auc_balanced", "delta_e", "colorfulness")
+
+
+def page(results: Results, costs: Mapping[str, Cost]) -> str:
+    """The page of a run."""
+    sections = [
+        ("Scores", _score_table(results, costs)),
+        ("The same photographs by every model", _sheet(results)),
+        ("Quality against speed", _speed(results, costs)),
+        ("Two models, photograph by photograph", _losses(results)),
+        ("Which colours are used, and how often", _clouds(results)),
+        ("Best and worst of each model", _extremes(results)),
+        ("What the scores mean", _meanings(results)),
+    ]
+    body = "".join(f"<section><h2>{title}</h2>{html}</section>" for title, html in sections if html)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in tables.notes(results, costs))
+    template = (_HERE / "page.html").read_text(encoding="utf-8")
+    values = {"SENTENCE": escape(tables.sentence(results)), "NOTES": notes, "BODY": body}
+    for key, value in values.items():
+        template = template.replace(f"<!--{key}-->", value)
+    return template
+
+
+def _score_table(results: Results, costs: Mapping[str, Cost]) -> str:
+    keys = [key for key in SCORES if any(key in row for row in results.table.values())]
+    heads = ["<th>model</th>"]
+    heads += [
+        f'<th title="{escape(SCORES[k].meaning)}">{escape(SCORES[k].title)}{_arrow(k)}</th>' for k in keys
+    ]
+    heads += [f"<th>{head}</th>" for head, _ in tables.COSTS.values()]
+    best = {key: _best(results, key) for key in keys}
+    lines = []
+    for name, row in results.table.items():
+        cells = [f"<th>{escape(name)}</th>"]
+        cells += [_score_cell(row.get(key), key, best[key]) for key in keys]
+        for key, (_, show) in tables.COSTS.items():
+            value = getattr(costs.get(name), key, None)
+            cells.append("<td></td>" if value is None else f'<td data-v="{value}">{show(value)}</td>')
+        lines.append(f"<tr{' class=truth' if name == TRUTH else ''}>{''.join(cells)}</tr>")
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+    hint = '<p class="faint">Click a heading to sort; ↑ higher is better, ↓ lower is better.</p>'
+    return f'{hint}<div class="wide"><table id="scores">{head}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _arrow(key: str) -> str:
+    return {"higher": " ↑", "lower": " ↓", "": ""}[SCORES[key].better]
+
+
+def _best(results: Results, key: str) -> float | None:
+    """The best value that a model has."""
+    values = [row[key].value for name, row in results.table.items() if key in row and name != TRUTH]
+    better = SCORES[key].better
+    return None if not (values and better) else max(values) if better == "higher" else min(values)
+
+
+def _score_cell(estimate: Estimate | None, key: str, best: float | None) -> str:
+    if estimate is None:
+        return "<td></td>"
+    digits = SCORES[key].digits
+    mark = " class=best" if estimate.value == best else ""
+    interval = ""
+    if estimate.half_width:
+        interval = f"<small>{estimate.low:,.{digits}f} … {estimate.high:,.{digits}f}</small>"
+    return f'<td{mark} data-v="{estimate.value}">{tables.cell(estimate, key, False)}{interval}</td>'
+
+
+def _sheet(results: Results) -> str:
+    used = results.used
+    chosen = [int(used[i * len(used) // SHEET_ROWS]) for i in range(SHEET_ROWS)][: len(used)]
+    heads = ["grey", *(model.name for model in results.models), TRUTH]
+    rows = []
+    for number in dict.fromkeys(chosen):
+        truth = results.truth(number)
+        pictures = [grey_rgb(truth.luma8), *(m.predict(truth).rgb8 for m in results.models), truth.rgb8]
+        rows.append(f"<tr>{''.join(f'<td>{_picture(p, truth.name)}</td>' for p in pictures)}</tr>")
+    head = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    return f'<div class="wide"><table class="sheet"><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _speed(results: Results, costs: Mapping[str, Cost]) -> str:
+    charts = []
+    for key in _AGAINST_SPEED:
+        points = []
+        for name, row in results.table.items():
+            if key in row and name != TRUTH:
+                points.append(Point(name, getattr(costs.get(name), "milliseconds", None), *row[key]))
+        if points and any(point.x for point in points):
+            title = SCORES[key].title + _arrow(key)
+            charts.append(scatter(points, "milliseconds a picture, network alone", title))
+    return f'<div class="charts">{"".join(charts[:4])}</div>' if charts else ""
+
+
+def _losses(results: Results) -> str:
+    """The chart's data and its controls; the page's script draws it."""
+    used = results.used
+    taken = used[np.linspace(0, len(used) - 1, min(len(used), _MOST_LOSSES)).astype(int)]
+    names = [model.name for model in results.models]
+    if len(names) < 2 or len(taken) < 2:
+        return ""
+    columns = {name: results.board.columns[name].values for name in names}
+    keys = [
+        key
+        for key in _PER_PICTURE
+        if all(key in column and np.isfinite(column[key][taken]).all() for column in columns.values())
+    ]
+    data = {
+        "pictures": [results.photographs.names[i] for i in taken],
+        "keys": {key: [SCORES[key].title, SCORES[key].better] for key in keys},
+        "models": {n: {k: [float(f"{v:.4g}") for v in columns[n][k][taken]] for k in keys} for n in names},
+        "palette": PALETTE,
+    }
+    text = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    few = f" {len(taken):,} of {len(used):,} photographs, evenly spread." if len(taken) < len(used) else ""
+    return (
+        '<p>Of <select id="score"></select> for <select id="first"></select> and '
+        f'<select id="second"></select>, sorted by the first.{few} <span id="verdict"></span></p>'
+        f'<div id="losses"></div><script type="application/json" id="data">{text}</script>'
+    )
+
+
+def _clouds(results: Results) -> str:
+    names = [TRUTH, *(model.name for model in results.models)]
+    shares = {name: results.colours(name) for name in names}
+    figures = "".join(cloud(share, name) for name, share in shares.items())
+    along = {"a, green to red": 1, "b, blue to yellow": 0}
+    charts = "".join(
+        histogram(
+            {name: share.sum(axis=axis) for name, share in shares.items()}, f"Share of pixels by {title}"
+        )
+        for title, axis in along.items()
+    )
+    return (
+        "<p>The plane of a (to the right, green to red) and b (upwards, blue to yellow), ±105 Lab units; "
+        "grey is the middle. The fainter, the rarer, by powers of ten.</p>"
+        f'<div class="clouds">{figures}</div><div class="charts">{charts}</div>'
+    )
+
+
+def _extremes(results: Results) -> str:
+    key = next((k for k in ("lpips_alex", "lpips_squeeze", "delta_e") if _is_there(results, k)), "delta_e")
+    parts = [f"<p>By {escape(SCORES[key].title)}; each as the model painted it, and the truth below.</p>"]
+    for model in results.models:
+        values = results.board.columns[model.name].values[key][results.used]
+        order = results.used[np.argsort(values, kind="stable")]
+        count = min(EXTREMES, len(order) // 2)
+        if not count:
+            continue
+        groups = [("best", order[:count]), ("worst", order[::-1][:count])]
+        halves = "".join(_half(results, model, title, numbers, key) for title, numbers in groups)
+        parts.append(f'<h3>{escape(model.name)}</h3><div class="extremes">{halves}</div>')
+    return "".join(parts)
+
+
+def _half(results: Results, model: Model, title: str, numbers: Iterable[int], key: str) -> str:
+    figures = []
+    for number in map(int, numbers):
+        truth: Truth = results.truth(number)
+        value = results.board.columns[model.name].values[key][number]
+        pair = _picture(model.predict(truth).rgb8, truth.name) + _picture(truth.rgb8, truth.name)
+        figures.append(f"<figure>{pair}<figcaption>{value:.{SCORES[key].digits}f}</figcaption></figure>")
+    return f"<div><h4>{title}</h4>{''.join(figures)}</div>"
+
+
+def _is_there(results: Results, key: str) -> bool:
+    return all(key in results.table[model.name] for model in results.models)
+
+
+def _picture(rgb8: RGB8, name: str) -> str:
+    return f'<img src="{data_uri(rgb8, _SIDE)}" alt="{escape(name)}" title="{escape(name)}" loading="lazy">'
+
+
+def _meanings(results: Results) -> str:
+    known = [key for key in SCORES if any(key in row for row in results.table.values())]
+    rows = (f"<dt>{escape(SCORES[key].title)}</dt><dd>{escape(SCORES[key].meaning)}</dd>" for key in known)
+    return f"<dl>{''.join(rows)}</dl>"

@@ -1,0 +1,1 @@
+"""The commands `tintype evaluate` and `tintype compare`."""

@@ -1,0 +1,93 @@
+"""`tintype evaluate` and `tintype compare`: from words on a command line to tables and sheets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tintype import evaluate
+from tintype.colorizer import whole_file
+from tintype.errors import OutputError, SettingsError
+from tintype.evaluate import cost, tables
+from tintype.evaluate.networks import open_judges
+from tintype.progress import Report
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Score models, print the table or JSON, and write the rest where it is asked for; the exit status."""
+    options = evaluate.Options(
+        size=args.size, crop=args.crop, input_size=args.input_size, random_hints=args.random_hints,
+        end_to_end=args.end_to_end, seed=args.seed, threads=args.threads,
+    )  # fmt: skip
+    for flag in ("limit", "threads"):
+        if (value := getattr(args, flag)) is not None and value < 1:
+            raise SettingsError(f"--{flag} must be 1 or more, not {value}.")
+    models = evaluate.open_models(args.models, options)
+    judges = open_judges(args.lpips, args.classifier, args.classes, args.inception, args.threads)
+    index = Path(args.index) if args.index else None
+    photographs = evaluate.find_photographs([Path(p) for p in args.data], index, args.limit)
+    with _folder(args.out) as folder, Report(len(photographs), sys.stderr, single=True) as told:
+        try:
+            results = evaluate.evaluate(models, photographs, options, folder, judges=judges, told=told)
+        except KeyboardInterrupt:
+            told.say("The same command goes on from here." if args.out else "Nothing is kept without --out.")
+            raise
+        told.say("Measuring what the models cost.")
+        costs = _costs(results, args.threads or 1)
+        if args.out:
+            told.say("Drawing the report.")
+            _write(folder, results, costs)
+        results.board.close()
+        print(tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs))
+    return 0
+
+
+def _costs(results: evaluate.Results, threads: int) -> Mapping[str, cost.Cost]:
+    """The cost of each model that has a file; of the same file it is measured once."""
+    by_file: dict[str, cost.Cost] = {}
+    costs = {}
+    for model in results.models:
+        if model.card is not None:
+            key = model.card.sha256
+            if key not in by_file:
+                by_file[key] = cost.measure(model.card, results.options.input_size, threads)
+            costs[model.name] = by_file[key]
+    return costs
+
+
+def _write(folder: Path, results: evaluate.Results, costs: Mapping[str, cost.Cost]) -> None:
+    from tintype.report.page import page
+
+    texts = {
+        "scores.json": tables.as_json(results, costs),
+        "scores.csv": tables.as_csv(results, costs),
+        "report.html": page(results, costs),
+    }
+    for name, text in texts.items():
+        with whole_file(folder / name) as file:
+            file.write(text.encode())
+
+
+@contextmanager
+def _folder(out: str | None) -> Iterator[Path]:
+    """The folder of results, made if it is missing, or a temporary one."""
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="tintype-") as folder:
+            yield Path(folder)
+        return
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {out}: {error.strerror or error}.") from None
+    yield Path(out)
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    """Draw a contact sheet; the exit status."""
+    from tintype.scoring import compare
+
+    return compare.run_compare(args)

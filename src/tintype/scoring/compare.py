@@ -1,0 +1,130 @@
+"""`tintype compare`: a contact sheet of own pictures by several models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype import images
+from tintype.color import linear_to_srgb
+from tintype.colorizer import Colorizer, whole_file
+from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
+from tintype.framing import upright
+from tintype.plan import make_plan, plain_words
+from tintype.progress import Report
+from tintype.report.sheets import contact_sheet, grey_rgb
+
+RGB8 = NDArray[np.uint8]
+Painter = Callable[[NDArray[np.float32]], RGB8]
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_MOST_PIXELS = {"PNG": 1 << 30, "JPEG": 65_500, "WEBP": 16_383}  # a side of a sheet, by format
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    """Draw the sheet; the exit status, 1 where a picture was of no use."""
+    target = Path(args.output)
+    _check(args, target)
+    plan = make_plan(args.images)
+    if not plan.jobs:
+        name, reason = plan.failures[0] if plan.failures else (args.images[0], "there is no picture")
+        raise InputError(f"{name}: {reason}.")
+    count = min(args.limit, len(plan.jobs))
+    sources = [plan.jobs[i * len(plan.jobs) // count].source for i in range(count)]
+    failures = list(plan.failures)
+    painters = _painters(args.models)
+    with Report(len(sources), sys.stderr, single=True) as told:
+        for note in plan.notes:
+            told.say(note)
+        if count < len(plan.jobs):
+            told.say(f"{count:,} of {len(plan.jobs):,} pictures, evenly spread; --limit takes more.")
+        told.begin(count)
+        rows = []
+        for source in sources:
+            try:
+                luma = _small_luma(source, args.size)
+                rows.append((Path(source).name, _row(luma, list(painters.values()), args.size)))
+            except (TintypeError, OSError) as error:
+                reason = plain_words(error) if isinstance(error, OSError) else str(error)
+                failures.append((source, reason))
+            told.step()
+        for name, reason in failures:
+            text = reason if reason.startswith(name) else f"{name}: {reason}"
+            told.say(f"tintype: {text.rstrip('.')}.")
+        if not rows:
+            raise InputError("None of the pictures could be read.")
+        _save(contact_sheet(["grey", *painters], rows, args.size), target)
+        told.say(f"{target}: {len(rows):,} pictures by {len(painters):,} models")
+    return int(bool(failures))
+
+
+def _check(args: argparse.Namespace, target: Path) -> None:
+    if target.suffix.lower() not in FORMATS:
+        raise SettingsError(f"-o {target} must end in one of {' '.join(FORMATS)}.")
+    if target.exists() and not args.overwrite:
+        raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
+    if not 32 <= args.size <= 2048:
+        raise SettingsError(f"--size must be from 32 to 2048 pixels, not {args.size}.")
+    if args.limit < 1:
+        raise SettingsError(f"--limit must be 1 or more, not {args.limit}.")
+    if "mean" in args.models:
+        raise SettingsError("mean is the mean of true colours, which there are not here; leave it out.")
+
+
+def _painters(names: Sequence[str]) -> dict[str, Painter]:
+    """What turns luma (H, W) in 0…1 into RGB (H, W, 3) of 8 bits, by the models' names."""
+    painters: dict[str, Painter] = {}
+    for name in dict.fromkeys(names):
+        if name == "gray":
+            painters[name] = _grey
+            continue
+        colorizer = Colorizer(name)
+        head = colorizer.card.name if colorizer.card.name not in painters else name
+        painters[head] = _painter(colorizer)
+    return painters
+
+
+def _painter(colorizer: Colorizer) -> Painter:
+    return lambda luma: np.rint(255 * colorizer(luma)).astype(np.uint8)
+
+
+def _grey(luma: NDArray[np.float32]) -> RGB8:
+    return grey_rgb(np.rint(255 * luma).astype(np.uint8))
+
+
+def _row(luma: NDArray[np.float32], painters: Sequence[Painter], side: int) -> list[RGB8]:
+    pictures = [_grey(luma), *(painter(luma) for painter in painters)]
+    scale = min(1.0, side / max(luma.shape))
+    height, width = (max(1, round(length * scale)) for length in luma.shape)
+    return [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures]
+
+
+def _small_luma(source: str, side: int) -> NDArray[np.float32]:
+    """A picture's luma 0…1 in sRGB's curve, upright; small enough to be quick, large enough for networks."""
+    with images.open_picture(Path(source)) as picture:
+        page = picture.pages[0]
+        shorter = min(page.height, page.width)
+        scale = min(1.0, max(side, 512) / shorter)
+        size = (max(1, round(page.height * scale)), max(1, round(page.width * scale)))
+        luma = page.thumbnail(*size)
+        if page.tone.table is not None:
+            luma = linear_to_srgb(page.tone.decode(luma))
+        return upright(luma.clip(0, 1).astype(np.float32), page.orientation)
+
+
+def _save(sheet: Any, target: Path) -> None:
+    kind = FORMATS[target.suffix.lower()]
+    if max(sheet.size) > _MOST_PIXELS[kind]:
+        raise SettingsError(
+            f"A sheet of {sheet.width} × {sheet.height} pixels does not fit a {kind}: choose PNG, or a "
+            "smaller --limit."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target) as file:
+        sheet.save(file, kind, **({} if kind == "PNG" else {"quality": 90}))
