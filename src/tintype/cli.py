@@ -249,6 +249,15 @@ def _in_scoring(action: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
+def add_experiment(commands: Commands) -> None:
+    """`tintype experiment`."""
+    from tintype.train.arguments import EXPERIMENT_EXAMPLES, add_experiment_arguments
+
+    what = "train models that differ in one thing, and compare them"
+    parser = _command(commands, "experiment", _in_training("experiment"), what, EXPERIMENT_EXAMPLES)
+    add_experiment_arguments(parser)
+
+
 def _in_training(action: str) -> Callable[[argparse.Namespace], int]:
     """What runs a subcommand that needs the extra `train`: the function of that name in `train.command`."""
     return lambda args: getattr(_training(), action)(args)
@@ -269,6 +278,7 @@ def _training() -> Any:
 
 SUBCOMMANDS: list[Callable[[Commands], None]] = [
     add_colorize, add_models, add_compare, add_evaluate, add_train, add_data, add_export,
+    add_experiment,
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tarfile
 
@@ -10,7 +11,7 @@ import pytest
 from skimage import data
 
 from tintype.errors import DataError
-from tintype.train.sources import find_photographs, find_records, split
+from tintype.train.sources import find_photographs, find_records, some, split
 
 
 @pytest.fixture
@@ -149,3 +150,12 @@ def test_the_split_is_stable_and_disjoint(folder):
     assert not {r.name for r in train.records} & {r.name for r in val.records}
     assert split(photographs, 0.5) == (train, val)
     assert len(split(photographs, 0.0)[1]) == 0
+
+
+def test_some_photographs_are_always_the_same_ones(folder):
+    whole = find_photographs([folder])
+    few = some(whole, 2)
+    assert len(few) == 2
+    assert set(few.records) < set(whole.records)
+    assert some(dataclasses.replace(whole, records=whole.records[::-1]), 2).records == few.records[::-1]
+    assert some(whole, 10**6) == whole

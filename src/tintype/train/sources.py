@@ -181,6 +181,16 @@ def _file_records(path: Path, image_column: str) -> list[tuple[Record, str]]:
     return parquet_records(path, image_column)
 
 
+def some(photographs: Photographs, count: int) -> Photographs:
+    """The `count` photographs whose names have the lowest hashes, in the order they had."""
+
+    def rank(record: Record) -> bytes:
+        return hashlib.sha256(record.name.encode()).digest()
+
+    last = sorted(map(rank, photographs.records))[:count][-1]
+    return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))
+
+
 def _shard_records(path: Path) -> list[tuple[Record, str]]:
     records, labels = [], {}
     try:

@@ -1,0 +1,162 @@
+"""Experiments: runs that differ in one thing, trained with one budget and scored by one evaluator.
+
+An experiment is a YAML file that anybody can run again, on own photographs and with any budget; see
+`Experiment` for what it holds. Everything that was made before (runs, models, scores) is kept in the work
+folder and not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tintype.errors import SettingsError
+from tintype.train.arguments import add_train_arguments
+
+_DEFINED = "init_encoder", "vgg", "grey"  # what a run's words may name as {init_encoder} and so on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One of an experiment's models: `tintype train` with `words`, or the weights of another run."""
+
+    name: str
+    words: str = ""
+    """What `tintype train` is given beside the experiment's own words."""
+    weights_of: str = ""
+    """Do not train: take the weights of this run, with the settings in `words` changed."""
+    start: str = ""
+    """The run whose weights training starts from."""
+    budget: int = 0
+    """Photographs seen; the experiment's by default."""
+    precision: int = 16
+    """Bits of a stored weight; a network that decides (argmax) may need 32 to be its source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is compared, on what, and what it showed."""
+
+    name: str
+    title: str
+    source: str
+    """The report."""
+    claim: str
+    """What the report found."""
+    conclusion: str
+    """Whether it held, in two honest sentences that name what the budget leaves open."""
+    train: str
+    """Words of `tintype train`, the recipe first, that all runs share."""
+    runs: tuple[Run, ...]
+    budget: int
+    """Photographs that each run sees."""
+    where: str = ""
+    """Which photographs are scored on, by their rows in the index: column=value."""
+    scores: tuple[str, ...] = ("psnr", "target_mse", "ab_rmse", "auc", "auc_balanced", "colorfulness")
+    """Columns of the table, by the evaluator's keys."""
+    plot: str = "curves"
+    """`curves` of the validation loss, `train-curves`, or `bars` of the first score."""
+    size: int = 0
+    """Side at which the networks see pictures in scoring; that of the training crops by default."""
+    frames: tuple[int, ...] = ()
+    """Numbers of processor threads for which frames a second at 256×256 are measured."""
+    mean_ab: int = 0
+    """Photographs of which the mean a and b, true and predicted, are listed."""
+
+
+def read_experiment(file: Path) -> Experiment:
+    """The experiment in a YAML file. SettingsError for what is missing, unknown or contradictory."""
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        runs = values.pop("runs")
+        listed = [{"words": run} if isinstance(run, str) else dict(run) for run in runs.values()]
+        made = tuple(Run(name=name, **one) for name, one in zip(runs, listed, strict=True))
+        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        experiment = Experiment(name=file.stem, runs=made, **(values | lists))
+    except FileNotFoundError:
+        raise SettingsError(f"There is no experiment {file}.") from None
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(f"{file} is no experiment: {error}.") from None
+    _check(experiment, file)
+    return experiment
+
+
+def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, budget: int = 0) -> list[str]:
+    """The command line, after `tintype train`, of one run; `budget` replaces the photographs to be seen."""
+    words = [*shlex.split(experiment.train), *shlex.split(run.words)]
+    batch = _parse([*words, "--data", "x", "--out", "x"]).batch
+    if batch is None:
+        raise SettingsError(f"{experiment.name}: the words of run {run.name} must say --batch.")
+    steps = max(1, round((budget or run.budget or experiment.budget) / batch))
+    words = [words[0], *data, *words[1:]]  # a run may name other photographs
+    words += ["--steps", str(steps), "--out", str(work / experiment.name / run.name)]
+    if run.start:
+        words += ["--from", str(work / experiment.name / run.start)]
+    return words
+
+
+def train_run(words: list[str]) -> Path:
+    """Train what is not trained yet, going on where it was stopped; the run's folder."""
+    from tintype.train import command
+
+    out = Path(words[words.index("--out") + 1])
+    steps = int(words[words.index("--steps") + 1])
+    if (out / "done.json").is_file():
+        if json.loads((out / "done.json").read_text(encoding="utf-8")) != words:
+            raise SettingsError(f"{out} holds a run of other words; remove it, or name another --work.")
+        return out
+    resume = ["--resume"] if (out / "checkpoints" / "last.ckpt").is_file() else []
+    print(f"tintype train {shlex.join(words)} ({steps} steps)", flush=True)
+    command.train(_parse([*words, *resume]))
+    (out / "done.json").write_text(json.dumps(words), encoding="utf-8")
+    return out
+
+
+def changed_settings(run: Run) -> dict[str, str]:
+    """The settings that a run with another's weights changes."""
+    from tintype.train.settings import parse_assignments
+
+    args = _parse(["x", *shlex.split(run.words), "--data", "x", "--out", "x"])
+    return {key: ",".join(values) for key, values in parse_assignments(args.set or []).items()}
+
+
+def with_files(experiment: Experiment, files: dict[str, str]) -> Experiment:
+    """The experiment with {init_encoder}, {vgg} and {grey} replaced. SettingsError for one not given."""
+
+    def filled(words: str) -> str:
+        for name in _DEFINED:
+            if f"{{{name}}}" in words and not files.get(name):
+                flag = name.replace("_", "-")
+                raise SettingsError(f"{experiment.name} needs more: give it with --{flag} PATH.")
+            words = words.replace(f"{{{name}}}", shlex.quote(files.get(name) or ""))
+        return words
+
+    runs = tuple(dataclasses.replace(run, words=filled(run.words)) for run in experiment.runs)
+    return dataclasses.replace(experiment, train=filled(experiment.train), runs=runs)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    add_train_arguments(parser)
+    return parser.parse_args(words)
+
+
+def _check(experiment: Experiment, file: Path) -> None:
+    names = [run.name for run in experiment.runs]
+    for run in experiment.runs:
+        for other in (run.weights_of, run.start):
+            if other and other not in names[: names.index(run.name)]:
+                raise SettingsError(f"{file}: run {run.name} needs {other}, which must stand before it.")
+    hints = typing.get_type_hints(Experiment)
+    for one in dataclasses.fields(experiment):
+        if hints[one.name] in (str, int) and not isinstance(getattr(experiment, one.name), hints[one.name]):
+            raise SettingsError(f"{file}: {one.name} must be {hints[one.name].__name__}.")
+    if experiment.plot not in ("curves", "train-curves", "bars"):
+        raise SettingsError(f"{file}: plot must be curves, train-curves or bars, not {experiment.plot!r}.")

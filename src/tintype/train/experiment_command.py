@@ -1,0 +1,127 @@
+"""`tintype experiment`: trains, exports, scores and writes the pages of experiments."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tintype.cards import ModelCard, load_card
+from tintype.errors import SettingsError
+from tintype.evaluate.models import Options, open_models
+from tintype.evaluate.networks import open_judges
+from tintype.evaluate.run import Results, evaluate
+from tintype.evaluate.truths import Photographs
+from tintype.train import export, recipes, runs, settings
+from tintype.train.experiment import (
+    Experiment,
+    Run,
+    changed_settings,
+    read_experiment,
+    train_run,
+    train_words,
+    with_files,
+)
+from tintype.train.experiment_page import write_page
+from tintype.train.sources import find_photographs
+
+_CHECKED = 32  # photographs on which an exported model is compared with its source
+
+
+def experiment(args: argparse.Namespace) -> int:
+    """Run the experiments that the arguments name; the exit status."""
+    files = {"init_encoder": args.init_encoder or "", "vgg": args.vgg or "", "grey": args.grey or ""}
+    asked = [with_files(read_experiment(Path(file)), files) for file in args.files]
+    data = ["--data", *args.data, "--device", args.device]
+    data += ["--index", args.index] if args.index else []
+    for one in asked:
+        made = {run.name: _make(one, run, data, args) for run in one.runs}
+        cards = {name: card for name, (_, card) in made.items()}
+        results = _score(one, list(cards.values()), args)
+        with contextlib.closing(results.board):
+            _note_scores(cards, results)
+            trained = {run.name: made[run.name][0] for run in one.runs if not run.weights_of}
+            budget = args.photographs or one.budget
+            page = write_page(one, Path(args.output), trained, cards, results, budget)
+        print(f"{page} is ready")
+    return 0
+
+
+def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) -> tuple[Path, ModelCard]:
+    """Train and export one run; its folder and its model's card."""
+    work = Path(args.work)
+    source = work / one.name / (run.weights_of or run.name)
+    if not run.weights_of:
+        train_run(train_words(one, run, data, work, args.photographs or 0))
+    models = work / one.name / "models"
+    if (models / f"{run.name}.onnx").is_file():
+        return source, load_card(models / f"{run.name}.onnx")
+    recipe, model, info = runs.load_run(source)
+    if changes := changed_settings(run) if run.weights_of else {}:
+        module = recipes.get(recipe)
+        other = module.Model(settings.build(module.Settings, info["settings"] | changes))
+        other.load_state_dict(model.state_dict())
+        model = other.eval()
+    options = info["options"]
+    card = ModelCard(
+        name=run.name,
+        version="1",
+        description=f"{recipe} of the experiment “{one.title}”.",
+        recipe=recipe,
+        license=args.license,
+        sha256="",
+        size=one.size or options["size"],
+        commit=export.commit_id(),
+        limits=args.limits,
+        training=dataclasses.asdict(model.settings)
+        | {key: options[key] for key in ("steps", "batch", "size", "seed", "precision")}
+        | {"photographs_seen": options["steps"] * options["batch"]},
+        data=_sources(args.sources)
+        or ({"source": "own photographs", "photographs": len(info["split"]["train"])},),
+    )
+    places = [Path(p) for p in args.val]
+    return source, export.export(model, models, card, places, limit=_CHECKED, precision=run.precision)
+
+
+def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) -> Results:
+    where = dict(part.split("=", 1) for part in one.where.split(",") if "=" in part)
+    index = Path(args.index) if args.index else None
+    found = find_photographs([Path(p) for p in args.val], index=index, where=where)
+    records = found.records[: args.limit]
+    labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
+    photographs = Photographs(records, [record.name for record in records], labels)
+    options = Options(size=args.size)
+    models = open_models(["gray", "mean", *(str(card.path) for card in cards), *args.beside], options)
+    judges = open_judges(args.lpips or [], None, None)
+    folder = Path(args.work) / one.name / "scores"
+    folder.mkdir(parents=True, exist_ok=True)
+    return evaluate(models, photographs, options, folder, judges=judges)
+
+
+def _note_scores(cards: dict[str, ModelCard], results: Results) -> None:
+    """Put the evaluator's scores on the cards of the models, beside those of gray and mean."""
+    names = ["gray", "mean"]
+    how = f"{len(results.used)} photographs, {results.options.size}×{results.options.size} "
+    how += f"{results.options.crop} crop, the truth's L kept"
+    for card in cards.values():
+        own = [model.name for model in results.models if model.card and model.card.path == card.path]
+        table: dict[str, Any] = {"how": how}
+        for name in ("truth", *names, *own):
+            table[name] = {k: round(e.value, 4) for k, e in results.table.get(name, {}).items()}
+        text = dataclasses.replace(card, scores=table).to_toml()
+        card.path.with_suffix(".toml").write_text(text, encoding="utf-8")
+
+
+def _sources(file: str | None) -> tuple[dict[str, Any], ...]:
+    """Rows of a CSV file with the columns source, photographs, terms, for the cards."""
+    if not file:
+        return ()
+    try:
+        with Path(file).open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        return tuple(row | {"photographs": int(row["photographs"])} for row in rows)
+    except (OSError, KeyError, ValueError) as error:
+        raise SettingsError(f"{file} is no table of source, photographs, terms: {error}.") from None

@@ -1,0 +1,166 @@
+"""An experiment's page: what was asked, the table and the plot that the runs gave, and what they showed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tintype.cards import ModelCard
+from tintype.evaluate.run import Results
+from tintype.evaluate.scores import SCORES
+from tintype.session import Session
+from tintype.train.experiment import Experiment
+from tintype.train.sweep import read_curve
+
+_TIMED = 30  # pictures that a rate is the median of
+_SIDE = 256
+
+
+def write_page(
+    experiment: Experiment,
+    out: Path,
+    runs: Mapping[str, Path],
+    cards: Mapping[str, ModelCard],
+    results: Results,
+    budget: int,
+) -> Path:
+    """Write `NAME.md` and `NAME.png` into `out`; the page's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    draw(experiment, out / f"{experiment.name}.png", runs, results)
+    words = " ".join(experiment.train.split())
+    lines = [
+        f"# {experiment.title}",
+        "",
+        f"*{experiment.source}.* {experiment.claim}",
+        "",
+        score_table(list(experiment.scores), results),
+        "",
+        f"Each model saw {budget:,} photographs in training, by `tintype train {words}` and what its row "
+        f"names; {len(results.used)} others score it, {how_scored(results)}. ± is half of a bootstrap 95% "
+        "interval.",
+        "",
+        f"![{experiment.title}]({experiment.name}.png)",
+    ]
+    if experiment.frames:
+        lines += ["", rate_table(list(cards.values()), experiment.frames)]
+    if experiment.mean_ab:
+        lines += ["", mean_ab_table(results, experiment.mean_ab)]
+    lines += ["", "## Did it hold?", "", experiment.conclusion.strip(), "", again(experiment), ""]
+    page = out / f"{experiment.name}.md"
+    page.write_text("\n".join(lines), encoding="utf-8")
+    return page
+
+
+def how_scored(results: Results) -> str:
+    """The evaluator's convention in words."""
+    options = results.options
+    return f"at {options.size}×{options.size} ({options.crop} crop), the truth's L kept"
+
+
+def again(experiment: Experiment) -> str:
+    """How to run it again."""
+    return (
+        f"Run it again, with any budget: `tintype experiment experiments/{experiment.name}.yaml "
+        "--data PHOTOS --val OTHERS --work WORK -o OUT --photographs N`."
+    )
+
+
+def score_table(keys: Sequence[str], results: Results) -> str:
+    """A Markdown table: a row for each model, with half intervals; the best of each column is bold."""
+    models = [model.name for model in results.models]
+    titles = [SCORES[key].title for key in keys]
+    lines = ["| model | " + " | ".join(titles) + " |", "|" + " --- |" * (len(keys) + 1)]
+    best = {key: _best(key, models, results) for key in keys}
+    for name in models:
+        lines.append(f"| {name} | " + " | ".join(_cell(key, name, results, best[key]) for key in keys) + " |")
+    if "colorfulness" in keys and "truth" in results.table:
+        own = [
+            f"{results.table['truth']['colorfulness'].value:.1f}" if k == "colorfulness" else "" for k in keys
+        ]
+        lines.append("| *the truth* | " + " | ".join(own) + " |")
+    return "\n".join(lines)
+
+
+def rate_table(cards: Sequence[ModelCard], threads: Sequence[int]) -> str:
+    """A Markdown table of the frames a second that each network does at 256×256."""
+    head = ["model", "parameters", *(f"frames/s, {n} thread{'s' if n > 1 else ''}" for n in threads)]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for card in cards:
+        rates = [f"{frames_per_second(card, n):.1f}" for n in threads]
+        lines.append("| " + " | ".join([card.name, f"{card.parameters:,}", *rates]) + " |")
+    return "\n".join(lines)
+
+
+def frames_per_second(card: ModelCard, threads: int) -> float:
+    """Pictures of 256×256 a second through the network alone, on this machine; one over the median time."""
+    session = Session(card, threads)
+    L = np.full((1, 1, _SIDE, _SIDE), 50, np.float32)
+    times = []
+    for _ in range(_TIMED + 2):
+        start = time.perf_counter()
+        session.run(L)
+        times.append(time.perf_counter() - start)
+    return 1 / float(np.median(times[2:]))
+
+
+def mean_ab_table(results: Results, count: int) -> str:
+    """A Markdown table of the true and predicted mean a and b of the first photographs."""
+    models = [model for model in results.models if model.card]
+    head = ["photograph", "true a", "true b", *(f"{m.name} {c}" for m in models for c in "ab")]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row, number in enumerate(results.used[:count], start=1):
+        truth = results.truth(int(number))
+        values = [truth.ab.mean((0, 1)), *(model.predict(truth).ab.mean((0, 1)) for model in models)]
+        cells = [f"{float(v):.1f}" for pair in values for v in pair]
+        lines.append("| " + " | ".join([str(row), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def draw(experiment: Experiment, file: Path, runs: Mapping[str, Path], results: Results) -> None:
+    """The experiment's plot as PNG: curves of a loss, or bars of the first score with their intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 4.5))
+    if experiment.plot == "bars":
+        key = experiment.scores[0]
+        names = [model.name for model in results.models]
+        estimates = [results.table[name][key] for name in names]
+        widths = [estimate.half_width or 0 for estimate in estimates]
+        axes.barh(names, [estimate.value for estimate in estimates], xerr=widths, color="#5b7c99")
+        axes.invert_yaxis()
+        axes.set_xlabel(SCORES[key].title)
+    else:
+        tag = "train/loss" if experiment.plot == "train-curves" else "val/loss"
+        for name, run in runs.items():
+            if curve := read_curve(run, tag):
+                axes.plot(*zip(*curve, strict=True), label=name, marker="o" if len(curve) < 20 else "")
+        axes.set(
+            xlabel="step", ylabel="validation loss" if tag == "val/loss" else "training loss", yscale="log"
+        )
+        axes.legend()
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(file, dpi=90)
+    pyplot.close(figure)
+
+
+def _best(key: str, models: Sequence[str], results: Results) -> str:
+    values = {name: results.table[name][key].value for name in models if key in results.table[name]}
+    choose = {"higher": max, "lower": min}.get(SCORES[key].better)
+    return choose(values, key=values.__getitem__) if choose and values else ""
+
+
+def _cell(key: str, name: str, results: Results, best: str) -> str:
+    if key not in results.table[name]:
+        return ""
+    estimate, digits = results.table[name][key], SCORES[key].digits
+    spread = estimate.half_width
+    text = f"{estimate.value:.{digits}f}"
+    text = f"**{text}**" if name == best else text
+    return text if spread is None else f"{text} ± {spread:.{digits}f}"

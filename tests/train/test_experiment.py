@@ -1,0 +1,138 @@
+"""Experiments: their files are sound, their runs are made once, and their pages say what came out."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from pathlib import Path
+
+import cv2
+import pytest
+from skimage import data
+
+from tintype import cards, cli
+from tintype.errors import SettingsError
+from tintype.evaluate.scores import SCORES
+from tintype.train import recipes, settings
+from tintype.train.experiment import changed_settings, read_experiment, train_run, train_words, with_files
+
+FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
+FILLED = {"init_encoder": "a file", "vgg": "another", "grey": "folder"}
+
+SMALL = """\
+title: Wide or narrow
+source: A report
+claim: Wider is better.
+budget: 8
+train: colornet --batch 4 --size 32 --workers 0 --set patience=0
+runs:
+  narrow: --set width=8
+  wide: --set width=16
+  wide-again: {words: --where label=cat --set width=16, start: wide, budget: 4}
+  wide-tanh: {words: --set activation=tanh, weights_of: wide}
+scores: [psnr, colorfulness]
+frames: [1]
+mean_ab: 2
+plot: train-curves
+conclusion: Too few photographs to tell.
+"""
+
+
+def test_every_shipped_experiment_is_sound():
+    assert len(FILES) == 12
+    for file in FILES:
+        experiment = with_files(read_experiment(file), FILLED)
+        assert experiment.conclusion.strip() not in ("", "To be written."), file.name
+        assert set(experiment.scores) <= SCORES.keys()
+        assert len(experiment.runs) >= 1
+        for run in experiment.runs:
+            if run.weights_of:
+                assert changed_settings(run)
+                continue
+            words = train_words(experiment, run, ["--data", "x"], Path("w"))
+            module = recipes.get(words[0])
+            pairs = [words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--set"]
+            own = {field.name for field in settings.fields_of(module.Settings)}
+            settings.build(module.Settings, {k: v for k, v in pairs if k in own})
+
+
+def test_the_budget_sets_the_steps():
+    experiment = read_experiment(next(f for f in FILES if f.stem == "face-activation"))
+    words = train_words(experiment, experiment.runs[0], ["--data", "x"], Path("w"), budget=320)
+    assert words[words.index("--steps") + 1] == "10"
+    assert words[:3] == ["colornet", "--data", "x"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rows = [("key", "label")]
+    for i, rgb in enumerate([data.astronaut(), data.coffee(), data.chelsea(), data.rocket()] * 2):
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(rgb[..., ::-1], (72, 64)))
+        rows.append((str(i), "cat" if i % 2 else "other"))
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "width.yaml"
+    file.write_text(SMALL)
+    line = ["experiment", file, "--data", folder, "--val", folder, "--index", tmp_path / "index.csv"]
+    line += ["--work", tmp_path / "work", "-o", tmp_path / "pages", "--size", 64, "--device", "cpu"]
+    assert cli.main(list(map(str, line))) == 0
+    page = (tmp_path / "pages" / "width.md").read_text(encoding="utf-8")
+    for words in (
+        "# Wide or narrow",
+        "| gray |",
+        "| wide-tanh |",
+        "frames/s, 1 thread",
+        "Too few photographs",
+    ):
+        assert words in page
+    assert (tmp_path / "pages" / "width.png").read_bytes().startswith(b"\x89PNG")
+    models = tmp_path / "work" / "width" / "models"
+    scores = cards.load_card(models / "wide.onnx").scores
+    assert scores["wide"]["psnr"] != scores["gray"]["psnr"]
+    assert f"{scores['wide']['psnr']:.2f}" in page
+    assert cards.load_card(models / "wide-tanh.onnx").training["activation"] == "tanh"
+
+    def refuse(*_):
+        raise AssertionError("it was trained a second time")
+
+    monkeypatch.setattr("tintype.train.command.train", refuse)
+    capsys.readouterr()
+    assert cli.main(list(map(str, line))) == 0
+    assert (tmp_path / "pages" / "width.md").read_text(encoding="utf-8").split("frames/s")[0] in page
+
+
+def test_a_run_of_other_words_is_not_taken_for_it(tmp_path):
+    words = shlex.split(f"colornet --data x --steps 1 --out {tmp_path}")
+    (tmp_path / "done.json").write_text('["other"]')
+    with pytest.raises(SettingsError, match="a run of other words"):
+        train_run(words)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title: Wide or narrow\n", "", "missing 1 required"),
+        ("plot: train-curves", "plot: pie", "must be curves, train-curves or bars, not 'pie'"),
+        ("weights_of: wide}", "weights_of: wider}", "run wide-tanh needs wider"),
+        ("budget: 8", "budget: many", "budget must be int"),
+        ("runs:", "rums:", "is no experiment"),
+        ("--batch 4", "", "must say --batch"),
+        ("width=8", "width={vgg}", "give it with --vgg PATH"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, old, new, message):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL.replace(old, new))
+    with pytest.raises(SettingsError, match=message):
+        first_words(file, tmp_path)
+
+
+def first_words(file, work):
+    experiment = with_files(read_experiment(file), {})
+    return train_words(experiment, experiment.runs[0], [], work)
