@@ -1,16 +1,384 @@
-"""The evaluator ranks models as their errors say, and counts rare colours fully where asked to."""
+"""The evaluator feeds models by the field's convention, ranks them by their errors, goes on when stopped."""
 
 from __future__ import annotations
+
+import json
 
 import cv2
 import numpy as np
 import pytest
+from onnx import helper
 from skimage import data
 
-from tintype import evaluate
-from tintype.color import rgb_to_lab
+from scoring_helpers import (
+    SIDE,
+    counted,
+    hinted_model,
+    linear_model,
+    vivid_model,
+    write_model,
+    write_photographs,
+)
+from tintype import evaluate, metrics
+from tintype.color import lab_to_rgb, rgb_to_lab
+from tintype.errors import InputError, ModelError, SettingsError
+from tintype.evaluate import summary, truths
+from tintype.evaluate.board import Board, Column, Group
+from tintype.evaluate.models import Constant, Network
 
+OPTIONS = evaluate.Options(size=SIDE)
 PICTURES = [data.astronaut()[:128, :128], data.chelsea()[:128, :128]]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    return evaluate.find_photographs([write_photographs(tmp_path_factory.mktemp("photographs"))])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(linear_model(tmp_path_factory.mktemp("linear")))
+
+
+def run(names, photographs, folder, options=OPTIONS, **more):
+    return evaluate.evaluate(evaluate.open_models(names, options), photographs, options, folder, **more)
+
+
+def values(results):
+    return {name: {key: e.value for key, e in row.items()} for name, row in results.table.items()}
+
+
+# --- what is scored
+
+
+def test_the_truths_lightness_goes_in_and_is_kept(photographs, model, tmp_path):
+    results = run([model], photographs, tmp_path)
+    psnr, delta_e, rmse = [], [], []
+    for number in results.used:
+        rgb8 = truths.cut(truths.decode(photographs.records[number].read()), SIDE, "center")
+        lab = rgb_to_lab(rgb8 / 255)
+        ab = (lab[..., :1] - 50) * (0.2, -0.3)
+        rgb = np.rint(255 * lab_to_rgb(np.dstack([lab[..., 0], ab]))) / 255
+        psnr.append(metrics.psnr(rgb, rgb8 / 255))
+        delta_e.append(metrics.delta_e_2000(rgb_to_lab(rgb), lab))
+        rmse.append(metrics.ab_rmse(ab, lab[..., 1:]))
+    found = values(results)["linear"]
+    assert found["psnr"] == pytest.approx(np.mean(psnr), abs=1e-3)
+    assert found["delta_e"] == pytest.approx(np.mean(delta_e), abs=1e-3)
+    assert found["ab_rmse"] == pytest.approx(np.mean(rmse), abs=1e-3)
+
+
+def test_networks_see_the_size_of_their_card(photographs, tmp_path, monkeypatch):
+    from tintype.session import Session
+
+    path = str(linear_model(tmp_path, size=40))
+    calls = counted(monkeypatch, Session, "run")
+    run([path], photographs, tmp_path)
+    assert {call[1].shape for call in calls} == {(1, 1, 40, 40)}
+    calls.clear()
+    run([path], photographs, tmp_path, evaluate.Options(size=SIDE, input_size=90, crop="none"))
+    assert {call[1].shape for call in calls} == {(1, 1, 96, 112)}  # 90 × 108, brought to multiples of 8
+
+
+def test_mean_is_the_best_constant(photographs, tmp_path):
+    results = run(["gray", "mean"], photographs, tmp_path)
+    a, b = results.survey.mean_ab
+    truth = np.stack([results.truth(i).ab for i in results.used])
+    assert (a, b) == pytest.approx(truth.mean((0, 1, 2)), abs=1e-3)
+    losses = {name: row["target_mse"] for name, row in values(results).items() if name != "truth"}
+    wanted = [metrics.target_mse(np.broadcast_to(ab, truth.shape), truth) for ab in ((0, 0), (a, b))]
+    assert [losses["gray"], losses["mean"]] == pytest.approx(wanted, rel=1e-4)
+    assert losses["mean"] < losses["gray"]
+
+
+def test_a_model_with_a_temperature_is_scored_at_its_mean_too(photographs, tmp_path):
+    found = values(run([str(vivid_model(tmp_path)), "gray"], photographs, tmp_path))
+    assert list(found) == ["truth", "vivid", "vivid (mean)", "gray"]
+    assert found["vivid (mean)"] == found["gray"]
+    assert found["vivid"]["colorfulness"] > 10
+
+
+def test_hints_help_a_model_that_takes_them(photographs, model, tmp_path):
+    path = str(hinted_model(tmp_path))
+    losses = []
+    for count in (0, 1, 30):
+        options = evaluate.Options(size=SIDE, random_hints=count)
+        found = values(run([path, "gray"], photographs, tmp_path, options))
+        losses.append(found["hinted"]["target_mse"])
+        assert found["hinted"] == values(run([path, "gray"], photographs, tmp_path, options))["hinted"]
+    assert losses[0] == pytest.approx(found["gray"]["target_mse"])
+    assert losses[2] < losses[1]
+    assert losses[2] < losses[0]
+    with pytest.raises(SettingsError, match="linear takes no hints"):
+        evaluate.open_models([model], options)
+
+
+def test_the_whole_pipeline_keeps_the_greys_luma(photographs, model, tmp_path):
+    options = evaluate.Options(size=SIDE, end_to_end=True)
+    results = run([model, "gray"], photographs, tmp_path, options)
+    truth = results.truth(0)
+    (pipeline, gray) = (m.predict(truth) for m in results.models)
+    luma = pipeline.rgb8 @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(luma - truth.luma8).max() <= 1
+    assert np.abs(gray.rgb8.astype(int) - truth.luma8[..., None]).max() <= 1
+    assert np.ptp(pipeline.rgb8.astype(int), axis=-1).max() > 5
+
+
+@pytest.mark.parametrize(("crop", "shape"), [("center", (40, 40)), ("squash", (40, 40)), ("none", (40, 48))])
+def test_crops(crop, shape):
+    rgb8 = np.zeros((80, 96, 3), np.uint8)
+    rgb8[:, 8:88] = 200  # all that the centre holds
+    cut = truths.cut(rgb8, 40, crop)
+    assert cut.shape[:2] == shape
+    assert (cut.min() == 200) == (crop == "center")
+
+
+def test_photographs_are_taken_evenly_and_labelled_by_folder(tmp_path):
+    write_photographs(tmp_path / "cats", 3)
+    write_photographs(tmp_path / "dogs", 3)
+    found = evaluate.find_photographs([tmp_path], limit=2)
+    assert list(found.names) == ["cats/0.png", "dogs/0.png"]
+    assert list(found.labels) == ["cats", "dogs"]
+    twice = evaluate.find_photographs([tmp_path / "cats", tmp_path / "dogs"])
+    assert len(set(twice.names)) == len(twice) == 6
+
+
+# --- class-balanced AuC, intervals, Fréchet distances
+
+
+def test_balanced_auc_over_all_pixels_by_its_definition(photographs, model, tmp_path):
+    results = run([model], photographs, tmp_path)
+    truth = np.stack([results.truth(i).ab for i in results.used]).reshape(-1, 2)
+    network = results.models[0]
+    ab = np.stack([network.predict(results.truth(i)).ab for i in results.used]).reshape(-1, 2)
+    bins = np.rint(truth / 10)
+    _, where, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
+    mass = 1 / counts[where.ravel()]
+    error = np.hypot(*(ab - truth).T)
+    share = [mass[error <= t].sum() / mass.sum() for t in range(151)]
+    wanted = 100 * (sum(share) - (share[0] + share[-1]) / 2) / 150
+    assert values(results)["linear"]["auc_balanced_pixels"] == pytest.approx(wanted, abs=1e-3)
+
+
+def column(**scores):
+    return Column("", {key: np.array(value, float) for key, value in scores.items()})
+
+
+def test_intervals_hold_the_mean_and_narrow_with_more_photographs():
+    rng = np.random.default_rng(0)
+    widths = []
+    for count in (20, 2000):
+        table = summary.summarise(column(psnr=rng.normal(20, 3, count)), column(), np.arange(count))
+        value, low, high = table["psnr"]
+        assert low < value < high
+        widths.append(high - low)
+        assert widths[-1] == pytest.approx(4 * 3 / count**0.5, rel=0.3)
+    same = summary.summarise(column(psnr=[7, 7, 7]), column(), np.arange(3))["psnr"]
+    assert same == (7, 7, 7)
+
+
+def test_a_difference_of_means_hides_what_differences_show():
+    own = column(colorfulness=[10, 30])
+    model = column(colorfulness=[30, 10], colorfulness_difference=[20, 20])
+    table = summary.summarise(model, own, np.arange(2))
+    assert table["colorfulness_difference"].value == 20
+    assert table["colorfulness_of_means"].value == 0
+
+
+def test_unlabelled_photographs_do_not_count():
+    table = summary.summarise(column(class_right=[1, np.nan, 0, np.nan]), column(), np.arange(4))
+    assert table["class_right"].value == 50
+
+
+class Stripes:
+    """A judge whose features are the mean colours."""
+
+    name, digest, keys, frechet, width = "stripes", "1", ("class_kept",), "frechet_classifier", 3
+
+    def __init__(self):
+        self.looked = 0
+
+    def look(self, rgb8):
+        self.looked += 1
+        return rgb8.mean((0, 1)) / 255
+
+    def compare(self, seen, truth, label):
+        return {"class_kept": float(np.abs(seen - truth).max() < 0.1)}
+
+    def features(self, seen):
+        return seen
+
+
+def test_judges_compare_with_the_truth(photographs, model, tmp_path):
+    judge = Stripes()
+    results = run(["gray", model], photographs, tmp_path, judges=[judge])
+    assert judge.looked == 4 * len(photographs)  # the truth's own column, the truth once, two models
+    means = {
+        m.name: np.stack([Stripes().look(m.predict(results.truth(i)).rgb8) for i in results.used])
+        for m in results.models
+    }
+    truth = np.stack([Stripes().look(results.truth(i).rgb8) for i in results.used])
+    gaussians = [(x.mean(0), np.cov(x, rowvar=False)) for x in (means["gray"], truth)]
+    wanted = metrics.frechet_distance(*gaussians[0], *gaussians[1])
+    assert values(results)["gray"]["frechet_classifier"] == pytest.approx(wanted, rel=0.01)
+
+
+# --- stopping and going on
+
+
+def test_what_is_there_is_not_computed_again(photographs, model, tmp_path, monkeypatch):
+    first = values(run([model, "gray"], photographs, tmp_path))
+    calls = counted(monkeypatch, Network, "predict")
+    reads = counted(monkeypatch, type(photographs.records[0]), "read")
+    assert values(run([model, "gray"], photographs, tmp_path)) == first
+    assert not calls
+    assert not reads
+    run([model, "gray", "mean"], photographs, tmp_path)
+    assert not calls
+    assert len(reads) == len(photographs)
+
+
+def test_a_run_goes_on_where_it_stopped(photographs, model, tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir()
+    whole = values(run([model, "gray"], photographs, tmp_path / "whole"))
+    (tmp_path / "stopped").mkdir()
+
+    seen = []
+
+    class Told:
+        def begin(self, count):
+            seen.append(count)
+
+        def step(self):
+            if len(seen) == 2:
+                seen.append("one")
+            elif len(seen) == 3:
+                raise KeyboardInterrupt
+
+        def say(self, text):
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        run([model, "gray"], photographs, tmp_path / "stopped", told=Told())
+    file = tmp_path / "stopped" / "per-picture.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])  # as a power cut leaves it
+    calls = counted(monkeypatch, Network, "predict")
+    assert values(run([model, "gray"], photographs, tmp_path / "stopped")) == whole
+    assert len(calls) == len(photographs) - 2
+    assert values(run([model, "gray"], photographs, tmp_path / "stopped")) == whole
+
+
+def test_scores_of_other_options_models_and_photographs_are_not_taken(photographs, model, tmp_path):
+    first = run([model], photographs, tmp_path)
+    other = run([model], photographs, tmp_path, evaluate.Options(size=48))
+    assert values(other) != values(first)
+    (tmp_path / "new").mkdir()
+    changed = run([str(linear_model(tmp_path / "new", gain=(0, 0)))], photographs, tmp_path)
+    assert values(changed)["linear"]["colorfulness"] < 1
+    fewer = evaluate.Photographs(photographs.records[:3], photographs.names[:3], photographs.labels[:3])
+    assert len(run([model], fewer, tmp_path).used) == 3
+
+
+def test_a_judge_that_comes_later_adds_its_scores_alone(photographs, model, tmp_path, monkeypatch):
+    before = values(run([model], photographs, tmp_path))["linear"]
+    calls = counted(monkeypatch, Board, "add")
+    after = values(run([model], photographs, tmp_path, judges=[Stripes()]))["linear"]
+    assert {key: after[key] for key in before} == before
+    assert after.keys() - before.keys() == {"class_kept", "frechet_classifier"}
+    assert {tuple(call[3]) for call in calls} == {("stripes",)}
+
+
+def test_rows_that_are_lost_are_computed_again(photographs, model, tmp_path):
+    first = run([model], photographs, tmp_path)
+    colours = first.colours("linear")
+    for file in (tmp_path / "rows").iterdir():
+        file.unlink()
+    assert np.array_equal(run([model], photographs, tmp_path).colours("linear"), colours)
+
+
+def test_the_board_passes_over_what_is_no_score(tmp_path):
+    (tmp_path / "per-picture.jsonl").write_text(
+        '{"run": "r"}\n[1]\nno json\n\n{"run": "r", "digest": "d", "pic'
+    )
+    group = Group("arithmetic", "1", ("psnr",))
+    board = Board(tmp_path, "r", ["a"], {"m": "d"}, [group])
+    assert board.missing("m", 0) == {"arithmetic"}
+    board.add("m", 0, ["arithmetic"], {"psnr": 3.5})
+    board.close()
+    again = Board(tmp_path, "r", ["a"], {"m": "d"}, [group])
+    assert again.columns["m"].values["psnr"][0] == 3.5
+
+
+# --- bad input
+
+
+def test_grey_and_broken_pictures_are_left_out_and_named(photographs, model, tmp_path):
+    write_photographs(tmp_path / "some", 3)
+    grey = cv2.cvtColor(data.coffee()[:80, :80], cv2.COLOR_RGB2GRAY)
+    cv2.imwrite(str(tmp_path / "some" / "grey.png"), grey)
+    (tmp_path / "some" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    results = run([model], evaluate.find_photographs([tmp_path / "some"]), tmp_path)
+    assert len(results.used) == 3
+    assert results.survey.skipped.keys() == {"grey.png", "broken.jpg"}
+    assert "no colour to compare with" in results.survey.skipped["grey.png"]
+
+
+def test_a_folder_of_grey_pictures_says_so(model, tmp_path):
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((70, 70), 40 * i + 20, np.uint8))
+    found = evaluate.find_photographs([tmp_path])
+    with pytest.raises(InputError, match=r"None of 3 .* no colour to compare with"):
+        run([model], found, tmp_path)
+
+
+def test_a_model_that_breaks_the_contract_is_named_with_the_picture(photographs, tmp_path):
+    half = helper.make_node("Concat", ["L", "L"], ["x"], axis=1)
+    pool = helper.make_node("AveragePool", ["x"], ["ab"], kernel_shape=[2, 2], strides=[2, 2])
+    path = write_model(tmp_path, "halved", [half, pool])  # its card says stride 1
+    with pytest.raises(ModelError, match=r"halved failed on 0\.png: .* of shape"):
+        run([str(path)], photographs, tmp_path)
+    nothing = [helper.make_node("Log", ["L"], ["x"]), helper.make_node("Mul", ["x", "minus"], ["y"])]
+    nothing += [helper.make_node("Log", ["y"], ["z"]), helper.make_node("Concat", ["z", "z"], ["ab"], axis=1)]
+    path = write_model(tmp_path, "nan", nothing, {"minus": np.float32(-1)})
+    with pytest.raises(ModelError, match=r"nan failed on 0\.png: it gave ab that is no number"):
+        run([str(path)], photographs, tmp_path)
+
+
+def test_a_size_that_does_not_fit_the_model(photographs, tmp_path):
+    node = helper.make_node("Concat", ["L", "L"], ["ab"], axis=1)
+    path = write_model(tmp_path, "fixed", [node], axes=[1, 1, 40, 40])
+    with pytest.raises(ModelError, match=r"fixed failed on 0\.png"):
+        run([str(path)], photographs, tmp_path)
+    run([str(path)], photographs, tmp_path, evaluate.Options(size=SIDE, input_size=40))
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 8}, {"size": 9000}, {"input_size": 4}, {"random_hints": 2, "end_to_end": True}]
+)
+def test_options_out_of_range(options):
+    with pytest.raises(SettingsError):
+        evaluate.Options(**options)
+
+
+def test_models_of_one_name_are_told_apart(tmp_path):
+    for folder, gain in (("one", (0, 1)), ("two", (1, 0))):
+        (tmp_path / folder).mkdir()
+        linear_model(tmp_path / folder, gain=gain)
+    models = evaluate.open_models([str(tmp_path / f / "linear.onnx") for f in ("one", "two")], OPTIONS)
+    assert [m.name for m in models] == ["one/linear", "two/linear"]
+    assert [m.name for m in evaluate.open_models(["gray", "gray"], OPTIONS)] == ["gray"]
+    assert isinstance(evaluate.open_models(["gray"], OPTIONS)[0], Constant)
+
+
+def test_each_score_is_explained_and_stored_as_json(photographs, model, tmp_path):
+    results = run([model, "gray"], photographs, tmp_path)
+    assert set(results.table["linear"]) <= set(evaluate.SCORES)
+    lines = (tmp_path / "per-picture.jsonl").read_text().splitlines()
+    assert len(lines) == 3 * len(photographs)
+    assert json.loads(lines[0])["picture"] == "0.png"
+
+
+# --- scores of plain functions
 
 
 @pytest.fixture(scope="module")

@@ -94,9 +94,10 @@ class Board:
         return self._rows[safe]
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; they are opened again when they are needed."""
         if self._file is not None:
             self._file.close()
+            self._file = None
         for rows in self._rows.values():
             rows.flush()
         self._rows.clear()

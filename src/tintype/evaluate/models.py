@@ -17,7 +17,7 @@ from tintype import cards
 from tintype.cards import ModelCard
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.colorizer import Colorizer
-from tintype.errors import SettingsError
+from tintype.errors import ModelError, SettingsError
 from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
 from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
@@ -128,10 +128,13 @@ class Network(Model):
         return merge(truth.L, self.small_ab(truth))
 
     def small_ab(self, truth: Truth) -> Float:
-        """ab (h, w, 2) as the network gives it."""
+        """ab (h, w, 2) as the network gives it. ModelError where that is no number."""
         L = resize_for_network(truth.L, self._size, self._session.card.stride)
         hints = random_hints(truth, L.shape, self._options) if self._options.random_hints else {}
-        return run_padded(self._session, L, self._inputs | hints)
+        ab = run_padded(self._session, L, self._inputs | hints)
+        if not np.isfinite(ab).all():
+            raise ModelError("it gave ab that is no number.")
+        return ab
 
 
 class Pipeline(Model):

@@ -116,7 +116,10 @@ def evaluate(
     board = Board(folder, run, photographs.names, digests, groups)
     used = np.array([i for i, name in enumerate(photographs.names) if name not in survey.skipped])
     results = Results(options, photographs, survey, board, used, models, judges)
-    _Scorer(results).go(told)
+    try:
+        _Scorer(results).go(told)
+    finally:
+        board.close()
     _fill_table(results)
     return results
 
@@ -185,15 +188,12 @@ def _rows(board: Board, name: str, judges: Sequence[Judge]) -> dict[str, Any]:
 
 def _predict(model: Model, truth: Truth) -> Prediction:
     try:
-        prediction = model.predict(truth)
+        return model.predict(truth)
     except TintypeError as error:
         raise ModelError(f"{model.name} failed on {truth.name}: {error}") from error
     except Exception as error:  # onnxruntime raises its own classes, which share no base but this
         reason = " ".join(str(error).split())
         raise ModelError(f"{model.name} failed on {truth.name}: {reason}") from error
-    if not np.isfinite(prediction.ab).all():
-        raise ModelError(f"{model.name} failed on {truth.name}: it gave ab that is no number.")
-    return prediction
 
 
 def _read(photographs: Photographs, number: int, options: Options) -> Truth:

@@ -41,7 +41,6 @@ def run_evaluate(args: argparse.Namespace) -> int:
         if args.out:
             told.say("Drawing the report.")
             _write(folder, results, costs)
-        results.board.close()
         print(tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs))
     return 0
 
