@@ -75,13 +75,19 @@ class ModelCard:
 
 def load_card(onnx: Path) -> ModelCard:
     """Read the card beside an ONNX file. ModelError where either is missing or the card is damaged."""
-    path = onnx.with_suffix(".toml")
     if not onnx.is_file():
         raise ModelError(f"There is no model file {onnx}.")
+    if not onnx.with_suffix(".toml").is_file():
+        raise ModelError(f"{onnx.name} has no card: {onnx.with_suffix('.toml').name} must lie beside it.")
+    return read_card(onnx.with_suffix(".toml"))
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card, whether or not its model lies beside it. ModelError where it is missing or damaged."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{onnx.name} has no card: {path.name} must lie beside it.") from None
+        raise ModelError(f"There is no card {path}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"The card {path} is damaged: {error}.") from None
     known = {f.name for f in dataclasses.fields(ModelCard)} - {"path"}
@@ -91,7 +97,7 @@ def load_card(onnx: Path) -> ModelCard:
         if key in values:
             values[key] = tuple(values[key])
     try:
-        card = ModelCard(**values, path=onnx)
+        card = ModelCard(**values, path=path.with_suffix(".onnx"))
     except TypeError as error:
         raise ModelError(f"The card {path} is incomplete: {error}.") from None
     _check_types(card, path)

@@ -42,7 +42,7 @@ def experiment(args: argparse.Namespace) -> int:
         cards = {name: card for name, (_, card) in made.items()}
         results = _score(one, list(cards.values()), args)
         with contextlib.closing(results.board):
-            _note_scores(cards, results)
+            _note_scores(one, cards, results)
             trained = {run.name: made[run.name][0] for run in one.runs if not run.weights_of}
             budget = args.photographs or one.budget
             page = write_page(one, Path(args.output), trained, cards, results, budget)
@@ -101,8 +101,8 @@ def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) ->
     return evaluate(models, photographs, options, folder, judges=judges)
 
 
-def _note_scores(cards: dict[str, ModelCard], results: Results) -> None:
-    """Put the evaluator's scores on the cards of the models, beside those of gray and mean."""
+def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results) -> None:
+    """Put the experiment's scores on the cards of the models, beside those of gray and mean."""
     names = ["gray", "mean"]
     how = f"{len(results.used)} photographs, {results.options.size}×{results.options.size} "
     how += f"{results.options.crop} crop, the truth's L kept"
@@ -110,7 +110,8 @@ def _note_scores(cards: dict[str, ModelCard], results: Results) -> None:
         own = [model.name for model in results.models if model.card and model.card.path == card.path]
         table: dict[str, Any] = {"how": how}
         for name in ("truth", *names, *own):
-            table[name] = {k: round(e.value, 4) for k, e in results.table.get(name, {}).items()}
+            found = results.table.get(name, {})
+            table[name] = {key: round(found[key].value, 4) for key in one.scores if key in found}
         text = dataclasses.replace(card, scores=table).to_toml()
         card.path.with_suffix(".toml").write_text(text, encoding="utf-8")
 
