@@ -187,6 +187,13 @@ def test_processes_and_readers_share_the_shards(shards):
     assert sorted(int(label) for _, label in two_readers) == sorted([0, 1, 2, 3] * 5)
 
 
+def test_every_reader_gets_photographs_where_shards_are_few(shards, monkeypatch):
+    monkeypatch.setattr(stream, "BUFFER_COUNT", 2)
+    for rank in range(3):
+        dataset = StreamDataset(Stream(shards[:1]), 32, CropSettings(), rank=rank, world=3)
+        assert sum(1 for _ in zip(range(12), dataset, strict=False)) == 12
+
+
 def test_unusable_photographs_are_passed_over_and_named(server, tmp_path):
     members = [("1.jpg", b"broken"), ("2.jpg", jpeg(2)), ("3.jpg", jpeg(3)[:50])]
     write_shard(tmp_path / "x.tar", members)

@@ -137,7 +137,8 @@ class StreamDataset(IterableDataset[tuple[Tensor, int]]):
         urls = self.stream.urls
         for number in itertools.count():
             order = np.random.default_rng((self.seed, self.start, number)).permutation(len(urls))
-            own = [urls[i] for i in order[part::parts]]
+            # Taking turns, so that no reader waits for ever where shards are few.
+            own = [urls[i] for i in order[(part - number) % parts :: parts]]
             found = 0
             for url in own:
                 for sample in read_shard(url):
