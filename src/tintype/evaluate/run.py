@@ -28,6 +28,7 @@ from tintype.evaluate.truths import (
     decode,
     look_through,
 )
+from tintype.plan import count_of
 
 TRUTH = "truth"  # the photographs' own column
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
@@ -139,7 +140,7 @@ class _Scorer:
         columns = self.board.columns
         left = [int(i) for i in self.results.used if any(self.board.missing(name, i) for name in columns)]
         if len(left) < len(self.results.used):
-            told.say(f"{len(self.results.used) - len(left):,} photographs were scored before.")
+            told.say(f"{count_of(len(self.results.used) - len(left), 'photograph')} scored before.")
         told.begin(len(left))
         for number in left:
             self.score(number)
@@ -208,7 +209,7 @@ def _survey(photographs: Photographs, options: Options, folder: Path, told: Told
     file = folder / f"survey-{digest}.json"
     if file.is_file():
         return Survey.from_json(file.read_text(encoding="utf-8"))
-    told.say(f"Looking through {len(photographs):,} photographs.")
+    told.say(f"Looking through {count_of(len(photographs), 'photograph')}.")
     told.begin(len(photographs))
     survey = look_through(photographs, options.size, options.crop, told.step)
     part = file.with_suffix(".part")

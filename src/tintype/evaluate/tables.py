@@ -15,6 +15,7 @@ from tintype.evaluate.cost import Cost
 from tintype.evaluate.run import Results
 from tintype.evaluate.scores import SCORES
 from tintype.evaluate.summary import Estimate
+from tintype.plan import count_of
 
 WIDTH = 100  # columns of the terminal table
 _NAME_WIDTH = 28
@@ -80,7 +81,7 @@ def sentence(results: Results) -> str:
     }[options.crop]
     fed = "the whole pipeline from the BT.601 grey picture" if options.end_to_end else "the truth's L kept"
     hints = f", {options.random_hints} random hints" if options.random_hints else ""
-    return f"{count:,} photographs, {shape}, {fed}{hints}; ± is half of a bootstrap 95% interval."
+    return f"{count_of(count, 'photograph')}, {shape}, {fed}{hints}; ± is half of a bootstrap 95% interval."
 
 
 def notes(results: Results, costs: Mapping[str, Cost]) -> list[str]:
@@ -90,9 +91,9 @@ def notes(results: Results, costs: Mapping[str, Cost]) -> list[str]:
         a, b = results.survey.mean_ab
         found.append(f"mean is ab ({a:.1f}, {b:.1f}), the mean of these same photographs.")
     if results.survey.enlarged:
-        found.append(f"{results.survey.enlarged:,} photographs were smaller and were enlarged.")
+        found.append(f"{_were(results.survey.enlarged)} enlarged, being smaller.")
     if skipped := results.survey.skipped:
-        found.append(f"{len(skipped):,} photographs were left out:")
+        found.append(f"{_were(len(skipped))} left out:")
         found += [f"  {name}: {reason}" for name, reason in list(skipped.items())[:10]]
         found += ["  …"] if len(skipped) > 10 else []
     width = max((judge.width for judge in results.judges), default=0)
@@ -141,6 +142,10 @@ def as_csv(results: Results, costs: Mapping[str, Cost]) -> str:
         cost = costs.get(name, Cost())
         writer.writerow([*values, *(getattr(cost, key) for key in COSTS)])
     return out.getvalue()
+
+
+def _were(count: int) -> str:
+    return f"{count_of(count, 'photograph')} {'was' if count == 1 else 'were'}"
 
 
 def _cost_cell(cost: Cost | None, key: str) -> str:

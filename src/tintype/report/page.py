@@ -139,7 +139,7 @@ def _losses(results: Results) -> str:
         "models": {n: {k: [float(f"{v:.4g}") for v in columns[n][k][taken]] for k in keys} for n in names},
         "palette": PALETTE,
     }
-    text = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     few = f" {len(taken):,} of {len(used):,} photographs, evenly spread." if len(taken) < len(used) else ""
     return (
         '<p>Of <select id="score"></select> for <select id="first"></select> and '

@@ -17,7 +17,7 @@ from tintype.color import linear_to_srgb
 from tintype.colorizer import Colorizer, whole_file
 from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
 from tintype.framing import upright
-from tintype.plan import make_plan, plain_words
+from tintype.plan import count_of, make_plan, plain_words
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
 
@@ -60,7 +60,7 @@ def run_compare(args: argparse.Namespace) -> int:
         if not rows:
             raise InputError("None of the pictures could be read.")
         _save(contact_sheet(["grey", *painters], rows, args.size), target)
-        told.say(f"{target}: {len(rows):,} pictures by {len(painters):,} models")
+        told.say(f"{target}: {count_of(len(rows), 'picture')} by {count_of(len(painters), 'model')}")
     return int(bool(failures))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -113,7 +114,7 @@ class InceptionJudge:
         if not file.is_file():
             raise ModelError(f"There is no Inception network {file}; {INCEPTION_SOURCE}.")
         try:
-            self._network = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            self._network = _load_script(file)
             width = self.look(np.zeros((32, 32, 3), np.uint8)).shape
         except (RuntimeError, TypeError, ValueError) as error:
             raise ModelError(f"{file} is not the Inception network; {INCEPTION_SOURCE}.") from error
@@ -135,6 +136,12 @@ class InceptionJudge:
     def features(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """The features."""
         return seen
+
+
+def _load_script(file: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript, in which this file is published
+        return torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
 
 def _to_tensor(rgb8: RGB8) -> Tensor:

@@ -1,0 +1,218 @@
+"""`tintype evaluate` and `tintype compare` as their user meets them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from scoring_helpers import linear_model, vivid_model, write_photographs
+from tintype import cli
+from tintype.errors import ModelError
+from tintype.evaluate import cost, tables
+from tintype.train.multiply_adds import count_multiply_adds
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with photographs and two models, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    write_photographs(tmp_path / "photos")
+    linear_model(tmp_path)
+    vivid_model(tmp_path)
+    return tmp_path
+
+
+def command(line, capsys):
+    """Exit status, standard output, standard error."""
+    status = cli.main(line.split())
+    return status, *capsys.readouterr()
+
+
+def read(file):
+    """RGB (H, W, 3)."""
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+# --- evaluate
+
+
+def test_a_table_for_the_terminal(place, capsys):
+    status, out, err = command("evaluate linear.onnx vivid.onnx gray mean --data photos --size 64", capsys)
+    assert status == 0
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= tables.WIDTH
+    for word in (
+        "PSNR dB",
+        "SSIM",
+        "ΔE2000",
+        "½ Σ loss",
+        "AuC bal. px %",
+        "ΔCF means",
+        "vivid (mean)",
+        "truth",
+    ):
+        assert word in out
+    assert "6 photographs, 64 × 64, centre crop, the truth's L kept" in out
+    assert "the mean of these same photographs" in out
+    assert "Looking through 6 photographs." in err
+    assert not list(place.glob("tintype-*"))
+
+
+def test_results_in_a_folder_and_a_run_that_goes_on(place, capsys):
+    line = "evaluate linear.onnx gray --data photos --size 64 --out scores --json"
+    status, out, _ = command(line, capsys)
+    assert status == 0
+    whole = json.loads(out)
+    assert json.loads((place / "scores" / "scores.json").read_text()) == whole
+    assert (
+        whole["models"]["linear"]["scores"]["psnr"]["low"]
+        < whole["models"]["linear"]["scores"]["psnr"]["value"]
+    )
+    assert whole["models"]["linear"]["cost"]["multiply_adds"] == 2 * 256 * 256
+    assert whole["photographs"]["count"] == 6
+    with (place / "scores" / "scores.csv").open(newline="") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert float(rows["gray"]["psnr"]) == pytest.approx(whole["models"]["gray"]["scores"]["psnr"]["value"])
+    assert rows["gray"]["milliseconds"] == ""
+    assert float(rows["linear"]["milliseconds"]) > 0
+    assert "</html>" in (place / "scores" / "report.html").read_text()
+    status, again, err = command(line, capsys)
+    assert "6 photographs scored before." in err
+    assert json.loads(again)["models"]["gray"] == whole["models"]["gray"]
+
+
+def test_pictures_left_out_are_counted_and_named(place, capsys):
+    (place / "photos" / "broken.jpg").write_bytes(b"nothing")
+    status, out, _ = command("evaluate gray --data photos --size 64", capsys)
+    assert status == 0
+    assert "1 photograph was left out:" in out
+    assert "broken.jpg: it is no picture that can be decoded" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("evaluate gray --data photos --size 4", 2, "--size must be from 16 to 4096"),
+        ("evaluate gray --data photos --limit 0", 2, "--limit must be 1 or more"),
+        ("evaluate gray --data photos --threads 0", 2, "--threads must be 1 or more"),
+        ("evaluate linear.onnx --data photos --random-hints 5", 2, "linear takes no hints"),
+        ("evaluate gray --data photos --lpips alex", 2, "--lpips takes"),
+        ("evaluate gray --data photos --lpips alex=a,b", 1, "richzhang/PerceptualSimilarity"),
+        ("evaluate gray --data nowhere", 1, "nowhere is neither"),
+        ("evaluate nothing --data photos", 1, "no model named 'nothing'"),
+        ("evaluate gray --data greys", 1, "no colour to compare with"),
+        ("evaluate gray --data photos --index none.csv", 1, "There is no index none.csv"),
+        ("evaluate gray --data photos --out photos/0.png", 1, "Cannot make the folder"),
+        ("compare gray --images photos -o sheet.gif", 2, "must end in one of"),
+        ("compare gray --images photos -o photos/0.png", 1, "--overwrite replaces it"),
+        ("compare mean --images photos -o sheet.png", 2, "leave it out"),
+        ("compare gray --images nowhere -o sheet.png", 1, "nowhere"),
+        ("compare gray --images photos -o sheet.png --size 9", 2, "from 32 to 2048"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(line, status, message, place, capsys):
+    (place / "greys").mkdir()
+    cv2.imwrite(str(place / "greys" / "g.png"), np.full((70, 70), 90, np.uint8))
+    found, out, err = command(line, capsys)
+    assert (found, out) == (status, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (place / "sheet.png").exists()
+
+
+# --- what models cost
+
+
+def test_multiply_adds_by_hand(place):
+    assert count_multiply_adds(place / "linear.onnx", 64) == 2 * 64 * 64
+
+
+def test_multiply_adds_behind_shapes_that_are_computed(tmp_path):
+    from onnx import helper
+
+    from scoring_helpers import write_model
+
+    nodes = [
+        helper.make_node("Shape", ["L"], ["shape"]),
+        helper.make_node("Slice", ["shape", "two", "four"], ["sides"]),
+        helper.make_node("Div", ["sides", "half"], ["smaller"]),
+        helper.make_node("Concat", ["ones", "smaller"], ["target"], axis=0),
+        helper.make_node("Resize", ["L", "", "", "target"], ["x"], mode="linear"),
+        helper.make_node("Conv", ["x", "kernel"], ["y"], pads=[1, 1, 1, 1]),
+        helper.make_node("ConvTranspose", ["y", "up"], ["ab"], strides=[2, 2]),
+    ]
+    tensors = {
+        "two": np.array([2]), "four": np.array([4]), "half": np.array([2, 2]), "ones": np.array([1, 1]),
+        "kernel": np.ones((5, 1, 3, 3), np.float32), "up": np.ones((5, 2, 2, 2), np.float32),
+    }  # fmt: skip
+    path = write_model(tmp_path, "resized", nodes, tensors)
+    assert count_multiply_adds(path, 64) == 32 * 32 * (5 * 9 + 5 * 2 * 4)
+
+
+def test_a_cost_is_measured_in_a_process_of_its_own(place):
+    from tintype.cards import load_card
+
+    found = cost.measure(load_card(place / "linear.onnx"))
+    assert found.milliseconds > 0
+    assert 20e6 < found.memory_bytes < 2e9
+    assert found.note == ""
+    broken = load_card(place / "linear.onnx")
+    (place / "linear.onnx").write_bytes(b"changed")
+    found = cost.measure(broken)
+    assert found.milliseconds is None
+    assert ModelError.__name__ in found.note
+
+
+# --- compare
+
+
+def test_a_sheet_of_own_pictures(place, capsys):
+    cv2.imwrite(str(place / "grey.tif"), data.camera()[::4, ::4])
+    line = "compare linear.onnx gray --images photos grey.tif -o sheet.png --size 96"
+    status, out, err = command(line, capsys)
+    assert (status, out) == (0, "")
+    assert "sheet.png: 7 pictures by 2 models" in err
+    sheet = read(place / "sheet.png")
+    thirds = np.array_split(np.ptp(sheet, axis=-1).max(axis=0), 3)  # grey, linear, gray
+    assert [third.max() > 15 for third in thirds] == [False, True, False]
+    assert command(line, capsys)[0] == 1
+    assert command(f"{line} --overwrite --limit 2", capsys)[0] == 0
+    assert len(read(place / "sheet.png")) < len(sheet) / 2
+
+
+def test_sideways_pictures_stand_upright_on_the_sheet(place, capsys):
+    stored = np.zeros((60, 100), np.uint8)
+    stored[:, :50] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise makes it upright: white on top
+    Image.fromarray(stored).save(place / "sideways.jpg", exif=exif)
+    assert command("compare gray --images sideways.jpg -o sheet.png --size 100", capsys)[0] == 0
+    sheet = read(place / "sheet.png")[..., 0]
+    picture = sheet[34:134, 8:68]
+    assert picture[:45].min() > 240
+    assert picture[55:].max() < 15
+
+
+def test_a_broken_picture_is_named_and_the_rest_drawn(place, capsys):
+    (place / "photos" / "broken.png").write_bytes(b"\x89PNG nothing")
+    status, _, err = command("compare gray --images photos -o sheet.jpg", capsys)
+    assert status == 1
+    assert "broken.png" in err
+    assert "6 pictures by 1 model" in err
+    assert (place / "sheet.jpg").is_file()
+
+
+def test_a_sheet_too_large_for_its_format_is_refused(place, capsys, monkeypatch):
+    from tintype.scoring import compare
+
+    monkeypatch.setitem(compare._MOST_PIXELS, "WEBP", 100)
+    status, _, err = command("compare gray --images photos -o sheet.webp", capsys)
+    assert status == 2
+    assert "does not fit a WEBP" in err
