@@ -180,12 +180,13 @@ def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
             short_run(photographs, tmp_path / "d", start_from=str(start))
 
 
-def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path):
+def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path, capsys):
     module = recipes.get("colornet")
     options = FitOptions(steps=40, batch=4, size=32, workers=0, device="cpu", lr_scale=1e-9)
     schedule = Schedule(converged=10.0)
     out = fit.fit("colornet", module.Settings(), options, photographs, None, tmp_path, schedule=schedule)
     done = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
+    assert "Ended after 4 of 40 steps: the loss no longer got better" in capsys.readouterr().out
     assert done == 4  # two epochs of two batches: the second brought no more than 10
 
 

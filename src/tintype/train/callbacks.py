@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import torch
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from tintype.train.lab import lab_to_rgb, rgb_to_lab
@@ -40,6 +41,45 @@ class Throughput(lightning.Callback):
                 f"{rate:.0f} photographs/s, loss {loss:.4f}, {left / 60:.0f} min left",
                 flush=True,
             )
+
+
+class RunProgress(lightning.Callback):
+    """One bar over the whole run: epoch, step, photographs a second, loss, time left."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("step {task.completed} of {task.total}"),
+            TextColumn("{task.fields[rate]} photographs/s"),
+            TextColumn("loss {task.fields[loss]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+        )
+        self._task: TaskID | None = None
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        if trainer.is_global_zero:
+            self._bar.start()
+            fields = {"epoch": trainer.current_epoch, "rate": "–", "loss": "–"}
+            done = module.batches_done
+            self._task = self._bar.add_task("", total=module.options.steps, completed=done, **fields)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._task is not None:
+            known = trainer.callback_metrics
+            rate, loss = (known.get(key) for key in ("photographs/s", "train/loss"))
+            fields = {
+                "rate": "–" if rate is None else f"{rate:.0f}",
+                "loss": "–" if loss is None else f"{loss:.4g}",
+            }
+            self._bar.update(self._task, completed=module.batches_done, epoch=trainer.current_epoch, **fields)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        self._bar.stop()
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        self._bar.stop()
 
 
 class Sheets(lightning.Callback):

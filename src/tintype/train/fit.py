@@ -23,7 +23,6 @@ from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
-    RichProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -33,7 +32,7 @@ from torch import Tensor
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings
-from tintype.train.callbacks import Sheets, Throughput
+from tintype.train.callbacks import RunProgress, Sheets, Throughput
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
@@ -96,6 +95,10 @@ def fit(
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
         trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
         trainer.save_checkpoint(last)  # the steps since the last regular one
+    if fitter.batches_done < options.steps:
+        early = any(isinstance(one, EarlyStopping) and one.stopped_epoch for one in trainer.callbacks)
+        why = "the loss no longer got better" if early else "the time was up, or it was stopped"
+        rank_zero_only(print)(f"Ended after {fitter.batches_done} of {options.steps} steps: {why}.")
     return out
 
 
@@ -165,7 +168,7 @@ def _callbacks(
     if schedule.lr_schedule != "constant":
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():
-        callbacks.append(RichProgressBar())
+        callbacks.append(RunProgress())
     return callbacks
 
 
@@ -193,7 +196,7 @@ def _trainer(
         logger=TensorBoardLogger(out, name="", version=""),
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
-        enable_progress_bar=sys.stdout.isatty(),
+        enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=max(1, min(20, steps_an_epoch, options.steps // 50)),
         val_check_interval=min(steps_an_epoch, options.validate_every),
