@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -25,6 +24,8 @@ from tintype import evaluate
 from tintype.cards import ModelCard
 from tintype.color import rgb_to_lab
 from tintype.errors import ModelError
+from tintype.evaluate.truths import cut
+from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
 from tintype.train.data import center_crop, decode_rgb8
 from tintype.train.sources import Record, find_records
@@ -135,7 +136,8 @@ def export(
         records = find_records(photographs)[:limit]
         parity = check_parity(model, session, records[:50], score_size)
         scores = _score(session, records, score_size, distance)
-        how = f"{len(records)} photographs, {score_size}×{score_size} centre crop, the truth's L kept"
+        side = f"{score_size}×{score_size} centre crop"
+        how = f"{len(records)} photographs, {side}, the truth's L kept, shown to the network at {card.size}"
         card = _replace(card, scores={"how": how, "parity": parity, **scores})
         card_file = onnx_file.with_suffix(".toml")
         card_file.write_text(card.to_toml(), encoding="utf-8")
@@ -166,12 +168,9 @@ def commit_id() -> str:
 
 
 def predictor(session: Session) -> evaluate.Predictor:
-    """A session as the evaluator takes it: L (H, W) to ab (h, w, 2)."""
-
-    def predict(L: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.ascontiguousarray(np.moveaxis(session.run(L[None, None])[0], 0, -1))
-
-    return predict
+    """A session as the evaluator takes it, L (H, W) to ab (h, w, 2), fed at the size that its card names."""
+    size, stride = session.card.size, session.card.stride
+    return lambda L: run_padded(session, resize_for_network(L, size, stride), {})
 
 
 def _score(
@@ -179,7 +178,7 @@ def _score(
 ) -> dict[str, dict[str, float]]:
     def pictures() -> Any:
         for record in records:
-            yield _center(decode_rgb8(record.read()), size)
+            yield cut(decode_rgb8(record.read()), size, "center")
 
     means = [rgb_to_lab(p.astype(np.float32) / 255)[..., 1:].mean((0, 1)) for p in pictures()]
     a, b = map(float, np.mean(means, axis=0))
@@ -190,15 +189,6 @@ def _score(
     }
     scores = evaluate.score(models, pictures, distance)
     return {name: {k: round(v, 4) for k, v in table.items()} for name, table in scores.items()}
-
-
-def _center(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The centred `size` × `size` pixels; a smaller picture's centred square is scaled up."""
-    height, width = rgb.shape[:2]
-    if min(height, width) < size:
-        return cv2.resize(center_crop(rgb), (size, size), interpolation=cv2.INTER_CUBIC)
-    top, left = (height - size) // 2, (width - size) // 2
-    return rgb[top : top + size, left : left + size]
 
 
 def _replace(card: ModelCard, **values: Any) -> ModelCard:
