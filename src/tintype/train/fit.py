@@ -96,7 +96,7 @@ def fit(
         trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
         trainer.save_checkpoint(last)  # the steps since the last regular one
     if fitter.batches_done < options.steps:
-        early = any(isinstance(one, EarlyStopping) and one.stopped_epoch for one in trainer.callbacks)
+        early = any(one.stopped_epoch for one in trainer.early_stopping_callbacks)
         why = "the loss no longer got better" if early else "the time was up, or it was stopped"
         rank_zero_only(print)(f"Ended after {fitter.batches_done} of {options.steps} steps: {why}.")
     return out
