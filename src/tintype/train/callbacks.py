@@ -69,11 +69,13 @@ class RunProgress(lightning.Callback):
         if self._task is not None:
             known = trainer.callback_metrics
             rate, loss = (known.get(key) for key in ("photographs/s", "train/loss"))
-            fields = {
-                "rate": "–" if rate is None else f"{rate:.0f}",
-                "loss": "–" if loss is None else f"{loss:.4g}",
-            }
-            self._bar.update(self._task, completed=module.batches_done, epoch=trainer.current_epoch, **fields)
+            self._bar.update(
+                self._task,
+                completed=module.batches_done,
+                epoch=trainer.current_epoch,
+                rate="–" if rate is None else f"{rate:.0f}",
+                loss="–" if loss is None else f"{loss:.4g}",
+            )
 
     def on_train_end(self, trainer: Any, module: Any) -> None:
         self._bar.stop()
