@@ -241,10 +241,10 @@ class _Silent:
     """Tells nobody."""
 
     def begin(self, count: int) -> None:
-        pass
+        """Nothing."""
 
     def step(self) -> None:
-        pass
+        """Nothing."""
 
     def say(self, text: str) -> None:
-        pass
+        """Nothing."""

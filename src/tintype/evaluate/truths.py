@@ -31,10 +31,15 @@ class Record(Protocol):
     """Where a photograph's bytes lie: what the finder of training photographs gives."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The file that holds it."""
+
     @property
-    def name(self) -> str: ...
-    def read(self) -> bytes: ...
+    def name(self) -> str:
+        """Its own name, by which a person would know it."""
+
+    def read(self) -> bytes:
+        """The picture's bytes; OSError or DataError when they cannot be read."""
 
 
 @dataclass(frozen=True)

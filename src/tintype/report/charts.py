@@ -59,14 +59,17 @@ class _Frame:
         self._taken: list[tuple[float, float]] = []
 
     def x(self, value: float) -> float:
+        """Where a value lies across."""
         share = math.log(value / self._low_x) / math.log(self._high_x / self._low_x)
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
+        """Where a value lies, from above."""
         share = (value - self._ticks[0]) / (self._ticks[-1] - self._ticks[0])
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
     def grid(self) -> list[str]:
+        """Lines and numbers of both axes."""
         parts = []
         for tick in self._ticks:
             y = self.y(tick)
@@ -79,6 +82,7 @@ class _Frame:
         return parts
 
     def lines(self, points: Sequence[Point]) -> list[str]:
+        """Dashed lines across, with their names."""
         parts = []
         for point in points:
             y, colour = self.y(point.y), self._colours[point.name]
@@ -90,6 +94,7 @@ class _Frame:
         return parts
 
     def dots(self, points: Sequence[Point]) -> list[str]:
+        """Dots with their intervals and names."""
         parts = []
         for point in points:
             x, y, colour = self.x(point.x or 1), self.y(point.y), self._colours[point.name]
