@@ -33,7 +33,7 @@ from tintype.train.sources import Record, find_records
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
 PARITY_SHARE = 0.999  # … on at least this share of the pixels
-_WORTH_HALVING = 4096  # elements from which a tensor is stored as float16: depthwise kernels are small and touchy
+_WORTH_HALVING = 4096  # elements from which a tensor becomes float16: depthwise kernels are small and touchy
 
 
 def export_onnx(model: Any, path: Path, *, precision: int = 16) -> None:
