@@ -20,7 +20,7 @@ import yaml
 from tintype.errors import SettingsError
 from tintype.train.arguments import add_train_arguments
 
-PLOTS = "curves", "train-curves", "bars", "per-photograph"
+PLOTS = "curves", "train-curves", "intervals", "per-photograph"
 _DEFINED = "init_encoder", "vgg", "grey"  # what a run's words may name as {init_encoder} and so on
 
 
@@ -63,7 +63,7 @@ class Experiment:
     scores: tuple[str, ...] = ("psnr", "target_mse", "ab_rmse", "auc", "auc_balanced", "colorfulness")
     """Columns of the table, by the evaluator's keys."""
     plot: str = "curves"
-    """`curves` of the validation loss, `train-curves`, `bars` of the first score, or that score
+    """`curves` of the validation loss, `train-curves`, `intervals` of the first score, or that score
     `per-photograph`, in the order of the first run's."""
     size: int = 0
     """Side at which the networks see pictures in scoring; that of the training crops by default."""

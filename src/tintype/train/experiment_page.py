@@ -128,8 +128,8 @@ def draw(experiment: Experiment, file: Path, runs: Mapping[str, Path], results: 
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5))
-    if experiment.plot == "bars":
-        _bars(axes, experiment.scores[0], results)
+    if experiment.plot == "intervals":
+        _intervals(axes, experiment.scores[0], results)
     elif experiment.plot == "per-photograph":
         _per_photograph(axes, experiment.scores[0], results)
     else:
@@ -140,11 +140,11 @@ def draw(experiment: Experiment, file: Path, runs: Mapping[str, Path], results: 
     pyplot.close(figure)
 
 
-def _bars(axes: Any, key: str, results: Results) -> None:
+def _intervals(axes: Any, key: str, results: Results) -> None:
     names = [model.name for model in results.models]
     estimates = [results.table[name][key] for name in names]
     widths = [estimate.half_width or 0 for estimate in estimates]
-    axes.barh(names, [estimate.value for estimate in estimates], xerr=widths, color="#5b7c99")
+    axes.errorbar([estimate.value for estimate in estimates], names, xerr=widths, fmt="o", capsize=4)
     axes.invert_yaxis()
     axes.set_xlabel(SCORES[key].title)
 
