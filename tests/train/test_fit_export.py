@@ -12,12 +12,14 @@ import torch
 from safetensors.torch import save_file
 from skimage import data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.swa_utils import AveragedModel
 
 from tintype import Colorizer, cards
 from tintype.cards import ModelCard
 from tintype.errors import DataError, ModelError, OutputError
 from tintype.session import Session
 from tintype.train import export, fit, recipes, runs
+from tintype.train.callbacks import WarmAveraging
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.options import FitOptions
 from tintype.train.recipe import Schedule
@@ -223,3 +225,17 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert torch.load(checkpoint, weights_only=True) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_the_average_of_a_short_run_is_not_its_start():
+    averaged = AveragedModel(torch.nn.Linear(1, 1, bias=False), avg_fn=WarmAveraging(0.999)._kwargs["avg_fn"])
+    model = torch.nn.Linear(1, 1, bias=False)
+    for value in (0.0, *[1.0] * 100):
+        torch.nn.init.constant_(model.weight, value)
+        averaged.update_parameters(model)
+    assert averaged.module.weight.item() > 0.99  # at 0.999 a step it would be 0.1
+    for _ in range(20000):
+        averaged.update_parameters(model)
+    torch.nn.init.zeros_(model.weight)
+    averaged.update_parameters(model)
+    assert averaged.module.weight.item() == pytest.approx(0.999, abs=1e-4)

@@ -11,7 +11,7 @@ import pytest
 from skimage import data
 
 from tintype.errors import DataError
-from tintype.train.sources import find_photographs, find_records, some, split
+from tintype.train.sources import Photographs, Record, find_photographs, find_records, some, split
 
 
 @pytest.fixture
@@ -159,3 +159,10 @@ def test_some_photographs_are_always_the_same_ones(folder):
     assert set(few.records) < set(whole.records)
     assert some(dataclasses.replace(whole, records=whole.records[::-1]), 2).records == few.records[::-1]
     assert some(whole, 10**6) == whole
+
+
+def test_what_is_held_out_of_some_is_a_fair_share():
+    whole = Photographs(tuple(Record("shard.tar", f"{i}.webp", 0, 1) for i in range(4000)))
+    first, second = split(some(whole, 1000), 0.1)
+    assert 60 < len(second) < 140
+    assert len(first) + len(second) == 1000

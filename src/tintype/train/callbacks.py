@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -82,6 +83,20 @@ class RunProgress(lightning.Callback):
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
         self._bar.stop()
+
+
+class WarmAveraging(WeightAveraging):
+    """Exponential moving average of the weights whose memory grows to `decay`.
+
+    After n steps it keeps (1 + n) / (10 + n) at most: the average of a short run would otherwise be its start.
+    """
+
+    def __init__(self, decay: float) -> None:
+        def average(kept: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
+            n = float(count)
+            return kept.lerp(now, 1 - min(decay, (1 + n) / (10 + n)))
+
+        super().__init__(use_buffers=False, avg_fn=average)
 
 
 class Sheets(lightning.Callback):

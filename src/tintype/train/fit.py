@@ -20,7 +20,6 @@ import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
 )
@@ -32,7 +31,7 @@ from torch import Tensor
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings
-from tintype.train.callbacks import RunProgress, Sheets, Throughput
+from tintype.train.callbacks import RunProgress, Sheets, Throughput, WarmAveraging
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
@@ -174,7 +173,7 @@ def _callbacks(
     if validated and schedule.patience:
         callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
     if schedule.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=schedule.ema_decay, use_buffers=False))
+        callbacks.append(WarmAveraging(schedule.ema_decay))
     if schedule.lr_schedule != "constant":
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():

@@ -185,7 +185,8 @@ def some(photographs: Photographs, count: int) -> Photographs:
     """The `count` photographs whose names have the lowest hashes, in the order they had."""
 
     def rank(record: Record) -> bytes:
-        return hashlib.sha256(record.name.encode()).digest()
+        # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
+        return hashlib.sha256(f"some/{record.name}".encode()).digest()
 
     last = sorted(map(rank, photographs.records))[:count][-1]
     return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))
