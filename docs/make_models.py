@@ -36,7 +36,7 @@ def overview(shipped: list[ModelCard], others: list[ModelCard]) -> str:
         lines.append(table_row([f"[{card.name}]({card.name}.md)", *facts, *score_cells(card, card.name)]))
     lines += [
         "",
-        "Scores of models are comparable only where their pages name the same photographs and size.",
+        "Scores compare only where the pages name the same photographs and size.",
     ]
     return "\n".join([*lines, ""])
 

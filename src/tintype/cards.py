@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ class ModelCard:
             nested = {k: v for k, v in table.items() if isinstance(v, dict)}
             lines += ["", f"[{key}]", *_pairs({k: v for k, v in table.items() if k not in nested})]
             for name, inner in nested.items():
-                lines += ["", f"[{key}.{name}]", *_pairs(inner)]
+                lines += ["", f"[{key}.{_key(name)}]", *_pairs(inner)]
         for row in rows["data"]:
             lines += ["", "[[data]]", *_pairs(row)]
         return "\n".join(lines) + "\n"
@@ -148,7 +149,11 @@ def _check_types(card: ModelCard, path: Path) -> None:
 
 
 def _pairs(values: dict[str, Any]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in values.items()]
+    return [f"{_key(key)} = {_toml(value)}" for key, value in values.items()]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _toml(value: Any) -> str:

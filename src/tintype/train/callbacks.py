@@ -88,7 +88,7 @@ class RunProgress(lightning.Callback):
 class WarmAveraging(WeightAveraging):
     """Exponential moving average of the weights whose memory grows to `decay`.
 
-    After n steps it keeps (1 + n) / (10 + n) at most: the average of a short run would otherwise be its start.
+    After n steps it keeps (1 + n) / (10 + n) at most: a short run's average would else be its start.
     """
 
     def __init__(self, decay: float) -> None:
