@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.session import Session
+
+Float = NDArray[np.float32]
 
 LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
 # What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
@@ -46,10 +48,15 @@ def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray
     return cv2.resize(picture, (width, height), interpolation=method)
 
 
-def run_padded(
-    session: Session, L: NDArray[np.float32], inputs: Mapping[str, NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """L (h, w), multiples of the model's stride, to ab (h / stride, w / stride, 2).
+def run_padded(session: Session, L: Float, inputs: Mapping[str, Float]) -> Float:
+    """L (h, w), multiples of the model's stride, to ab (h / stride, w / stride, 2)."""
+    return outputs_padded(session, L, inputs, ("ab",))["ab"]
+
+
+def outputs_padded(
+    session: Session, L: Float, inputs: Mapping[str, Float], names: Sequence[str]
+) -> dict[str, Float]:
+    """As `run_padded`, but all the outputs of these names, maps as (h / stride, w / stride, channels).
 
     Sides are made multiples of the card's `multiple` by mirroring L at its borders; further inputs that are
     maps (1, c, h, w), such as hints, get zeros there.
@@ -60,5 +67,8 @@ def run_padded(
     padded = cv2.copyMakeBorder(L, 0, below, 0, beside, cv2.BORDER_REFLECT)
     border = ((0, 0), (0, 0), (0, below), (0, beside))
     further = {name: np.pad(x, border) if x.ndim == 4 else x for name, x in inputs.items()}
-    ab = session.run(padded[None, None], **further)[0, :, : height // stride, : width // stride]
-    return np.ascontiguousarray(np.moveaxis(ab, 0, -1))
+    found = session.run_for(names, padded[None, None], **further)
+    if "ab" in found:
+        found["ab"] = np.moveaxis(found["ab"], 1, -1)
+    cut = np.s_[0, : height // stride, : width // stride]
+    return {name: np.ascontiguousarray(x[cut]) if x.ndim == 4 else x for name, x in found.items()}
