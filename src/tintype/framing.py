@@ -13,6 +13,9 @@ from tintype.session import Session
 
 Float = NDArray[np.float32]
 
+SMALLEST_AUTO = 128  # pixels of the shorter side, below which no network has been trained
+LARGEST_AUTO = 2  # times the model's own size
+_LOST = 0.03  # luma 0…1, root mean square: detail that a network should not have to do without
 LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
 # What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
 _TO_UPRIGHT = {
@@ -46,6 +49,34 @@ def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray
     height, width = network_size(height, width, size, stride)
     method = cv2.INTER_AREA if height * width < picture.size else cv2.INTER_LINEAR
     return cv2.resize(picture, (width, height), interpolation=method)
+
+
+def auto_view(height: int, width: int, own: int) -> int:
+    """The size at which `auto_size` wants to look at a picture (H, W): never one that enlarges it."""
+    return min(_size_of(height, width), LARGEST_AUTO * own)
+
+
+def auto_size(luma: Float, own: int, stride: int) -> int:
+    """The size at which a model whose own is `own` should see a picture.
+
+    `luma` (h, w) in 0…1 is the picture at the size of `auto_view`. A picture smaller than `own` is not
+    enlarged, as blurred it would tell the network less. A larger one is shown at `own`, but at half as much
+    again or twice as much where it is so rich in detail that much would be lost.
+    """
+    largest = _size_of(*luma.shape)
+    if largest <= own:
+        return max(min(SMALLEST_AUTO, own), largest)
+    for size in range(own, largest, max(1, own // 2)):
+        small = resize_for_network(luma, size, stride)
+        again = cv2.resize(small, luma.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        if np.sqrt(np.mean((luma - again) ** 2)) <= _LOST:
+            return size
+    return largest
+
+
+def _size_of(height: int, width: int) -> int:
+    """The size at which a picture's `network_size` is its own."""
+    return max(min(height, width), round(max(height, width) / LONGEST))
 
 
 def run_padded(session: Session, L: Float, inputs: Mapping[str, Float]) -> Float:
