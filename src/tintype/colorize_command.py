@@ -133,7 +133,7 @@ def _check_streams(args: argparse.Namespace) -> None:
     for name in ("candidates", "confidence"):
         if getattr(args, name) is not None:
             raise SettingsError(
-                f"--{name} writes files beside the result: use no - for standard input or output."
+                f"--{name} writes files of its own: name the picture and the result, without -."
             )
 
 

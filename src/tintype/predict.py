@@ -38,10 +38,10 @@ def predict_versions(session: Session, L: Float, inputs: Mapping[str, Float], co
 
     ModelError for a model whose graph does not give `bin_probs` and `bins`.
     """
-    found = outputs_padded(session, L, inputs, _needs(session, "several versions"))
-    own, *others = propose(found["bin_probs"], found["bins"], count)
-    anchored = _anchored(session, L, inputs, own)
-    return [anchored] + [ab + (anchored - own) for ab in others]
+    found = outputs_padded(session, L, inputs, ("ab", *_needs(session, "several versions")))
+    others = propose(found["bin_probs"], found["bins"], count)[1:]
+    own = _anchored(session, L, inputs, found["ab"])
+    return [own] + [ab + (own - found["ab"]) for ab in others]
 
 
 def predict_confidence(session: Session, L: Float, inputs: Mapping[str, Float]) -> Float:

@@ -69,13 +69,13 @@ class Session:
             raise ModelError(f"{self.card.name} gives no {', '.join(unknown)}.")
         values = {"L": L} | self._further(L.shape, inputs)
         found = dict(zip(names, self._session.run(list(names), values), strict=True))
-        small = (L.shape[2] // self.card.stride, L.shape[3] // self.card.stride)
-        expected = {"ab": (L.shape[0], 2, *small), "bin_probs": (L.shape[0], *small, None), "bins": (None, 2)}
+        n, (h, w) = L.shape[0], (side // self.card.stride for side in L.shape[2:])
         for name, value in found.items():
-            shape = tuple(n or size for n, size in zip(expected[name], value.shape, strict=False))
-            if value.shape != shape:
+            count = value.shape[-1] if value.ndim == 4 else len(value)  # of bins, which is the model's affair
+            expected = {"ab": (n, 2, h, w), "bin_probs": (n, h, w, count), "bins": (count, 2)}[name]
+            if value.shape != expected:
                 raise ModelError(
-                    f"{self.card.path.name} gave {name} of shape {value.shape} instead of {shape}."
+                    f"{self.card.path.name} gave {name} of shape {value.shape} instead of {expected}."
                 )
         return found
 
