@@ -86,7 +86,7 @@ class Spread(nn.Module):
         self.key = nn.Conv2d(channels, _KEY, 1, bias=False)
         self.sharpness = nn.Parameter(torch.tensor(12.0))
         self.nearness = nn.Parameter(torch.tensor(0.2))
-        self.rest = nn.Parameter(torch.tensor(7.0))
+        self.rest = nn.Parameter(torch.tensor(8.0))
 
     def forward(self, features: Tensor, cells: Tensor, share_told: Tensor) -> Tensor:
         """Features (N, C, h, w) and `hinted_cells` (N, 3, h, w) to colours and sureness (N, 3, h, w).
