@@ -14,7 +14,14 @@ from tintype import cards, cli
 from tintype.errors import SettingsError
 from tintype.evaluate.scores import SCORES
 from tintype.train import recipes, settings
-from tintype.train.experiment import changed_settings, read_experiment, train_run, train_words, with_files
+from tintype.train.experiment import (
+    PLOTS,
+    changed_settings,
+    read_experiment,
+    train_run,
+    train_words,
+    with_files,
+)
 
 FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 FILLED = {"init_encoder": "a file", "vgg": "another", "grey": "folder"}
@@ -107,6 +114,15 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
     assert (tmp_path / "pages" / "width.md").read_text(encoding="utf-8").split("frames/s")[0] in page
 
 
+@pytest.mark.parametrize("plot", PLOTS)
+def test_every_plot_is_drawn(folder, tmp_path, plot):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL[: SMALL.index("  wide:")] + f"plot: {plot}\nconclusion: None.\n")
+    line = ["experiment", file, "--data", folder, "--val", folder, "--work", tmp_path / "work"]
+    assert cli.main(list(map(str, [*line, "-o", tmp_path, "--size", 64, "--device", "cpu"]))) == 0
+    assert cv2.imread(str(tmp_path / "it.png")).std() > 1
+
+
 def test_a_run_of_other_words_is_not_taken_for_it(tmp_path):
     words = shlex.split(f"colornet --data x --steps 1 --out {tmp_path}")
     (tmp_path / "done.json").write_text('["other"]')
@@ -118,7 +134,7 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path):
     ("old", "new", "message"),
     [
         ("title: Wide or narrow\n", "", "missing 1 required"),
-        ("plot: train-curves", "plot: pie", "must be curves, train-curves or bars, not 'pie'"),
+        ("plot: train-curves", "plot: pie", "must be one of curves, .*, not 'pie'"),
         ("weights_of: wide}", "weights_of: wider}", "run wide-tanh needs wider"),
         ("budget: 8", "budget: many", "budget must be int"),
         ("runs:", "rums:", "is no experiment"),

@@ -114,6 +114,13 @@ def test_a_graph_that_is_not_its_source_is_refused(run, folder, tmp_path):
         export.check_parity(model, Session(card, 1), export.find_records([folder]), 96)
 
 
+def test_parity_is_checked_at_a_size_that_the_network_takes(run, folder, tmp_path):
+    recipe, model, _ = runs.load_run(run)
+    card = ModelCard(name="mine", version="1", description="", recipe=recipe, license="MIT", sha256="")
+    card = export.export(model, tmp_path, card, [folder], score_size=90)
+    assert card.scores["parity"] == 1
+
+
 @pytest.mark.parametrize("name", ["tint", "autoencoder", "colornet"])
 def test_folding_batch_norm_changes_no_answer(name):
     module = recipes.get(name)

@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from tintype import cli
-from tintype.train.data import decode_rgb8
+from tintype.train.data import decode_rgb8, is_grey
 from tintype.train.sources import find_photographs
 
 
@@ -48,6 +48,20 @@ def test_packing_shrinks_and_keeps_names_and_labels(folder, tmp_path, capsys):
     assert all(min(decode_rgb8(r.read()).shape[:2]) == 128 for r in packed.records)
     assert cli.main(line) == 1
     assert "holds shards already" in capsys.readouterr().err
+
+
+def test_packing_can_make_some_photographs_grey(folder, tmp_path, capsys):
+    shards = tmp_path / "shards"
+    line = ["data", "pack", str(folder / "colour"), "-o", str(shards), "--workers", "1"]
+    assert cli.main([*line, "--grey-share", "0.5"]) == 0
+    packed = find_photographs(list(shards.glob("*.tar")))
+    grey = [is_grey(decode_rgb8(record.read())) for record in packed.records]
+    assert sorted(grey) == [False, True]
+    assert cli.main([*line[:4], str(tmp_path / "one"), "--workers", "1", "--limit", "1"]) == 0
+    assert len(find_photographs([tmp_path / "one" / "00000.tar"])) == 1
+    with pytest.raises(SystemExit):
+        cli.main([*line, "--grey-share", "2"])
+    assert "from 0 to 1" in capsys.readouterr().err
 
 
 def test_nothing_to_inspect(tmp_path, capsys):

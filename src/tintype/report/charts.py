@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import median
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ from tintype.report.sheets import png_uri
 PALETTE = ("#2f6db3", "#d1663c", "#3c9a5f", "#8a5bb0", "#c2417d", "#8f7a1e", "#3a9da8", "#7a7a7a")
 _WIDTH, _HEIGHT = 460, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 28, 46
+_LEAST_RANGE = 8  # of the axis of time, from end to end
 _CLOUD_SIDE = 324  # pixels of a drawn cloud
 _CUT = 3  # cells beyond the colours of sRGB, at each side
 _FAINTEST = 5.0  # powers of ten below 1 at which a share of the pixels is no longer drawn
@@ -53,6 +55,9 @@ class _Frame:
     def __init__(self, points: Sequence[Point]) -> None:
         xs = [point.x for point in points if point.x]
         self._low_x, self._high_x = (min(xs) / 1.7, max(xs) * 1.7) if xs else (1.0, 10.0)
+        widen = max(1.0, _LEAST_RANGE * self._low_x / self._high_x) ** 0.5
+        self._low_x, self._high_x = self._low_x / widen, self._high_x * widen
+        self._middle = median(xs) if xs else 1.0
         ends = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
         self._ticks = nice_ticks(min(ends), max(ends))
         self._colours = {point.name: PALETTE[i % len(PALETTE)] for i, point in enumerate(points)}
@@ -102,10 +107,10 @@ class _Frame:
                 whisker = f"M{x:.1f} {self.y(point.low):.1f}V{self.y(point.high):.1f}"
                 parts.append(f'<path d="{whisker}" stroke="{colour}" stroke-width="1.5" opacity=".6"/>')
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-            right = x > (_LEFT + _WIDTH) / 2
-            parts.append(
-                self._label(x - 9 if right else x + 9, y + 4, point.name, "end" if right else "start")
-            )
+            # Outwards, so that names of neighbours do not meet.
+            leftwards = (point.x or 1) < self._middle and x - 9 - 7 * len(point.name) > 0
+            place, anchor = (x - 9, "end") if leftwards else (x + 9, "start")
+            parts.append(self._label(place, y + 4, point.name, anchor))
         return parts
 
     def _label(self, x: float, y: float, name: str, anchor: str) -> str:

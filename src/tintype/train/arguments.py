@@ -51,6 +51,16 @@ class RecipeHelp(argparse.Action):
         parser.exit()
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {text}")
+    return value
+
+
+_share.__name__ = "number"  # what argparse calls it
+
+
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype train` takes."""
     add = parser.add_argument
@@ -142,6 +152,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument(
         "--shard", type=int, default=5000, metavar="N", help="photographs a shard (default: 5000)"
     )
+    pack.add_argument("--limit", type=int, metavar="N", help="pack only N, by a hash of their names")
+    pack.add_argument(
+        "--grey-share", type=_share, default=0.0, metavar="F",
+        help="make this share grey, to learn what leaving out grey photographs is worth (default: 0)",
+    )  # fmt: skip
     for command in (inspect, pack):
         command.add_argument("data", nargs="+", metavar="PATH", help="folders, .tar shards or .parquet files")
         command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")

@@ -20,6 +20,7 @@ import yaml
 from tintype.errors import SettingsError
 from tintype.train.arguments import add_train_arguments
 
+PLOTS = "curves", "train-curves", "intervals", "per-photograph"
 _DEFINED = "init_encoder", "vgg", "grey"  # what a run's words may name as {init_encoder} and so on
 
 
@@ -62,7 +63,8 @@ class Experiment:
     scores: tuple[str, ...] = ("psnr", "target_mse", "ab_rmse", "auc", "auc_balanced", "colorfulness")
     """Columns of the table, by the evaluator's keys."""
     plot: str = "curves"
-    """`curves` of the validation loss, `train-curves`, or `bars` of the first score."""
+    """`curves` of the validation loss, `train-curves`, `intervals` of the first score, or that score
+    `per-photograph`, in the order of the first run's."""
     size: int = 0
     """Side at which the networks see pictures in scoring; that of the training crops by default."""
     frames: tuple[int, ...] = ()
@@ -158,5 +160,5 @@ def _check(experiment: Experiment, file: Path) -> None:
     for one in dataclasses.fields(experiment):
         if hints[one.name] in (str, int) and not isinstance(getattr(experiment, one.name), hints[one.name]):
             raise SettingsError(f"{file}: {one.name} must be {hints[one.name].__name__}.")
-    if experiment.plot not in ("curves", "train-curves", "bars"):
-        raise SettingsError(f"{file}: plot must be curves, train-curves or bars, not {experiment.plot!r}.")
+    if experiment.plot not in PLOTS:
+        raise SettingsError(f"{file}: plot must be one of {', '.join(PLOTS)}, not {experiment.plot!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -120,34 +121,51 @@ def mean_ab_table(results: Results, count: int) -> str:
 
 
 def draw(experiment: Experiment, file: Path, runs: Mapping[str, Path], results: Results) -> None:
-    """The experiment's plot as PNG: curves of a loss, or bars of the first score with their intervals."""
+    """The experiment's plot, of the kind that it names, as PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5))
-    if experiment.plot == "bars":
-        key = experiment.scores[0]
-        names = [model.name for model in results.models]
-        estimates = [results.table[name][key] for name in names]
-        widths = [estimate.half_width or 0 for estimate in estimates]
-        axes.barh(names, [estimate.value for estimate in estimates], xerr=widths, color="#5b7c99")
-        axes.invert_yaxis()
-        axes.set_xlabel(SCORES[key].title)
+    if experiment.plot == "intervals":
+        _intervals(axes, experiment.scores[0], results)
+    elif experiment.plot == "per-photograph":
+        _per_photograph(axes, experiment.scores[0], results)
     else:
-        tag = "train/loss" if experiment.plot == "train-curves" else "val/loss"
-        for name, run in runs.items():
-            if curve := read_curve(run, tag):
-                axes.plot(*zip(*curve, strict=True), label=name, marker="o" if len(curve) < 20 else "")
-        axes.set(
-            xlabel="step", ylabel="validation loss" if tag == "val/loss" else "training loss", yscale="log"
-        )
-        axes.legend()
+        _curves(axes, "train/loss" if experiment.plot == "train-curves" else "val/loss", runs)
     axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(file, dpi=90)
     pyplot.close(figure)
+
+
+def _intervals(axes: Any, key: str, results: Results) -> None:
+    names = [model.name for model in results.models]
+    estimates = [results.table[name][key] for name in names]
+    widths = [estimate.half_width or 0 for estimate in estimates]
+    axes.errorbar([estimate.value for estimate in estimates], names, xerr=widths, fmt="o", capsize=4)
+    axes.invert_yaxis()
+    axes.set_xlabel(SCORES[key].title)
+
+
+def _per_photograph(axes: Any, key: str, results: Results) -> None:
+    shown = [model.name for model in results.models if model.card]
+    values = {name: results.board.columns[name].values[key][results.used] for name in shown}
+    order = np.argsort(values[shown[0]])
+    for name, one in values.items():
+        axes.plot(one[order], label=name, linewidth=1)
+    axes.set(xlabel=f"photographs, in the order of {shown[0]}", ylabel=SCORES[key].title)
+    axes.legend()
+
+
+def _curves(axes: Any, tag: str, runs: Mapping[str, Path]) -> None:
+    for name, run in runs.items():
+        if curve := read_curve(run, tag):
+            axes.plot(*zip(*curve, strict=True), label=name, marker="o" if len(curve) < 20 else "")
+    axes.set(xlabel="step", ylabel="validation loss" if tag == "val/loss" else "training loss", yscale="log")
+    if axes.lines:  # short runs are not validated
+        axes.legend()
 
 
 def _best(key: str, models: Sequence[str], results: Results) -> str:

@@ -61,15 +61,8 @@ def fit(
     resume: bool = False,
 ) -> Path:
     """Train `recipe` into the folder `out` and return it. Errors: DataError, ModelError, SettingsError."""
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("CUDA was asked for, but this machine has no usable GPU; use --device cpu.")
-    if options.cache == "gpu" and (options.device == "cpu" or not torch.cuda.is_available()):
-        raise SettingsError("--cache gpu needs training on a GPU with CUDA; use --cache ram or none.")
     last = out / "checkpoints" / "last.ckpt"
-    if resume and not last.is_file():
-        raise ModelError(f"{out} holds no checkpoint to go on from.")
-    if not resume and last.is_file():
-        raise ModelError(f"{out} holds a run already; go on with --resume, or name another folder.")
+    _check(options, last, resume)
     module = recipes.get(recipe)
     schedule, crops, grey = schedule or module.SCHEDULE, crops or CropSettings(), grey or GreySettings()
     lightning.seed_everything(options.seed, verbose=False)
@@ -96,10 +89,27 @@ def fit(
         trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
         trainer.save_checkpoint(last)  # the steps since the last regular one
     if fitter.batches_done < options.steps:
-        early = any(one.stopped_epoch for one in trainer.early_stopping_callbacks)
-        why = "the loss no longer got better" if early else "the time was up, or it was stopped"
-        rank_zero_only(print)(f"Ended after {fitter.batches_done} of {options.steps} steps: {why}.")
+        _say_why_it_ended(fitter, trainer)
     return out
+
+
+def _check(options: FitOptions, last: Path, resume: bool) -> None:
+    """Refuse a machine that is not there, and a run that is there already or not yet."""
+    run = last.parents[1]
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("CUDA was asked for, but this machine has no usable GPU; use --device cpu.")
+    if options.cache == "gpu" and (options.device == "cpu" or not torch.cuda.is_available()):
+        raise SettingsError("--cache gpu needs training on a GPU with CUDA; use --cache ram or none.")
+    if resume and not last.is_file():
+        raise ModelError(f"{run} holds no checkpoint to go on from.")
+    if not resume and last.is_file():
+        raise ModelError(f"{run} holds a run already; go on with --resume, or name another folder.")
+
+
+def _say_why_it_ended(fitter: Fitter, trainer: lightning.Trainer) -> None:
+    early = any(one.stopped_epoch for one in trainer.early_stopping_callbacks)
+    why = "the loss no longer got better" if early else "the time was up, or it was stopped"
+    rank_zero_only(print)(f"Ended after {fitter.batches_done} of {fitter.options.steps} steps: {why}.")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tintype.errors import DataError, OutputError, OutputExistsError
 from tintype.train.data import decode_rgb8, is_grey
-from tintype.train.sources import Photographs, Record, find_photographs
+from tintype.train.sources import Photographs, Record, find_photographs, some
 
 HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
 _SAMPLE_SIDE = 64  # a photograph's colours are counted at this size
@@ -93,7 +93,11 @@ def pack(args: argparse.Namespace) -> int:
     if list(out.glob("*.tar")):
         raise OutputExistsError(f"{out} holds shards already; name another folder.")
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [(record, args.size) for record in photographs.records]
+    if args.limit:
+        photographs = some(photographs, args.limit)
+    grey = some(photographs, round(args.grey_share * len(photographs))) if args.grey_share else None
+    greyed = {record.name for record in grey.records} if grey else set()
+    jobs = [(record, args.size, record.name in greyed) for record in photographs.records]
     skipped = 0
     with ProcessPoolExecutor(args.workers) as pool:
         packed = pool.map(_shrink, jobs, chunksize=16)
@@ -123,8 +127,8 @@ def _report(
     return "\n".join(lines)
 
 
-def _shrink(job: tuple[Record, int]) -> bytes | None:
-    record, side = job
+def _shrink(job: tuple[Record, int, bool]) -> bytes | None:
+    record, side, grey = job
     try:
         rgb = decode_rgb8(record.read())
     except (DataError, OSError):
@@ -132,6 +136,8 @@ def _shrink(job: tuple[Record, int]) -> bytes | None:
     factor = side / min(rgb.shape[:2])
     if factor < 1:
         rgb = cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    if grey:
+        rgb = np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
     ok, data = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])
     return data.tobytes() if ok else None
 
