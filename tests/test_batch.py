@@ -15,9 +15,9 @@ import pytest
 
 from tintype import batch
 from tintype.batch import Options, run_jobs, run_plan
-from tintype.colorizer import FileResult, whole_file
-from tintype.errors import InputError, ModelError
+from tintype.errors import InputError, ModelError, SettingsError
 from tintype.plan import Job, make_plan
+from tintype.results import FileResult, versions_of, whole_file
 
 Lines = list[str]
 
@@ -31,7 +31,9 @@ class FakeColorizer:
         type(self).made += 1
         self.model = model
 
-    def colorize_file(self, source: Path, target: Path, *, overwrite: bool, skip_colored: bool) -> FileResult:
+    def colorize_file(
+        self, source: Path, target: Path, *, overwrite: bool, skip_colored: bool, candidates: int
+    ) -> FileResult:
         data = source.read_bytes()
         if data == b"bad":
             raise InputError(f"{source} is no picture.")
@@ -44,8 +46,9 @@ class FakeColorizer:
             result.status, result.reason, result.target = "skipped", "it is in colour already", None
             return result
         result.notes += ["It was in colour and was made grey first."] if data == b"colored" else []
-        with whole_file(target) as file:
-            file.write(data)
+        for place in versions_of(target, candidates):
+            with whole_file(place) as file:
+                file.write(data)
         return result
 
 
@@ -115,6 +118,34 @@ def test_a_run_is_resumed(album: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert Path("out/c.jpg").read_bytes() == b"kept"
     assert run(["album"], "out", overwrite=True) == 0
     assert Path("out/c.jpg").read_bytes() == b"c.jpg"
+
+
+def test_candidates_are_numbered_and_resumed_as_one(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def coloured(count: int, **options: Any) -> int:
+        return run_plan(make_plan(["album"], candidates=count), Options(candidates=count, **options))
+
+    assert coloured(2) == 0
+    results = {p.name for p in album.iterdir()} - {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
+    assert results == {f"{name}.color-{n}.jpg" for name in "abcd" for n in (1, 2)}
+    notes = err_lines(capsys)
+    assert "album/a.jpg: There are 2 versions, up to a.color-2.jpg." in notes
+    assert notes[-1].startswith("4 done, 0 failed; ")
+    (album / "b.color-1.jpg").unlink()
+    assert coloured(2) == 0  # what is there of b is not replaced
+    told = err_lines(capsys)
+    assert told[0] == "album: 7 earlier results (NAME.color.EXT) left out."
+    assert told[-1].startswith("0 done, 4 skipped (result exists; --overwrite")
+    assert not (album / "b.color-1.jpg").exists()
+    assert coloured(2, overwrite=True) == 0
+    assert (album / "b.color-1.jpg").exists()
+
+
+def test_a_version_never_lands_on_an_input(album: Path) -> None:
+    (album / "out").mkdir()
+    (album / "out" / "a-2.jpg").write_bytes(b"mine")
+    with pytest.raises(SettingsError, match=r"a\.jpg would replace the input album/out/a-2\.jpg"):
+        make_plan(["album/a.jpg", "album/out/a-2.jpg"], "album/out", candidates=2)
+    assert make_plan(["album/a.jpg"], "album/out", candidates=2).jobs
 
 
 def test_no_model_is_loaded_when_there_is_nothing_to_do(album: Path) -> None:

@@ -125,6 +125,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         ("colorize album --strength much", "invalid number value: 'much'"),
         ("colorize album --workers 0", "must be 1 or more, not 0"),
         ("colorize album --size tall", "invalid whole number value: 'tall'"),
+        ("colorize album --candidates 0", "must be 1 or more, not 0"),
         ("colorize album --unknown", "unrecognized arguments: --unknown"),
         ("colorize album --recurs", "unrecognized arguments: --recurs"),
     ],
@@ -150,6 +151,11 @@ def test_wrong_arguments_exit_with_2(
         ("album -o -", "only one picture"),
         ("- -o album", "has no name"),
         ("album --size 5", "size must be from 32"),
+        ("album/a.jpg --candidates 17", "from 1 to 16 candidates, not 17"),
+        ("album --confidence c.png", "--confidence is for one picture"),
+        ("album/a.jpg --confidence chart", "--confidence chart has no suffix"),
+        ("album/a.jpg -o - --candidates 2", "--candidates writes files of its own"),
+        ("- --confidence c.png", "--confidence writes files of its own"),
     ],
 )
 def test_wrong_usage_exits_with_2(
@@ -264,6 +270,41 @@ def test_strength_and_size_reach_the_colorizer(album: Path, tiny_model: Path) ->
     assert cli.main(["colorize", "album/b.png", "--strength", "0", "--model", str(tiny_model)]) == 0
     with Image.open("album/b.color.png") as picture:
         assert np.ptp(np.asarray(picture).astype(int), axis=2).max() == 0
+
+
+def test_hints_candidates_and_confidence(
+    album: Path, telling_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    point = {"x": 0.5, "y": 0.5, "color": "#a04848", "radius": 0.3}
+    Path("h.json").write_text(json.dumps({"units": "fractions", "points": [point]}))
+    model = ["--model", str(telling_model), "--size", "auto"]
+    line = ["colorize", "album/b.png", "-o", "out/b.png", *model]
+    assert cli.main([*line, "--hints", "h.json", "--candidates", "2", "--confidence", "out/sure.png"]) == 0
+    assert names(Path("out")) == ["b-1.png", "b-2.png", "sure.png"]
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("album/b.png -> out/b-1.png (40 x 30, ")
+    assert told[1] == "album/b.png: There are 2 versions, up to b-2.png."
+    assert cli.main(line) == 0
+    with Image.open("out/b-1.png") as hinted, Image.open("out/b.png") as free:
+        assert np.abs(np.asarray(hinted).astype(int) - np.asarray(free))[15, 20].max() > 5
+    with Image.open("out/sure.png") as chart:
+        assert chart.size == (160, 30 + 36)
+    assert cli.main([*line[:2], "-o", "out/new.png", *model, "--confidence", "out/sure.png"]) == 1
+    assert "out/sure.png exists already; --overwrite replaces it." in capsys.readouterr().err
+    assert not Path("out/new.png").exists()
+
+
+def test_hints_that_cannot_be(album: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("h.json").write_text('{"points": [{"x": 1, "y": 1, "color": "#a04848"}]}')
+    hints = ["--hints", "h.json", "--model", str(tiny_model)]
+    assert cli.main(["colorize", "album", *hints]) == 2
+    assert "--hints is for one picture; name that alone." in capsys.readouterr().err
+    assert cli.main(["colorize", "album/a.jpg", *hints]) == 2
+    assert "tiny cannot be told colours by hand; leave that out." in capsys.readouterr().err
+    Path("h.json").write_text("{")
+    assert cli.main(["colorize", "album/a.jpg", *hints]) == 1
+    assert capsys.readouterr().err.startswith("tintype: The hints h.json are no JSON: ")
+    assert names(album) == ["a.jpg", "b.png", "c.png"]
 
 
 # --- streams

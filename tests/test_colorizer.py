@@ -125,7 +125,7 @@ def test_the_network_sees_pictures_upright(tiny_model, grey_photo, orientation):
     colorizer = Colorizer(tiny_model, threads=1)
     seen = []
     predict = colorizer._predict
-    colorizer._predict = lambda L: seen.append(L) or predict(L)
+    colorizer._predict = lambda L, maps: seen.append(L) or predict(L, maps)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = png(grey_photo[:, :300], exif=exif.tobytes())
@@ -194,7 +194,7 @@ def test_pil_pictures_are_seen_upright_too(tiny_model, grey_photo):
     colorizer = Colorizer(tiny_model, threads=1)
     seen = []
     predict = colorizer._predict
-    colorizer._predict = lambda L: seen.append(L) or predict(L)
+    colorizer._predict = lambda L, maps: seen.append(L) or predict(L, maps)
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = png(grey_photo[:, :300], exif=exif.tobytes())

@@ -72,12 +72,12 @@ def test_networks_see_the_size_of_their_card(photographs, tmp_path, monkeypatch)
     from tintype.session import Session
 
     path = str(linear_model(tmp_path, size=40))
-    calls = counted(monkeypatch, Session, "run")
+    calls = counted(monkeypatch, Session, "run_for")
     run([path], photographs, tmp_path)
-    assert {call[1].shape for call in calls} == {(1, 1, 40, 40)}
+    assert {call[2].shape for call in calls} == {(1, 1, 40, 40)}
     calls.clear()
     run([path], photographs, tmp_path, evaluate.Options(size=SIDE, input_size=90, crop="none"))
-    assert {call[1].shape for call in calls} == {(1, 1, 96, 112)}  # 90 × 108, brought to multiples of 8
+    assert {call[2].shape for call in calls} == {(1, 1, 96, 112)}  # 90 × 108, brought to multiples of 8
 
 
 def test_mean_is_the_best_constant(photographs, tmp_path):

@@ -15,11 +15,11 @@ from tintype.errors import ModelError
 from tintype.session import Session
 
 
-def save_model(path, inputs, outputs, nodes):
+def save_model(path, inputs, outputs, nodes, constants=()):
     def values(pairs):
         return [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in pairs]
 
-    graph = helper.make_graph(nodes, "g", values(inputs), values(outputs))
+    graph = helper.make_graph(nodes, "g", values(inputs), values(outputs), constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return ModelCard(name="m", version="1", description="", recipe="", license="", sha256=digest, path=path)
@@ -115,3 +115,41 @@ def test_a_card_and_its_graph_must_agree_on_the_inputs(tmp_path):
         Session(dataclasses.replace(card, inputs=two))
     with pytest.raises(ModelError, match="must be float32, sized as L is"):
         Session(scaled_model(tmp_path / "other.onnx", shape=("K", 1, 1, 1)))
+
+
+def shares_model(path, channels=3):
+    """A graph with the further outputs: shares of three bins, and these."""
+    nodes = [
+        helper.make_node("Concat", ["L", "L"], ["ab"], axis=1),
+        helper.make_node("Concat", ["L"] * channels, ["first"], axis=1),
+        helper.make_node("Transpose", ["first"], ["bin_probs"], perm=[0, 2, 3, 1]),
+        helper.make_node("ConstantOfShape", ["shape"], ["bins"]),
+    ]
+    sizes = helper.make_tensor("shape", TensorProto.INT64, [2], [3, channels - 1])
+    outputs = [("ab", FLOAT, ["N", 2, "H", "W"]), ("bin_probs", FLOAT, None), ("bins", FLOAT, None)]
+    card = save_model(path, [("L", FLOAT, ["N", 1, "H", "W"])], outputs, nodes, [sizes])
+    return dataclasses.replace(card, stride=1, outputs={"bin_probs": {}, "bins": {}})
+
+
+def test_further_outputs_come_when_asked_for(tmp_path):
+    session = Session(shares_model(tmp_path / "m.onnx"), threads=1)
+    assert session.outputs == {"bin_probs", "bins"}
+    L = np.random.default_rng(0).random((2, 1, 8, 4), np.float32)
+    found = session.run_for(("bins", "bin_probs"), L)
+    assert list(found) == ["bins", "bin_probs"]
+    assert found["bins"].shape == (3, 2)
+    np.testing.assert_array_equal(found["bin_probs"], np.repeat(L[:, 0, ..., None], 3, -1))
+    assert session.run(L).shape == (2, 2, 8, 4)
+
+
+def test_a_further_output_that_is_not_there_is_named(tmp_path, tiny_model):
+    L = np.zeros((1, 1, 64, 64), np.float32)
+    tiny = load_card(tiny_model)
+    assert Session(tiny, threads=1).outputs == frozenset()
+    with pytest.raises(ModelError, match="tiny gives no bin_probs, bins"):
+        Session(tiny, threads=1).run_for(("ab", "bins", "bin_probs"), L)
+    with pytest.raises(ModelError, match="has no output bins, as its card says"):
+        Session(dataclasses.replace(tiny, outputs={"bins": {}}))
+    odd = Session(shares_model(tmp_path / "m.onnx", channels=4), threads=1)
+    with pytest.raises(ModelError, match=r"gave bins of shape \(3, 3\) instead of \(3, 2\)"):
+        odd.run_for(("bins",), L)

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tintype.colorizer import Colorizer, FileResult
+    from tintype.colorizer import Colorizer
     from tintype.errors import (
         DataError,
         InputError,
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         TintypeError,
         TooLargeError,
     )
+    from tintype.hints import Hint
     from tintype.images import Limits
+    from tintype.results import FileResult
 
 __version__ = "0.1.0"
 
@@ -31,6 +33,7 @@ __all__ = [
     "Colorizer",
     "DataError",
     "FileResult",
+    "Hint",
     "InputError",
     "Limits",
     "ModelError",
@@ -42,7 +45,12 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {"Colorizer": "tintype.colorizer", "FileResult": "tintype.colorizer", "Limits": "tintype.images"}
+_HOMES = {
+    "Colorizer": "tintype.colorizer",
+    "FileResult": "tintype.results",
+    "Hint": "tintype.hints",
+    "Limits": "tintype.images",
+}
 
 
 def __getattr__(name: str) -> Any:

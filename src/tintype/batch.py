@@ -13,12 +13,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
-from tintype.colorizer import PART_SUFFIX, Colorizer, FileResult, whole_file
+from tintype.colorizer import Colorizer
 from tintype.errors import OutputExistsError, TintypeError
+from tintype.hints import Hint
 from tintype.images import Limits
-from tintype.plan import Job, Plan, is_there, plain_words
+from tintype.plan import Job, Plan, count_of, is_there, plain_words
 from tintype.progress import EXISTS, Report, failed
+from tintype.results import PART_SUFFIX, FileResult, versions_of, whole_file
 
 _MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory
 _STOPPING = b"\nStopping after the pictures in hand; press Ctrl-C again to stop at once.\n"
@@ -32,7 +35,13 @@ class Options:
     strength: float = 1.0
     vividness: float = 1.0
     colors: tuple[str, ...] = ()
-    size: int | None = None
+    hints: tuple[Hint, ...] = ()
+    """Colours by hand, for a single picture."""
+    candidates: int = 0
+    """Versions to write of each picture; 0 for the one result."""
+    confidence: str | None = None
+    """Where to draw how sure the model is of a single picture's colours."""
+    size: int | Literal["auto"] | None = None
     max_pixels: int | None = None
     """Pixels beyond which a picture is refused; the limits of `tintype.Limits` by default."""
     workers: int | None = None
@@ -52,6 +61,7 @@ class Options:
             strength=self.strength,
             vividness=self.vividness,
             colors=self.colors,
+            hints=self.hints,
             size=self.size,
             limits=limits,
         )
@@ -70,7 +80,9 @@ def run_plan(plan: Plan, options: Options) -> int:
             report.say(note)
         for name, reason in plan.failures:
             report.add(failed(name, reason))
-        jobs = [job for job in plan.jobs if options.overwrite or not _exists(job, report, plan.single)]
+        jobs = [
+            job for job in plan.jobs if options.overwrite or not _exists(job, options, report, plan.single)
+        ]
         if jobs:
             work = Worker(options.colorizer(), options)
             report.begin(len(jobs))
@@ -118,23 +130,35 @@ class Worker:
         try:
             return _attempt(lambda: self._colorize(job), job.source)
         except KeyboardInterrupt:
-            _remove_parts([job])
+            _remove_parts([job], self._options)
             raise
 
     def abandon(self) -> None:
         """Remove the temporary files of the jobs in hand."""
-        _remove_parts(list(self._in_hand))
+        _remove_parts(list(self._in_hand), self._options)
 
     def _colorize(self, job: Job) -> FileResult:
         target = Path(job.target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        overwrite, skip_colored = self._options.overwrite, self._options.skip_colored
+        options = self._options
         try:
-            return self._colorizer.colorize_file(
-                Path(job.source), target, overwrite=overwrite, skip_colored=skip_colored
+            result = self._colorizer.colorize_file(
+                Path(job.source),
+                target,
+                overwrite=options.overwrite,
+                skip_colored=options.skip_colored,
+                candidates=options.candidates,
             )
         except OutputExistsError:  # another process was faster than this one
             return FileResult(job.source, job.target, "skipped", EXISTS)
+        if options.candidates and result.status == "done":
+            last = versions_of(target, options.candidates)[-1].name
+            result.notes.append(f"There are {count_of(options.candidates, 'version')}, up to {last}.")
+        if options.confidence is not None:
+            chart = Path(options.confidence)
+            chart.parent.mkdir(parents=True, exist_ok=True)
+            self._colorizer.confidence_file(Path(job.source), chart, overwrite=options.overwrite)
+        return result
 
 
 def run_jobs(
@@ -229,23 +253,27 @@ def _attempt(action: Callable[[], FileResult], source: str) -> FileResult:
     return failed(source, " ".join(reason.splitlines()))
 
 
-def _exists(job: Job, report: Report, single: bool) -> bool:
-    """Whether the job's result is there, which is told: done before, or an error where one file was named."""
-    if not is_there(job.target):
+def _exists(job: Job, options: Options, report: Report, single: bool) -> bool:
+    """Whether a result of the job is there, which is told: done before, or an error if one file was named."""
+    places = [str(path) for path in versions_of(Path(job.target), options.candidates)]
+    if single and options.confidence is not None:
+        places.append(options.confidence)
+    there = next(filter(is_there, places), None)
+    if there is None:
         return False
     if single:
-        report.add(failed(job.source, f"{job.target} exists already; --overwrite replaces it", job.target))
+        report.add(failed(job.source, f"{there} exists already; --overwrite replaces it", there))
     else:
-        report.add(FileResult(job.source, job.target, "skipped", EXISTS))
+        report.add(FileResult(job.source, there, "skipped", EXISTS))
     return True
 
 
-def _remove_parts(jobs: Iterable[Job]) -> None:
+def _remove_parts(jobs: Iterable[Job], options: Options) -> None:
     for job in jobs:
-        target = Path(job.target)
-        for part in target.parent.glob(f".*{PART_SUFFIX}"):
-            if part.name.startswith(f".{target.name[:80]}."):
-                part.unlink(missing_ok=True)
+        for target in versions_of(Path(job.target), options.candidates):
+            for part in target.parent.glob(f".*{PART_SUFFIX}"):
+                if part.name.startswith(f".{target.name[:80]}."):
+                    part.unlink(missing_ok=True)
 
 
 def _processors() -> int:

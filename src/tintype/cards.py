@@ -40,6 +40,8 @@ class ModelCard:
     """Height of the input over height of `ab`."""
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The graph's inputs beside `L`, each with its `default` (a number) and a `description`."""
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the graph can tell beside ab (`bin_probs` and their `bins`), each with a `description`."""
     parameters: int = 0
     file_bytes: int = 0
     commit: str = ""

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype import __version__
@@ -25,23 +24,6 @@ if TYPE_CHECKING:
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 Commands = Any  # argparse's collection of subparsers, whose class is private
-
-COLORIZE_EXAMPLES = """\
-where results go:
-  Without -o each result lies beside its picture as NAME.color.EXT. With a folder as OUT a folder's tree is
-  kept; OUT is made if it is missing. With one picture OUT may be a file, whose suffix sets the format.
-  A result that exists is never replaced without --overwrite: with several pictures it is skipped, so the same
-  command goes on with a run that was stopped; with one picture it is an error.
-
-examples:
-  tintype colorize portrait.jpg                   writes portrait.color.jpg
-  tintype colorize portrait.jpg -o portrait.png   writes a PNG
-  tintype colorize album -o colored --recursive   a folder and all below it
-  tintype colorize "scans/*.tif" --strength 0.7   paler colours
-  tintype colorize - < in.jpg > out.jpg           standard input to standard output
-
-exit status: 0 all done or skipped, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
-"""
 
 MODELS_EXAMPLES = """\
 examples:
@@ -96,52 +78,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_colorize(commands: Commands) -> None:
     """`tintype colorize`."""
+    from tintype.colorize_command import COLORIZE_EXAMPLES, add_colorize_arguments, run_colorize
+
     parser = _command(commands, "colorize", run_colorize, "colour photographs", COLORIZE_EXAMPLES)
-    add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="a picture, a folder, a glob, or - for standard input")
-    add("-o", "--output", metavar="OUT", help="a file or folder for the result, or - for standard output")
-    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
-    add(
-        "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
-    )
-    vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
-    add("--vividness", type=_strength, default=1.0, metavar="0..2", help=vivid)
-    add("--colors", metavar="#RRGGBB,…", help="the picture's main colours, for a model that can be told them")
-    add("--size", type=_count, metavar="N", help="pixels of the shorter side as the model sees it")
-    more = "refuse pictures of more (default: 250 million, striped or tiled TIFF 1.2 billion)"
-    add("--max-pixels", type=_count, metavar="N", help=more)
-    add("--recursive", action="store_true", help="take the folders inside a folder too")
-    add("--overwrite", action="store_true", help="replace results that exist")
-    add("--skip-colored", action="store_true", help="leave alone what is in colour already")
-    add("--workers", type=_count, metavar="N", help="pictures in hand at once (default: up to 4)")
-    add("--quiet", action="store_true", help="tell of failures alone")
-    add("--json", action="store_true", help="print one JSON object a picture, as each is finished")
-
-
-def run_colorize(args: argparse.Namespace) -> int:
-    """Colour what the arguments name; the exit status."""
-    _check_streams(args)
-    from tintype.batch import Options, run_plan, run_stream
-    from tintype.plan import check_file_name, make_plan
-
-    options = Options(
-        model=args.model,
-        strength=args.strength,
-        vividness=args.vividness,
-        colors=tuple(filter(None, (args.colors or "").split(","))),
-        size=args.size,
-        max_pixels=args.max_pixels,
-        workers=args.workers,
-        overwrite=args.overwrite,
-        skip_colored=args.skip_colored,
-        quiet=args.quiet,
-        json=args.json,
-    )
-    if "-" in (args.inputs[0], args.output):
-        if args.output not in (None, "-"):
-            check_file_name(args.output)
-        return run_stream(args.inputs[0], args.output or "-", options)
-    return run_plan(make_plan(args.inputs, args.output, recursive=args.recursive), options)
+    add_colorize_arguments(parser)
 
 
 def add_models(commands: Commands) -> None:
@@ -304,43 +244,8 @@ def _command(
     return parser
 
 
-def _check_streams(args: argparse.Namespace) -> None:
-    """SettingsError for standard input or output used in a way that cannot work."""
-    if "-" not in (*args.inputs, args.output):
-        return
-    if len(args.inputs) > 1:
-        raise SettingsError("With - for standard input or output there can be only one picture.")
-    source, output = args.inputs[0], args.output
-    if source != "-" and Path(source).is_dir():
-        raise SettingsError(f"{source} is a folder: only one picture can go to standard output.")
-    if source == "-" and output is not None and Path(output).is_dir():
-        raise SettingsError(f"-o {output} is a folder, and standard input has no name; give a file name.")
-    if source == "-" and sys.stdin.isatty():
-        raise SettingsError("Standard input is the keyboard; send a picture: tintype colorize - < in.jpg")
-    if output in (None, "-") and sys.stdout.isatty():
-        raise SettingsError("The picture would go to the terminal; add > out.jpg or -o out.jpg.")
-
-
 def _millions(number: int, unit: str) -> str:
     return f"{number / 1e6:.1f} M{unit}"
-
-
-def _strength(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 2:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 2, not {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return value
-
-
-# What argparse calls them: "invalid number value".
-_strength.__name__, _count.__name__ = "number", "whole number"
 
 
 def _give_up_stdout() -> None:

@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype import cards, chroma, guidance, images
-from tintype.color import SRGB_TONE, ToneCurve, luma_of
-from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.framing import as_stored, network_size, resize_for_network, run_padded, upright
+from tintype import cards, chroma, guidance, images, predict
+from tintype.confidence import confidence_picture
+from tintype.errors import InputError, SettingsError
+from tintype.hints import Hint, hint_maps
+from tintype.results import (
+    FileResult,
+    check_targets,
+    default_target,
+    versions_of,
+    whole_file,
+    whole_files,
+)
 from tintype.session import Session
+from tintype.view import Lens, View
 
-PART_SUFFIX = ".tintype-part"
+MOST_CANDIDATES = 16
 _ORIENTATION = 0x0112  # the EXIF tag
 
-
-@dataclass
-class FileResult:
-    """What became of one picture."""
-
-    source: str
-    target: str | None = None
-    status: str = "done"
-    """`done` or `skipped`."""
-    reason: str | None = None
-    """Why it was skipped."""
-    notes: list[str] = field(default_factory=list)
-    """What the user should know: that a coloured picture was made grey first, for one."""
-    width: int = 0
-    height: int = 0
-    pages: int = 1
-    seconds: float = 0.0
-    model: str = ""
-
-
-def default_target(source: Path) -> Path:
-    """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`."""
-    return source.with_name(f"{source.stem}.color{source.suffix}")
+Float = NDArray[np.float32]
 
 
 class Colorizer:
@@ -55,10 +38,12 @@ class Colorizer:
 
     `model` is a shipped model's name or an ONNX file with its card; `strength` multiplies the chroma
     (0 grey, 1 as proposed, up to 2); `size` is the shorter side, in pixels, at which the network sees the
-    picture (the card's unless given); `threads` bounds the processor threads for one picture.
+    picture (the card's unless given), or "auto", which chooses by the picture's size and detail; `threads`
+    bounds the processor threads for one picture.
 
     Some models take more: `vividness` runs from 0, the mean of the likely colours, over 1, the usual, to 2,
-    bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known.
+    bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
+    colours of points (`Hint`), of all pictures unless a call has its own.
 
     Raises ModelError for a model that cannot be used, SettingsError for a setting out of range.
     """
@@ -70,25 +55,28 @@ class Colorizer:
         strength: float = 1.0,
         vividness: float = 1.0,
         colors: Sequence[str] = (),
-        size: int | None = None,
+        hints: Sequence[Hint] = (),
+        size: int | Literal["auto"] | None = None,
         threads: int | None = None,
         limits: images.Limits | None = None,
     ) -> None:
         if not 0 <= strength <= 2:
             raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
-        if size is not None and not 32 <= size <= 2048:
-            raise SettingsError(f"The size must be from 32 to 2048 pixels, not {size}.")
+        if size is not None and size != "auto" and not (isinstance(size, int) and 32 <= size <= 2048):
+            raise SettingsError(f"The size must be from 32 to 2048 pixels, or auto, not {size}.")
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
         self.strength = strength
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
+        self._lens = Lens(self.card, self.size)
         self._threads = threads
         self._session = Session(self.card, threads)
         self._inputs = guidance.graph_inputs(self._session, vividness, colors)
+        self._hints = self._checked(hints)
 
-    def __call__(self, picture: Any) -> Any:
+    def __call__(self, picture: Any, *, hints: Sequence[Hint] | None = None) -> Any:
         """Colour a picture and give back the same kind.
 
         - a path: written beside it as `NAME.color.EXT`, whose Path is returned (`colorize_file` names another
@@ -99,57 +87,96 @@ class Colorizer:
           or (H, W, 4) of the same type;
         - a list of any of these: a list; what was written before one of them fails stays.
 
-        Raises InputError for what is no usable picture, OutputError for a result that cannot be written.
+        Raises InputError for what is no usable picture, OutputError for a result that cannot be written,
+        SettingsError for hints that the model does not take or that lie outside of the picture.
         """
         if isinstance(picture, list):
-            return [self(one) for one in picture]
+            return [self(one, hints=hints) for one in picture]
         if isinstance(picture, (str, os.PathLike)):
-            result = self.colorize_file(Path(picture))
-            return Path(result.target or "")
-        if isinstance(picture, (bytes, bytearray, memoryview)):
-            return self.colorize_bytes(bytes(picture))[0]
-        if isinstance(picture, np.ndarray):
-            return self._colorize_array(picture)
-        if hasattr(picture, "getexif"):
-            luma, alpha = images.pil_to_luma(picture)
-            field = self._field_of_array(luma, picture.getexif().get(_ORIENTATION, 1))
-            return images.merge_pil(picture, field.rgb(0, luma), alpha)
-        kind = type(picture).__name__
-        raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
+            return Path(self.colorize_file(Path(picture), hints=hints).target or "")
+        return self._versions(picture, 0, hints)[0]
+
+    def candidates(self, picture: Any, count: int, *, hints: Sequence[Hint] | None = None) -> list[Any]:
+        """`count` plausible, clearly different versions of a picture, the usual one first, of the same kind.
+
+        For a path they are written beside it as `NAME.color-1.EXT` and on. The kinds and errors are those of
+        a call, but for lists; also ModelError for a model that proposes one version alone.
+        """
+        check_count(count)
+        if isinstance(picture, (str, os.PathLike)):
+            source = Path(picture)
+            self.colorize_file(source, candidates=count, hints=hints)
+            return list(versions_of(default_target(source), count))
+        return self._versions(picture, count, hints)
+
+    def confidence(self, picture: Any, *, hints: Sequence[Hint] | None = None) -> Float:
+        """How sure the model is of the colours of a picture, a path's first page: (h, w), 0…1, upright.
+
+        It is the probability, by the model's own reckoning, that a colour is within about 15 Lab units of the
+        true one; (h, w) are those of `predict_ab`. Kinds of picture and errors are those of a call, but for
+        lists; also ModelError for a model that cannot tell.
+        """
+        if isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview)):
+            source = Path(picture) if isinstance(picture, (str, os.PathLike)) else bytes(picture)
+            with images.open_picture(source, self.limits) as opened:
+                return self._confidence(self._lens.page(opened.pages[0]), hints)
+        return self._confidence(self._lens.array(*_luma_of(picture)[::2]), hints)
+
+    def confidence_file(self, source: Path, target: Path, *, overwrite: bool = False) -> None:
+        """Write `confidence_picture` of a picture's first page to `target`, whose suffix sets the format.
+
+        Errors as `confidence` and `colorize_file`.
+        """
+        check_targets(source, [target], overwrite)
+        kind = images.format_of(target.suffix)
+        with images.open_picture(source, self.limits) as picture:
+            view = self._lens.page(picture.pages[0])
+            confidence = self._confidence(view, None)
+            shown = view.shown8(picture.pages[0])
+        with whole_file(target) as file:
+            images.write_rgb8(confidence_picture(shown, confidence), file, kind)
 
     def colorize_file(
-        self, source: Path, target: Path | None = None, *, overwrite: bool = False, skip_colored: bool = False
+        self,
+        source: Path,
+        target: Path | None = None,
+        *,
+        overwrite: bool = False,
+        skip_colored: bool = False,
+        candidates: int = 0,
+        hints: Sequence[Hint] | None = None,
     ) -> FileResult:
         """Colour the file `source` into `target` (`default_target` if None), whose suffix sets the format.
 
-        The result is written to a temporary file and renamed: `target` is whole or absent. Raises
-        InputError, OutputExistsError when `target` is there and `overwrite` is not set, and OutputError,
-        also when `target` is the source itself.
+        With `candidates` that many versions are written instead, to `versions_of` the target. Results are
+        written to temporary files and renamed: they are whole or absent. Raises InputError,
+        OutputExistsError when a target is there and `overwrite` is not set, and OutputError, also when
+        one is the source itself.
         """
         started = time.perf_counter()
         source = Path(source)
-        target = default_target(source) if target is None else Path(target)
-        if _same_file(source, target):
-            raise OutputError(f"{source}: the result would replace the picture itself; name another output.")
-        if target.exists() and not overwrite:
-            raise OutputExistsError(
-                f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
-            )
+        targets = versions_of(default_target(source) if target is None else Path(target), candidates)
+        check_targets(source, targets, overwrite)
         with images.open_picture(source, self.limits) as picture:
             result = self._result(str(source), picture)
             if skip_colored and any(page.is_colored() for page in picture.pages):
                 result.status, result.reason = "skipped", "it is in colour already"
             else:
-                output = images.output_format(picture, target.suffix or None)
-                with whole_file(target) as file:
-                    self._write(picture, file, output)
-                result.target = str(target)
+                output = images.output_format(picture, targets[0].suffix or None)
+                with whole_files(targets) as files:
+                    self._write(picture, files, output, candidates, hints)
+                result.target = str(targets[0])
             result.notes += picture.notes
         result.seconds = time.perf_counter() - started
         return result
 
     def colorize_bytes(
-        self, data: bytes, *, skip_colored: bool = False, format: str | None = None
+        self,
+        data: bytes,
+        *,
+        skip_colored: bool = False,
+        format: str | None = None,
+        hints: Sequence[Hint] | None = None,
     ) -> tuple[bytes, FileResult]:
         """Colour the bytes of a picture file; `format` is a suffix such as "png", the input's by default.
 
@@ -164,7 +191,7 @@ class Colorizer:
                 out.write(data)
             else:
                 suffix = f".{format.lower().lstrip('.')}" if format else None
-                self._write(picture, out, images.output_format(picture, suffix))
+                self._write(picture, [out], images.output_format(picture, suffix), 0, hints)
             result.notes += picture.notes
         result.seconds = time.perf_counter() - started
         return out.getvalue(), result
@@ -179,42 +206,65 @@ class Colorizer:
             raise InputError(f"predict_ab takes lightness of shape (H, W), not {L.shape}.")
         if not (L.min() >= -0.5 and L.max() <= 100.5):  # NaN fails both
             raise InputError("predict_ab takes lightness L in 0…100, not code values; see tintype.color.")
-        return self._predict(resize_for_network(L, self.size, self.card.stride))
+        small = self._lens.lightness(L)
+        return self._predict(small, hint_maps(self._hints, small.shape, L.shape) if self._hints else {})
 
     def field_of(self, page: images.Page) -> chroma.ChromaField:
         """The colours of one page, to be read off at full size."""
-        size = network_size(page.height, page.width, self.size, self.card.stride)
-        return self._field(page.thumbnail(*size), page.tone, (page.height, page.width), page.orientation)
+        return self._fields(self._lens.page(page), 0, None)[0]
 
-    def _field_of_array(self, luma: NDArray[Any], orientation: int = 1) -> chroma.ChromaField:
-        scale = np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
-        source = luma if luma.dtype.kind == "u" else luma.astype(np.float32)
-        small = resize_for_network(source, self.size, self.card.stride) / np.float32(scale)
-        return self._field(small.clip(0, 1), SRGB_TONE, luma.shape, orientation)
+    def _fields(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[chroma.ChromaField]:
+        """The colours of what is seen, or `count` versions of them where that is not 0."""
+        maps = self._maps(view, hints)
+        found = self._predict_versions(view.L(), maps, count) if count else [self._predict(view.L(), maps)]
+        return [view.field(ab, self.strength, self._threads) for ab in found]
 
-    def _field(
-        self, luma: NDArray[np.float32], tone: ToneCurve, size: tuple[int, int], orientation: int
-    ) -> chroma.ChromaField:
-        """`luma` (h, w) is the picture at the network's size, as stored; the network sees it upright."""
-        ab = self._predict(chroma.lightness(upright(luma, orientation), tone))
-        ab = as_stored(ab, orientation)
-        small_luma = cv2.resize(luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
-        cbcr = chroma.small_cbcr(chroma.lightness(small_luma, tone), ab, tone, self.strength)
-        return chroma.ChromaField(cbcr, small_luma, size, self._threads)
+    def _predict(self, L: Float, maps: dict[str, Float]) -> Float:
+        """L (h, w), multiples of the stride, and maps of hints to ab (h / stride, w / stride, 2)."""
+        return predict.predict(self._session, L, self._inputs | maps)
 
-    def _predict(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
-        """L (h, w), both multiples of the stride, to ab (h / stride, w / stride, 2)."""
-        return run_padded(self._session, L, self._inputs)
+    def _predict_versions(self, L: Float, maps: dict[str, Float], count: int) -> list[Float]:
+        return predict.predict_versions(self._session, L, self._inputs | maps, count)
 
-    def _colorize_array(self, array: NDArray[Any]) -> NDArray[Any]:
-        luma, alpha = _array_to_luma(array)
-        rgb = self._field_of_array(luma).rgb(0, luma)
-        return rgb if alpha is None else np.dstack([rgb, alpha])
+    def _confidence(self, view: View, hints: Sequence[Hint] | None) -> Float:
+        return predict.predict_confidence(self._session, view.L(), self._inputs | self._maps(view, hints))
 
-    def _write(self, picture: images.Picture, file: BinaryIO, format: str) -> None:
+    def _maps(self, view: View, hints: Sequence[Hint] | None) -> dict[str, Float]:
+        chosen = self._hints if hints is None else self._checked(hints)
+        return hint_maps(chosen, view.L().shape, view.size, view.orientation) if chosen else {}
+
+    def _checked(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+        if hints:
+            guidance.check_takes(self._session, "hint_ab", "colours by hand")
+        return tuple(hints)
+
+    def _versions(self, picture: Any, count: int, hints: Sequence[Hint] | None) -> list[Any]:
+        """A picture that is no path in colour, or in `count` versions of colours, as the same kind."""
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            files = [BytesIO() for _ in range(count or 1)]
+            with images.open_picture(bytes(picture), self.limits) as opened:
+                self._write(opened, files, images.output_format(opened, None), count, hints)
+            return [file.getvalue() for file in files]
+        luma, alpha, orientation = _luma_of(picture)
+        fields = self._fields(self._lens.array(luma, orientation), count, hints)
+        results = [field.rgb(0, luma) for field in fields]
+        if isinstance(picture, np.ndarray):
+            return [rgb if alpha is None else np.dstack([rgb, alpha]) for rgb in results]
+        return [images.merge_pil(picture, rgb, alpha) for rgb in results]
+
+    def _write(
+        self,
+        picture: images.Picture,
+        files: Sequence[BinaryIO],
+        format: str,
+        count: int,
+        hints: Sequence[Hint] | None,
+    ) -> None:
         if any(page.is_colored() for page in picture.pages):
             picture.notes.append("It was in colour and was made grey first.")
-        images.save_picture(picture, [self.field_of(page) for page in picture.pages], file, format)
+        pages = [self._fields(self._lens.page(page), count, hints) for page in picture.pages]
+        for file, fields in zip(files, zip(*pages, strict=True), strict=True):
+            images.save_picture(picture, list(fields), file, format)
 
     def _result(self, source: str, picture: images.Picture) -> FileResult:
         first = picture.pages[0]
@@ -223,38 +273,17 @@ class Colorizer:
         )
 
 
-def _array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given."""
-    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
-        raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
-    if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise InputError("A float array must lie in 0…1; divide by its full scale (255, say) first.")
-    if array.ndim == 2 or array.shape[2] == 1:
-        return array.reshape(array.shape[:2]), None
-    luma = luma_of(array[..., :3].astype(np.float64))
-    luma = np.rint(luma) if array.dtype.kind == "u" else luma.clip(0, 1)
-    return luma.astype(array.dtype), array[..., 3] if array.shape[2] == 4 else None
+def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
+    """Luma (H, W), alpha (H, W) where there is one, and EXIF orientation of an array or PIL picture."""
+    if isinstance(picture, np.ndarray):
+        return *images.array_to_luma(picture), 1
+    if hasattr(picture, "getexif"):
+        return *images.pil_to_luma(picture), picture.getexif().get(_ORIENTATION, 1)
+    kind = type(picture).__name__
+    raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
 
 
-def _same_file(source: Path, target: Path) -> bool:
-    try:
-        return source.samefile(target)
-    except OSError:
-        return False
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `target` that takes its name on success and vanishes on failure."""
-    part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}{PART_SUFFIX}")
-    try:
-        try:
-            with part.open("x+b") as file:
-                yield file
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+def check_count(count: int) -> None:
+    """SettingsError for a number of candidates that cannot be."""
+    if not 1 <= count <= MOST_CANDIDATES:
+        raise SettingsError(f"There can be from 1 to {MOST_CANDIDATES} candidates, not {count}.")

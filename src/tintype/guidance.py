@@ -28,10 +28,10 @@ def graph_inputs(
     if not 0 <= vividness <= VIVIDNESS_LIMIT:
         raise SettingsError(f"The vividness must be from 0 to {VIVIDNESS_LIMIT}, not {vividness:g}.")
     if vividness != 1:
-        _check_takes(session, "vividness", "how vivid to be")
+        check_takes(session, "vividness", "how vivid to be")
         values["vividness"] = np.array(vividness, np.float32)
     if colors:
-        _check_takes(session, "dominant_colors", "the picture's main colours")
+        check_takes(session, "dominant_colors", "the picture's main colours")
         values["dominant_colors"] = _color_rows(colors, int(session.inputs["dominant_colors"][1]))
     return values
 
@@ -43,7 +43,8 @@ def hex_to_ab(text: str) -> NDArray[np.floating[Any]]:
     return rgb_to_lab(np.array(list(bytes.fromhex(text.lstrip("#")))) / 255)[1:]
 
 
-def _check_takes(session: Session, name: str, what: str) -> None:
+def check_takes(session: Session, name: str, what: str) -> None:
+    """SettingsError where the model has no input of this name, by which it is told `what`."""
     if name not in session.inputs:
         raise SettingsError(f"The model {session.card.name} cannot be told {what}; leave that out.")
 

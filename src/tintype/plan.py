@@ -8,15 +8,16 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tintype.colorizer import default_target
 from tintype.errors import SettingsError
 from tintype.images import READABLE_SUFFIXES
+from tintype.results import default_target, versions_of
 
 _WORDS = {
     errno.ENOENT: "there is no such file or folder",
@@ -52,12 +53,15 @@ class Plan:
     """One file was named. Its result being there is an error then, not a run to resume."""
 
 
-def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bool = False) -> Plan:
+def make_plan(
+    inputs: Sequence[str], output: str | None = None, *, recursive: bool = False, candidates: int = 0
+) -> Plan:
     """Find the pictures that `inputs` (files, folders, globs) name, and a place for each result.
 
     Without `output` that place is beside the picture, as NAME.color.EXT. Else `output` is a folder in which
     folders keep their tree; or, with one file named, a file unless it is a folder or ends in a slash.
-    Inputs that are of no use are listed in the plan. Raises SettingsError where results would land on each
+    With `candidates` that many versions go to `versions_of` each place. Inputs that are of no use are listed
+    in the plan. Raises SettingsError where results would land on each
     other or on an input, and for an `output` that does not fit the inputs.
     """
     plan = Plan(single=len(inputs) == 1 and not os.path.isdir(inputs[0]) and not _is_glob(inputs[0]))
@@ -79,22 +83,24 @@ def make_plan(inputs: Sequence[str], output: str | None = None, *, recursive: bo
                     continue
                 target = default_target(path) if output is None else Path(output, place)
                 plan.jobs.append(Job(str(path), str(target)))
-    _settle(plan, beside=output is None)
+    _settle(plan, candidates, beside=output is None)
     return plan
 
 
-def check_file_name(output: str) -> None:
+def check_file_name(output: str, option: str = "-o") -> None:
     """Raises SettingsError when a result's name has no suffix, or one of no format that is written."""
     suffix = Path(output).suffix
     if output.endswith(("/", os.sep)):
-        raise SettingsError(f"-o {output} is a folder, and standard input has no name; give a file name.")
+        raise SettingsError(
+            f"{option} {output} is a folder, and standard input has no name; give a file name."
+        )
     if not suffix:
         raise SettingsError(
-            f"-o {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
+            f"{option} {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
         )
     if suffix.lower() not in READABLE_SUFFIXES:
         known = " ".join(sorted(READABLE_SUFFIXES))
-        raise SettingsError(f"-o {output}: no format is known by {suffix}; choose one of {known}.")
+        raise SettingsError(f"{option} {output}: no format is known by {suffix}; choose one of {known}.")
 
 
 def is_there(path: str) -> bool:
@@ -201,7 +207,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _is_result(name: str) -> bool:
-    return os.path.splitext(name)[0].lower().endswith(".color")
+    return re.search(r"\.color(-\d+)?$", os.path.splitext(name)[0].lower()) is not None
 
 
 def _tell_results(text: str, results: int, plan: Plan) -> None:
@@ -215,7 +221,7 @@ def _why_empty(deeper: int, results: int) -> str:
     return f"{own}; {count_of(deeper, 'picture')} {lie} deeper (add --recursive)" if deeper else own
 
 
-def _settle(plan: Plan, beside: bool) -> None:
+def _settle(plan: Plan, candidates: int, beside: bool) -> None:
     """Drop what was named twice and earlier results; refuse results on one another or on an input."""
     real: dict[str, str] = {}
 
@@ -225,18 +231,22 @@ def _settle(plan: Plan, beside: bool) -> None:
             real[folder] = os.path.realpath(folder)
         return os.path.normcase(os.path.join(real[folder], name))
 
+    def places(target: str) -> list[str]:
+        return [key(str(path)) for path in versions_of(Path(target), candidates)] if candidates else [target]
+
     owners: dict[str, str] = {}
     sources = {key(job.source): job.source for job in plan.jobs}
     jobs: dict[tuple[str, str], Job] = {}
     for job in plan.jobs:
         jobs.setdefault((key(job.source), key(job.target)), job)
-    results = {target for _, target in jobs} & sources.keys() if beside else set()
+    written = (place for _, target in jobs for place in places(target))
+    results = sources.keys() & written if beside else set()
     plan.jobs = [job for (source, _), job in jobs.items() if source not in results]
     for (source, target), job in jobs.items():
         if source in results:
             continue
-        if target in sources and not beside:
-            own = "itself" if target == source else f"the input {sources[target]}"
+        for place in sources.keys() & places(target) if not beside else ():
+            own = "itself" if place == source else f"the input {sources[place]}"
             raise SettingsError(f"The result of {job.source} would replace {own}; choose another -o.")
         if (other := owners.setdefault(target, job.source)) != job.source:
             raise SettingsError(

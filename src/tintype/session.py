@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class Session:
         """The inputs beside `L` by name, with their shapes; "N", "H" and "W" are those of `L`."""
         return dict(self._inputs)
 
+    @property
+    def outputs(self) -> frozenset[str]:
+        """What the graph can tell beside `ab`, as the card lists it."""
+        return frozenset(self.card.outputs)
+
     def run(self, L: NDArray[np.float32], **inputs: ArrayLike) -> NDArray[np.float32]:
         """L (N, 1, H, W) in 0…100, H and W multiples of the card's `multiple`, to ab (N, 2, h, w).
 
@@ -48,13 +54,30 @@ class Session:
         is left out has the default that the card states. Raises ModelError for an input that the model does
         not have or that does not fit.
         """
+        return self.run_for(("ab",), L, **inputs)["ab"]
+
+    def run_for(
+        self, names: Sequence[str], L: NDArray[np.float32], **inputs: ArrayLike
+    ) -> dict[str, NDArray[np.float32]]:
+        """The outputs of these names, of "ab" and `outputs`: `bin_probs` is (N, h, w, Q), `bins` (Q, 2).
+
+        Otherwise as `run`; ModelError also for an output that the model does not have.
+        """
         if unknown := sorted(inputs.keys() - self._inputs.keys()):
             raise ModelError(f"{self.card.name} takes no {', '.join(unknown)}.")
-        (ab,) = self._session.run(["ab"], {"L": L} | self._further(L.shape, inputs))
-        expected = (L.shape[0], 2, L.shape[2] // self.card.stride, L.shape[3] // self.card.stride)
-        if ab.shape != expected:
-            raise ModelError(f"{self.card.path.name} gave ab of shape {ab.shape} instead of {expected}.")
-        return ab
+        if unknown := sorted(set(names) - self.outputs - {"ab"}):
+            raise ModelError(f"{self.card.name} gives no {', '.join(unknown)}.")
+        values = {"L": L} | self._further(L.shape, inputs)
+        found = dict(zip(names, self._session.run(list(names), values), strict=True))
+        n, (h, w) = L.shape[0], (side // self.card.stride for side in L.shape[2:])
+        for name, value in found.items():
+            count = value.shape[-1] if value.ndim == 4 else len(value)  # of bins, which is the model's affair
+            expected = {"ab": (n, 2, h, w), "bin_probs": (n, h, w, count), "bins": (count, 2)}[name]
+            if value.shape != expected:
+                raise ModelError(
+                    f"{self.card.path.name} gave {name} of shape {value.shape} instead of {expected}."
+                )
+        return found
 
     def _further(self, shape: tuple[int, ...], given: dict[str, ArrayLike]) -> dict[str, NDArray[np.float32]]:
         """A value for every input beside `L`, whose shape is given."""
@@ -86,6 +109,8 @@ class Session:
             )
         if missing := sorted(self.card.inputs.keys() - self._inputs.keys()):
             raise ModelError(f"{self.card.path.name} has no input {', '.join(missing)}, as its card says.")
+        if missing := sorted(self.card.outputs.keys() - outputs.keys()):
+            raise ModelError(f"{self.card.path.name} has no output {', '.join(missing)}, as its card says.")
         for name, axes in self._inputs.items():
             if inputs[name].type != "tensor(float)" or {a for a in axes if isinstance(a, str)} - set("NHW"):
                 raise ModelError(f"{self.card.path.name}: the input {name} must be float32, sized as L is.")

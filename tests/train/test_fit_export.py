@@ -189,6 +189,18 @@ def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
             short_run(photographs, tmp_path / "d", start_from=str(start))
 
 
+def test_a_start_from_before_hints_is_taken_by_training_alone(run, photographs, tmp_path, capsys):
+    _, model, _ = runs.load_run(run)
+    old = tmp_path / "old.safetensors"
+    weights = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("hints.")}
+    save_file(weights, old)
+    out = short_run(photographs, tmp_path / "on", start_from=str(old), lr_scale=1e-9)
+    assert "knows no hints" in capsys.readouterr().out
+    assert torch.allclose(runs.load_run(out)[1].head.weight, model.head.weight, atol=1e-6)
+    with pytest.raises(ModelError, match=r"hints\.\S+ is missing"):
+        runs.set_weights(model, weights, old)
+
+
 def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path, capsys):
     module = recipes.get("colornet")
     options = FitOptions(steps=40, batch=4, size=32, workers=0, device="cpu", lr_scale=1e-9)

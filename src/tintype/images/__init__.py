@@ -2,13 +2,15 @@
 
 from tintype.images.files import (
     READABLE_SUFFIXES,
+    format_of,
     open_picture,
     output_format,
     save_picture,
     suffix_for,
+    write_rgb8,
 )
 from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
-from tintype.images.luma import luma_of_codes, merge_pil, pil_to_luma
+from tintype.images.luma import array_to_luma, luma_of_codes, merge_pil, pil_to_luma
 from tintype.images.picture import Band, Coloring, Limits, Page, Picture
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "Page",
     "Picture",
     "Profile",
+    "array_to_luma",
+    "format_of",
     "luma_of_codes",
     "merge_pil",
     "open_picture",
@@ -28,4 +32,5 @@ __all__ = [
     "read_profile",
     "save_picture",
     "suffix_for",
+    "write_rgb8",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tintype.errors import InputError, OutputError
 from tintype.images.picture import Coloring, Limits, Picture
@@ -93,8 +94,11 @@ _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 
 
 def output_format(picture: Picture, suffix: str | None) -> str:
     """The format that `suffix` (".png") asks for, or without one the picture's own."""
-    if suffix is None:
-        return picture.format
+    return picture.format if suffix is None else format_of(suffix)
+
+
+def format_of(suffix: str) -> str:
+    """The format that a file's suffix (".png") stands for. OutputError where it stands for none."""
     try:
         return _SUFFIXES[suffix.lower()]
     except KeyError:
@@ -106,6 +110,13 @@ def output_format(picture: Picture, suffix: str | None) -> str:
 def suffix_for(format: str) -> str:
     """The usual suffix of a format: ".jpg" for "JPEG"."""
     return next(suffix for suffix, name in _SUFFIXES.items() if name == format)
+
+
+def write_rgb8(rgb8: NDArray[np.uint8], target: BinaryIO, format: str) -> None:
+    """Write a picture (H, W, 3) that came from no file, such as a chart."""
+    from PIL import Image
+
+    Image.fromarray(rgb8).save(target, format)
 
 
 def save_picture(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.color import LUMA_WEIGHTS
+from tintype.color import LUMA_WEIGHTS, luma_of
 from tintype.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,21 @@ def luma_of_codes(rgb: Pixels) -> Pixels:
     import cv2
 
     return np.asarray(cv2.transform(rgb, LUMA_WEIGHTS[None])).reshape(rgb.shape[:2])
+
+
+def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given."""
+    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
+        raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
+    if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+        raise InputError("A float array must lie in 0…1; divide by its full scale (255, say) first.")
+    if array.ndim == 2 or array.shape[2] == 1:
+        return array.reshape(array.shape[:2]), None
+    luma = luma_of(array[..., :3].astype(np.float64))
+    luma = np.rint(luma) if array.dtype.kind == "u" else luma.clip(0, 1)
+    return luma.astype(array.dtype), array[..., 3] if array.shape[2] == 4 else None
 
 
 def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:

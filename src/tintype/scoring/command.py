@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tintype import evaluate
-from tintype.colorizer import whole_file
 from tintype.errors import OutputError, SettingsError
 from tintype.evaluate import cost, tables
 from tintype.evaluate.networks import open_judges
 from tintype.progress import Report
+from tintype.results import whole_file
 
 
 def run_evaluate(args: argparse.Namespace) -> int:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from tintype import images
 from tintype.color import linear_to_srgb
-from tintype.colorizer import Colorizer, whole_file
+from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
 from tintype.framing import upright
 from tintype.plan import count_of, make_plan, plain_words
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
+from tintype.results import whole_file
 
 RGB8 = NDArray[np.uint8]
 Painter = Callable[[NDArray[np.float32]], RGB8]

@@ -99,8 +99,20 @@ def annealed_mean(logits: Tensor, bins: Tensor, T: float | Tensor) -> Tensor:
 
     T = 1 is the posterior mean, T → 0 the most probable bin; the paper uses 0.38.
     """
-    probability = (logits / T).softmax(1)
-    return torch.nn.functional.conv2d(probability, bins.t()[:, :, None, None])
+    return mean_of(shares(logits / T), bins)
+
+
+def shares(logits: Tensor) -> Tensor:
+    """The softmax of logits (N, Q, H, W) over the bins, channels last: (N, H, W, Q).
+
+    So laid out it takes onnxruntime a quarter of the time, which is a quarter of a small network's.
+    """
+    return logits.permute(0, 2, 3, 1).softmax(-1)
+
+
+def mean_of(bin_probs: Tensor, bins: Tensor) -> Tensor:
+    """The mean ab (N, 2, H, W) of the bins (Q, 2) under their shares (N, H, W, Q)."""
+    return (bin_probs @ bins).permute(0, 3, 1, 2)
 
 
 def most_probable(logits: Tensor, bins: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype import evaluate
@@ -42,18 +42,20 @@ def export_onnx(model: Any, path: Path, *, precision: int = 16) -> None:
     With `precision` 16 the weights are stored as float16, in half the space; the arithmetic stays float32.
     """
     side = 8 * model.multiple
-    further = model.inputs
+    further, outputs = model.inputs, model.outputs
     model = fold_batch_norm(copy.deepcopy(model).eval().float().for_export())
+    if outputs:
+        model = _Everything(model)
     sizes = {"N": 1, "H": side, "W": side}
     arguments = [torch.full((1, 1, side, side), 50.0)]
     arguments += [torch.full([sizes.get(n, n) for n in i.shape], i.default) for i in further.values()]
     axes = {"L": {0: "N", 2: "H", 3: "W"}, "ab": {0: "N", 2: "h", 3: "w"}}
-    for name, one in further.items():
+    for name, one in (further | outputs).items():
         axes[name] = {i: axis for i, axis in enumerate(one.shape) if isinstance(axis, str)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecation and of traced constants
         torch.onnx.export(
-            model, tuple(arguments), str(path), input_names=["L", *further], output_names=["ab"],
+            model, tuple(arguments), str(path), input_names=["L", *further], output_names=["ab", *outputs],
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
     if precision == 16:
@@ -61,6 +63,17 @@ def export_onnx(model: Any, path: Path, *, precision: int = 16) -> None:
         store_as_float16(graph)
         onnx.save(graph, path)
     onnx.checker.check_model(str(path), full_check=True)
+
+
+class _Everything(nn.Module):
+    """A recipe's model as the graph that also has its further outputs."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, L: Tensor, *inputs: Tensor) -> Any:
+        return self.model.everything(L, *inputs)
 
 
 def store_as_float16(model: onnx.ModelProto) -> None:
@@ -159,6 +172,7 @@ def _facts(model: Any, data: bytes) -> dict[str, Any]:
         "stride": model.stride,
         "multiple": model.multiple,
         "inputs": {n: {"default": i.default, "description": i.description} for n, i in model.inputs.items()},
+        "outputs": {n: {"description": o.description} for n, o in model.outputs.items()},
     }
 
 

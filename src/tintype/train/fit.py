@@ -134,7 +134,7 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         other, weights = runs.read_weights(start)
         if other not in (recipe, None):
             raise ModelError(f"{start} holds a run of {other}, not of {recipe}.")
-        runs.set_weights(model, weights, start)
+        runs.set_weights(model, model.adopt(weights), start)
         return
     if options.init_encoder:
         encoder: Any = getattr(model, "encoder", None)

@@ -29,7 +29,8 @@ def count_multiply_adds(path: Path, size: int = COUNTED_AT) -> int | None:
     for value in sorted(model.graph.input, key=lambda value: value.name != "L"):  # the rest is sized as L is
         axes = value.type.tensor_type.shape.dim
         if value.name == "L":
-            sizes = {axis.dim_param: n for axis, n in zip(axes, (1, 1, size, size), strict=True)}
+            named = zip(axes, (1, 1, size, size), strict=True)
+            sizes = {axis.dim_param: n for axis, n in named if axis.dim_param}
         for axis in axes:
             if axis.dim_param in sizes:
                 axis.dim_value = sizes[axis.dim_param]

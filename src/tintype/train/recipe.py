@@ -46,6 +46,15 @@ class GraphInput:
     description: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class GraphOutput:
+    """What the exported graph can tell beside ab; `everything` gives it in the order of `outputs`."""
+
+    shape: tuple[int | str, ...]
+    """Its sizes; "N" is that of L, "h" and "w" are those of ab."""
+    description: str
+
+
 class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
@@ -70,9 +79,18 @@ class RecipeModel(nn.Module, ABC):
         """What `forward` and the exported graph take beside L, by name; nothing by default."""
         return {}
 
+    @property
+    def outputs(self) -> dict[str, GraphOutput]:
+        """What `everything` and the exported graph give beside ab, by name; nothing by default."""
+        return {}
+
     @abstractmethod
     def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, to ab (N, 2, H / stride, W / stride) in Lab units: what is exported."""
+
+    def everything(self, L: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As `forward`: ab, and the further outputs in their order."""
+        return (self(L, *inputs),)
 
     @abstractmethod
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
@@ -87,6 +105,14 @@ class RecipeModel(nn.Module, ABC):
 
     def prepare(self, ab: Tensor) -> None:
         """Learn what must be known of the data beforehand from true colours (N, 2, H, W) of a sample."""
+
+    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights that a run shall start from, with what is known to be new here added; as given by default.
+
+        For weights of an earlier form of this recipe alone. What it adds it tells in a line on the screen;
+        whatever else does not fit is refused afterwards.
+        """
+        return weights
 
     def for_export(self) -> nn.Module:
         """The module to export, L to ab: itself, unless training needs parts that use does not.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from tintype.errors import ModelError
+from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.blocks import MobileNetV2, SameConv
 from tintype.train.lab import rgb_to_lab
@@ -40,6 +41,8 @@ def test_output_is_ab_at_a_quarter(model, batch):
 
 
 def test_every_parameter_has_a_gradient(model, batch):
+    for reader in model.hints.readers:
+        torch.nn.init.constant_(reader.gamma, 0.1)  # at 0 it would hide the gradients behind it
     model.loss(*batch, NO_LABELS)["loss"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -62,6 +65,86 @@ def test_one_batch_is_learnt_by_heart(model, batch):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     assert loss.item() - floor < (first - floor) / 5
+
+
+def hinted(L, color=(40.0, -60.0), patch=np.s_[40:47, 52:59]):
+    """`hint_ab` and `hint_mask` for L (N, 1, H, W) that tell of one patch."""
+    mask = torch.zeros_like(L)
+    mask[:, 0, *patch] = 1
+    return torch.tensor(color).reshape(1, 2, 1, 1) * mask, mask
+
+
+def test_a_hint_is_obeyed_before_any_training(model, batch):
+    L, _ = batch
+    with torch.no_grad():
+        free, told = model.eval()(L), model(L, torch.ones(()), *hinted(L))
+    wanted = torch.tensor([40.0, -60.0])
+    assert (free[..., 10:12, 13:15].mean((2, 3)) - wanted).norm(dim=1).min() > 30
+    assert (told[..., 10:12, 13:15] - wanted.reshape(2, 1, 1)).norm(dim=1).max() < 5
+
+
+def test_no_hint_leaves_everything_as_it_is(model, batch):
+    L, _ = batch
+    torch.nn.init.normal_(model.hints.readers[1].gamma)
+    none = torch.zeros(len(L), 2, *L.shape[2:]), torch.zeros_like(L)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(L), model(L, torch.ones(()), *none))
+
+
+def test_hints_are_for_training_alone_and_can_be_switched_off(model, batch):
+    tint = recipes.get("tint")
+    model.prepare(batch[1])
+    losses = {}
+    for mode in (True, False):
+        model.train(mode)
+        for part in model.modules():  # alike in both modes, so that hints alone can make a difference
+            if isinstance(part, torch.nn.BatchNorm2d):
+                part.train(False)
+        for none in (0.0, 1.0):
+            model.settings = tint.Settings(width=32, head_width=32, hint_none=none, hint_points=30)
+            torch.manual_seed(0)
+            losses[mode, none] = model.loss(*batch, NO_LABELS)["loss"].item()
+    assert losses[True, 0.0] < 0.9 * losses[True, 1.0]
+    assert losses[True, 1.0] == pytest.approx(losses[False, 1.0])
+    assert losses[False, 0.0] == losses[False, 1.0]
+
+
+def test_weights_from_before_hints_are_adopted(model, batch, capsys):
+    old = {name: value for name, value in model.state_dict().items() if not name.startswith("hints.")}
+    torch.manual_seed(1)
+    newer = type(model)(model.settings)
+    newer.load_state_dict(newer.adopt(old))
+    assert "knows no hints" in capsys.readouterr().out
+    with torch.no_grad():
+        assert torch.equal(newer.eval()(batch[0]), model.eval()(batch[0]))
+
+
+def test_nothing_else_is_adopted(model, capsys):
+    whole = model.state_dict()
+    assert model.adopt(whole) is whole
+    part = {name: value for name, value in whole.items() if name != "hints.spread.rest"}
+    assert model.adopt(part) is part
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hint_none": 1.5}, "from 0 to 1, not 1.5"),
+        ({"hint_points": 0.5}, "at least 1"),
+        ({"hint_largest": 0}, "at least 1"),
+    ],
+)
+def test_settings_of_hints_out_of_range(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        recipes.get("tint").Settings(**settings)
+
+
+def test_the_bins_shares_give_ab(model, batch):
+    ab, probs, bins = model.eval().everything(batch[0])
+    assert probs.shape == (4, 24, 24, 313)
+    torch.testing.assert_close(probs.sum(-1), torch.ones(4, 24, 24))
+    torch.testing.assert_close(torch.einsum("nhwq,qc->nchw", probs, bins), ab, atol=1e-3, rtol=1e-4)
 
 
 def test_groups_hold_every_parameter_once(model):

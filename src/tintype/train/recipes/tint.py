@@ -4,19 +4,27 @@ A MobileNetV2 pretrained on ImageNet looks at the grey picture; a light top-down
 convolutions brings its features to a quarter of the input's size; a 1×1 head gives the posterior over
 the 313 colour bins of Zhang et al. 2016, trained with soft encoding and class rebalancing and decoded
 inside the graph by their annealed mean.
+
+Hints by hand (after Zhang et al. 2017) are read where the decoder works: at strides 16, 8 and 4 as features;
+at stride 8 attention carries their colours to all that looks alike; and at the end they are evidence on the
+bins, so that the very place is coloured as told. Where there is no hint all of this is exactly 0: weights of
+a network without it are taken as a start (`adopt`), and give the same colours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tintype.errors import SettingsError
 from tintype.train import bins as colour_bins
 from tintype.train.blocks import MobileNetV2, separable
-from tintype.train.recipe import GraphInput, Losses, RecipeModel, Schedule
+from tintype.train.hints import Evidence, HintReader, Spread, hinted_cells, random_hints
+from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +48,36 @@ class Settings:
     rebalance_decode: float = -0.35
     """Power of the class weights that multiply the posterior when decoding at vividness 1; 0 leaves it as
     trained, −1 takes the rebalancing of the loss back."""
+    hint_none: float = 0.5
+    """Share of the training pictures that are shown without a hint, for which the model is mostly used."""
+    hint_points: float = 8.0
+    """Mean number of points revealed on the others; the numbers are geometric (Zhang et al. 2017: 1/8)."""
+    hint_largest: int = 9
+    """Side in pixels of the largest patch that a point reveals; sides are even from 1 to this."""
+    hint_positions: Literal["uniform", "gaussian"] = "uniform"
+    """Where points fall: anywhere, or about the centre with a deviation of a quarter of the side."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hint_none <= 1:
+            raise SettingsError(f"hint_none must be from 0 to 1, not {self.hint_none:g}.")
+        if self.hint_points < 1 or self.hint_largest < 1:
+            raise SettingsError("hint_points and hint_largest must be at least 1.")
 
 
 SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr_schedule="cosine", ema_decay=0.999, clip=1.0)
 
 
 _COLDEST = 0.05  # the least temperature that vividness can bring about
+
+
+class Hints(nn.Module):
+    """All that hints bring to the decoder."""
+
+    def __init__(self, width: int, head_width: int, bins: Tensor) -> None:
+        super().__init__()
+        self.readers = nn.ModuleList([HintReader(3, width), HintReader(6, width), HintReader(6, head_width)])
+        self.spread = Spread(width)
+        self.evidence = Evidence(bins)
 
 
 class Model(RecipeModel):
@@ -77,38 +109,102 @@ class Model(RecipeModel):
             ]
         )
         self.head = nn.Conv2d(head_width, len(bins), 1)
+        self.hints = Hints(width, head_width, self.bins)
 
-    def logits(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) to bin logits (N, 313, H/4, W/4)."""
-        f4, f8, f16, f32 = self.encoder(L / 50 - 1)
-        x = self.top(f32)
-        for feature, lateral, refine in zip((f16, f8, f4), self.laterals, self.refine, strict=True):
-            x = refine(F.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(feature))
-        return self.head(x)
+    def logits(self, L: Tensor, *hints: Tensor) -> Tensor:
+        """L (N, 1, H, W) and, or not, `hint_ab` and `hint_mask` to bin logits (N, 313, H/4, W/4)."""
+        features = self.encoder(L / 50 - 1)
+        x = self.top(features[3])
+        cells, spread = L.new_zeros(0), L.new_zeros(0)
+        for i, stride in enumerate((16, 8, 4)):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest") + self.laterals[i](features[2 - i])
+            if hints:
+                cells = hinted_cells(hints[0], hints[1], stride)
+                spread = self._spread(stride, x, cells, hints[1], spread)
+                x = x + self.hints.readers[i](torch.cat([cells, spread], 1) if i else cells)
+            x = self.refine[i](x)
+        logits = self.head(x)
+        return logits + self.hints.evidence(cells, spread) if hints else logits
+
+    def _spread(self, stride: int, x: Tensor, cells: Tensor, mask: Tensor, spread: Tensor) -> Tensor:
+        """Hinted colours carried to where features are alike: found at stride 8, brought up at stride 4."""
+        if stride == 8:
+            return self.hints.spread(x, cells, F.avg_pool2d(mask, stride))
+        if stride == 4:
+            return F.interpolate(spread, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return spread
 
     @property
     def inputs(self) -> dict[str, GraphInput]:
-        """`vividness`, from 0, the mean of the likely colours, over 1 to bolder choices."""
-        description = "0 gives the mean of the likely colours, 1 the usual ones, up to 2 bolder ones"
-        return {"vividness": GraphInput(default=1.0, shape=(), description=description)}
+        """`vividness`, from 0, the mean of the likely colours, over 1 to bolder choices; hints by hand."""
+        vividness = "0 gives the mean of the likely colours, 1 the usual ones, up to 2 bolder ones"
+        hint_ab = "colours told by hand, a and b in Lab units, where hint_mask is not 0"
+        return {
+            "vividness": GraphInput(default=1.0, shape=(), description=vividness),
+            "hint_ab": GraphInput(default=0.0, shape=("N", 2, "H", "W"), description=hint_ab),
+            "hint_mask": GraphInput(
+                default=0.0, shape=("N", 1, "H", "W"), description="1 where a colour is told, 0 elsewhere"
+            ),
+        }
+
+    @property
+    def outputs(self) -> dict[str, GraphOutput]:
+        """What the graph can tell beside ab."""
+        Q = len(self.bins)
+        return {
+            "bin_probs": GraphOutput(
+                shape=("N", "h", "w", Q), description="the shares of bins whose mean is ab"
+            ),
+            "bins": GraphOutput(shape=(Q, 2), description="a and b, in Lab units, of the bins"),
+        }
 
     def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
-        """L (N, 1, H, W), 0…100, and `vividness` () to ab (N, 2, H/4, W/4) in Lab units.
+        """L (N, 1, H, W), 0…100, and the `inputs`, or none of them, to ab (N, 2, H/4, W/4) in Lab units.
 
         At vividness 0 ab is the posterior mean: temperature 1, and the rebalancing of the loss undone. From
         there the temperature and the power of the class weights run evenly through their settings at 1.
         """
-        (vividness,) = inputs or (L.new_ones(()),)
+        return self.everything(L, *inputs)[0]
+
+    def everything(self, L: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As `forward`: ab, and the `outputs`."""
+        vividness, *hints = inputs or (L.new_ones(()),)
         s = self.settings
+        log_weights = self.bin_weights.log()[:, None, None]
         power = vividness * (s.rebalance_decode + 1) - 1
         T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
-        logits = self.logits(L) + power * self.bin_weights.log()[:, None, None]
-        return colour_bins.annealed_mean(logits, self.bins, T)
+        logits = self.logits(L, *hints)
+        bin_probs = colour_bins.shares((logits + power * log_weights) / T)
+        # Tied to an input, or the exporter would fold the bins away and their name with them.
+        return colour_bins.mean_of(bin_probs, self.bins), bin_probs, self.bins + 0 * vividness
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
-        """Rebalanced soft cross-entropy."""
+        """Rebalanced soft cross-entropy; in training some pictures come with hints, in validation none."""
         index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
-        return {"loss": colour_bins.soft_cross_entropy(self.logits(L), index, weight, self.bin_weights)}
+        logits = self.logits(L, *self._revealed(ab)) if self.training else self.logits(L)
+        return {"loss": colour_bins.soft_cross_entropy(logits, index, weight, self.bin_weights)}
+
+    def _revealed(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        s = self.settings
+        return random_hints(
+            ab,
+            none=s.hint_none,
+            mean_points=s.hint_points,
+            largest=s.hint_largest,
+            positions=s.hint_positions,
+        )
+
+    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Take weights of before hints were built in: those of the hint parts are added, as they are here."""
+        own = self.state_dict()
+        new = {name: own[name].clone() for name in own if name.startswith("hints.")}
+        if new.keys() & weights.keys():
+            return weights
+        new["hints.evidence.log_strength"] = torch.tensor(Evidence.STRENGTHS_ONCE_TRAINED).log()
+        print(
+            "The start knows no hints; their parts begin fresh, and colours without hints stay as they are."
+        )
+        return weights | new
 
     def prepare(self, ab: Tensor) -> None:
         """Set the class weights from true colours (N, 2, H, W) of a sample."""

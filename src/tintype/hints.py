@@ -1,0 +1,145 @@
+"""Colours told by hand: points with a colour, read from a file, as maps for a model that takes hints.
+
+A file of hints is JSON, one object:
+
+    {
+      "units": "pixels",
+      "orientation": "upright",
+      "points": [{"x": 120, "y": 80.5, "color": "#c04020", "radius": 6}]
+    }
+
+- `points`: at least one. `x` runs from the left, `y` from the top edge, so the picture's first pixel reaches
+  from 0 to 1; `color` is sRGB, of which the hue and its strength are used, never the lightness; `radius`,
+  which may be left out, is how far the colour is known to hold around the point.
+- `units`: "pixels" of the picture at full size, the default; or "fractions", x of the width, y of the height
+  and radius of the shorter side, each from 0 to 1.
+- `orientation`: "upright", the default, is the picture as it is seen, turned as its EXIF orientation says;
+  "stored" is the picture as its file holds it, without that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import InputError, SettingsError
+from tintype.framing import upright
+from tintype.guidance import hex_to_ab
+
+DEFAULT_RADIUS = 1 / 64  # of the shorter side
+_POINT_KEYS, _FILE_KEYS = {"x", "y", "color", "radius"}, {"points", "units", "orientation"}
+
+Units = Literal["pixels", "fractions"]
+Orientation = Literal["upright", "stored"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hint:
+    """A point of the picture and its colour. Raises SettingsError for what cannot be."""
+
+    x: float
+    """From the left edge, in `units`."""
+    y: float
+    """From the top edge, in `units`."""
+    color: str
+    """sRGB, as "#rrggbb"; its lightness is not used."""
+    radius: float | None = None
+    """How far the colour holds, in `units`; a 64th of the shorter side by default."""
+    units: Units = "pixels"
+    """Pixels of the full picture; or fractions of its width, height and, for the radius, shorter side."""
+    orientation: Orientation = "upright"
+    """Whether x and y are of the picture as it is seen or as its file holds it."""
+
+    def __post_init__(self) -> None:
+        if self.units not in ("pixels", "fractions"):
+            raise SettingsError(f"A hint's units are pixels or fractions, not {self.units!r}.")
+        if self.orientation not in ("upright", "stored"):
+            raise SettingsError(f"A hint's orientation is upright or stored, not {self.orientation!r}.")
+        for name in ("x", "y", "radius"):
+            value = getattr(self, name)
+            if value is None and name == "radius":
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise SettingsError(f"A hint's {name} is a number, not {value!r}.")
+            if value < 0 or (name == "radius" and value == 0):
+                raise SettingsError(f"A hint's {name} cannot be {value:g}.")
+        if not isinstance(self.color, str):
+            raise SettingsError(f"A hint's color is text such as #c04020, not {self.color!r}.")
+        hex_to_ab(self.color)
+
+
+def read_hints(path: Path) -> tuple[Hint, ...]:
+    """The hints of a JSON file (see the module). Raises InputError, which names the file and the point."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The hints {path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The hints {path} are not text in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"The hints {path} are no JSON: {error}.") from None
+    if not isinstance(values, dict) or not isinstance(values.get("points"), list) or not values["points"]:
+        raise InputError(f'The hints {path} must be an object with a list "points" of at least one.')
+    if unknown := sorted(values.keys() - _FILE_KEYS):
+        raise InputError(f"The hints {path} have unknown entries: {', '.join(unknown)}.")
+    common = {key: values[key] for key in ("units", "orientation") if key in values}
+    return tuple(_read_point(path, n, point, common) for n, point in enumerate(values["points"], start=1))
+
+
+def hint_maps(
+    hints: Sequence[Hint], seen: tuple[int, int], full: tuple[int, int], orientation: int = 1
+) -> dict[str, NDArray[np.float32]]:
+    """`hint_ab` (1, 2, h, w) in Lab units and `hint_mask` (1, 1, h, w), of 0 and 1, for a model.
+
+    `seen` is the size (h, w) at which the model sees the picture upright, `full` the stored picture's (H, W),
+    `orientation` EXIF's. A hint is a disc of at least one pixel; where two overlap the later one holds.
+    Raises SettingsError for a point outside of the picture.
+    """
+    ab, mask = np.zeros((2, *seen), np.float32), np.zeros((1, *seen), np.float32)
+    for hint in hints:
+        disc = _disc(hint, seen, full, orientation)
+        ab[:, disc] = hex_to_ab(hint.color)[:, None]
+        mask[:, disc] = 1
+    return {"hint_ab": ab[None], "hint_mask": mask[None]}
+
+
+def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation: int) -> NDArray[np.bool_]:
+    """The pixels (h, w) of the upright picture at the model's size that one hint tells of."""
+    turned = upright(np.broadcast_to(np.uint8(0), (2, 3)), orientation).shape == (3, 2)
+    stored_frame = hint.orientation == "stored"
+    swap = turned and not stored_frame
+    height, width = full[::-1] if swap else full  # of the frame that the hint is told in
+    rows, columns = seen[::-1] if turned and stored_frame else seen  # of that frame at the model's size
+    per_x, per_y, per_r = (width, height, min(full)) if hint.units == "fractions" else (1, 1, 1)
+    x, y = hint.x * per_x, hint.y * per_y
+    if x > width or y > height:
+        where = f"x {hint.x:g}, y {hint.y:g}"
+        raise SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
+    radius = min(full) * DEFAULT_RADIUS if hint.radius is None else hint.radius * per_r
+    # In pixels of the model's size, whose aspect can differ from the picture's by half a stride.
+    x, y, rx, ry = x * columns / width, y * rows / height, radius * columns / width, radius * rows / height
+    across = (np.arange(columns) + 0.5 - x) / max(rx, 1e-6)
+    down = (np.arange(rows) + 0.5 - y) / max(ry, 1e-6)
+    disc = across[None] ** 2 + down[:, None] ** 2 <= 1
+    disc[min(int(y), rows - 1), min(int(x), columns - 1)] = True
+    return upright(disc, orientation) if stored_frame else disc
+
+
+def _read_point(path: Path, number: int, point: Any, common: dict[str, Any]) -> Hint:
+    if not isinstance(point, dict):
+        raise InputError(f"The hints {path}, point {number}: it must be an object with x, y and color.")
+    if missing := sorted({"x", "y", "color"} - point.keys()):
+        raise InputError(f"The hints {path}, point {number}: {', '.join(missing)} is missing.")
+    if unknown := sorted(point.keys() - _POINT_KEYS):
+        raise InputError(f"The hints {path}, point {number}: there is no {', '.join(unknown)}.")
+    try:
+        return Hint(**point, **common)
+    except SettingsError as error:
+        raise InputError(f"The hints {path}, point {number}: {error}") from None

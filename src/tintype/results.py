@@ -1,0 +1,86 @@
+"""What became of a picture, where its result goes, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from tintype.errors import OutputError, OutputExistsError
+
+PART_SUFFIX = ".tintype-part"
+
+
+@dataclass
+class FileResult:
+    """What became of one picture."""
+
+    source: str
+    target: str | None = None
+    """Where the result is; of several versions the first."""
+    status: str = "done"
+    """`done` or `skipped`."""
+    reason: str | None = None
+    """Why it was skipped."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know: that a coloured picture was made grey first, for one."""
+    width: int = 0
+    height: int = 0
+    pages: int = 1
+    seconds: float = 0.0
+    model: str = ""
+
+
+def default_target(source: Path) -> Path:
+    """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`."""
+    return source.with_name(f"{source.stem}.color{source.suffix}")
+
+
+def versions_of(target: Path, count: int) -> list[Path]:
+    """Where `count` versions go: `NAME-1.EXT`, `NAME-2.EXT` …; to `target` itself where `count` is 0."""
+    if not count:
+        return [target]
+    return [target.with_name(f"{target.stem}-{n}{target.suffix}") for n in range(1, count + 1)]
+
+
+def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
+    """OutputError where a target is the source; OutputExistsError where one is there and is to stay."""
+    for target in targets:
+        if _same_file(source, target):
+            raise OutputError(f"{source}: the result would replace the picture itself; name another output.")
+        if target.exists() and not overwrite:
+            raise OutputExistsError(
+                f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
+            )
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside `target` that takes its name on success and vanishes on failure."""
+    part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}{PART_SUFFIX}")
+    try:
+        try:
+            with part.open("x+b") as file:
+                yield file
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def whole_files(targets: list[Path]) -> Iterator[list[BinaryIO]]:
+    """As `whole_file`, for several that appear together, once all are written."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(whole_file(target)) for target in targets]
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False

@@ -1,0 +1,88 @@
+"""How a page or array comes before a network's eye, and how its colours come back to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype import chroma
+from tintype.cards import ModelCard
+from tintype.color import SRGB_TONE, ToneCurve
+from tintype.framing import as_stored, auto_size, auto_view, network_size, resize_for_network, upright
+from tintype.images import Page
+
+Float = NDArray[np.float32]
+_SHOWN = 1024  # pixels of the longer side of a picture that is shown beside figures
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture as a network sees it."""
+
+    luma: Float
+    """(h, w), 0…1, at the network's size, as the picture is stored."""
+    tone: ToneCurve
+    size: tuple[int, int]
+    """(H, W) of the stored picture."""
+    orientation: int
+    """EXIF's, 1…8."""
+
+    def L(self) -> Float:
+        """Lightness (h, w) or (w, h), 0…100, upright."""
+        return chroma.lightness(upright(self.luma, self.orientation), self.tone)
+
+    def field(self, ab: Float, strength: float, threads: int | None) -> chroma.ChromaField:
+        """Upright ab (h', w', 2) as the colours of the stored picture, to be read off at full size."""
+        ab = as_stored(ab, self.orientation)
+        luma = cv2.resize(self.luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
+        cbcr = chroma.small_cbcr(chroma.lightness(luma, self.tone), ab, self.tone, strength)
+        return chroma.ChromaField(cbcr, luma, self.size, threads)
+
+    def shown8(self, page: Page) -> NDArray[np.uint8]:
+        """The page's luma upright, uint8, its longer side at most 1024 pixels."""
+        scale = min(1.0, _SHOWN / max(self.size))
+        height, width = (max(1, round(side * scale)) for side in self.size)
+        luma = page.thumbnail(height, width)
+        return upright(np.rint(luma.clip(0, 1) * 255).astype(np.uint8), self.orientation)
+
+
+@dataclass(frozen=True)
+class Lens:
+    """At what size one model sees pictures."""
+
+    card: ModelCard
+    size: int | Literal["auto"]
+    """The shorter side in pixels; auto chooses by the picture's size and detail."""
+
+    def page(self, page: Page) -> View:
+        """A page of a file."""
+        size = self._first_size(page.height, page.width)
+        luma = page.thumbnail(*network_size(page.height, page.width, size, self.card.stride))
+        return View(self._reduced(luma), page.tone, (page.height, page.width), page.orientation)
+
+    def array(self, luma: NDArray[Any], orientation: int = 1) -> View:
+        """Luma (H, W): uint8, uint16 or float 0…1."""
+        scale = np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
+        source = luma if luma.dtype.kind == "u" else luma.astype(np.float32)
+        small = resize_for_network(source, self._first_size(*luma.shape), self.card.stride)
+        small = (small / np.float32(scale)).clip(0, 1)
+        return View(self._reduced(small), SRGB_TONE, luma.shape, orientation)
+
+    def lightness(self, L: Float) -> Float:
+        """Lightness (H, W), 0…100, at the network's size."""
+        small = resize_for_network(L, self._first_size(*L.shape), self.card.stride)
+        return self._reduced((small / 100).astype(np.float32)) * np.float32(100)
+
+    def _first_size(self, height: int, width: int) -> int:
+        """The size at which a picture is looked at first; unless that is up to it, the one that is used."""
+        return auto_view(height, width, self.card.size) if self.size == "auto" else self.size
+
+    def _reduced(self, luma: Float) -> Float:
+        """What is seen of a picture that was looked at as `_first_size` says."""
+        if self.size != "auto":
+            return luma
+        return resize_for_network(luma, auto_size(luma, self.card.size, self.card.stride), self.card.stride)

@@ -1,0 +1,174 @@
+"""Colours told by hand: the file's schema, where discs land, and that they reach the picture."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from tintype import Colorizer, Hint
+from tintype.color import rgb_to_lab
+from tintype.errors import InputError, SettingsError
+from tintype.framing import upright
+from tintype.guidance import hex_to_ab
+from tintype.hints import hint_maps, read_hints
+
+RED = "#d02020"
+POINT = {"x": 4, "y": 2, "color": RED}
+
+
+def write(tmp_path, values):
+    path = tmp_path / "hints.json"
+    path.write_text(values if isinstance(values, str) else json.dumps(values), encoding="utf-8")
+    return path
+
+
+def test_a_file_is_read_whole(tmp_path):
+    more = {"x": 0.25, "y": 1, "color": "#203040", "radius": 0.1}
+    hints = read_hints(write(tmp_path, {"units": "fractions", "points": [{**POINT, "x": 1, "y": 0}, more]}))
+    assert hints == (
+        Hint(x=1, y=0, color=RED, units="fractions"),
+        Hint(x=0.25, y=1, color="#203040", radius=0.1, units="fractions"),
+    )
+    assert read_hints(write(tmp_path, {"points": [POINT]})) == (Hint(x=4, y=2, color=RED),)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("{", "no JSON: .* line 1"),
+        ("[]", 'must be an object with a list "points"'),
+        ({"points": []}, "at least one"),
+        ({"points": {"x": 1}}, "must be an object with a list"),
+        ({"points": [POINT], "unit": "pixels"}, "unknown entries: unit"),
+        ({"points": [POINT, 7]}, "point 2: it must be an object"),
+        ({"points": [{"x": 1}]}, "point 1: color, y is missing"),
+        ({"points": [{**POINT, "colour": RED}]}, "point 1: there is no colour"),
+        ({"points": [{**POINT, "x": "4"}]}, "point 1: A hint's x is a number, not '4'"),
+        ({"points": [{**POINT, "y": -1}]}, "point 1: A hint's y cannot be -1"),
+        ({"points": [{**POINT, "radius": 0}]}, "point 1: A hint's radius cannot be 0"),
+        ({"points": [{**POINT, "color": "red"}]}, "point 1: A colour is written #rrggbb"),
+        ({"points": [{**POINT, "color": 7}]}, "point 1: A hint's color is text"),
+        ({"points": [POINT], "units": "inches"}, "point 1: A hint's units are pixels or fractions"),
+        ({"points": [POINT], "orientation": 6}, "point 1: A hint's orientation is upright or stored"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, values, message):
+    with pytest.raises(InputError, match=rf"hints\.json.*{message}"):
+        read_hints(write(tmp_path, values))
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_hints(tmp_path / "none.json")
+    (tmp_path / "latin.json").write_bytes(b'{"points": "\xff"}')
+    with pytest.raises(InputError, match="not text in UTF-8"):
+        read_hints(tmp_path / "latin.json")
+
+
+def covered(hint, seen, full, orientation=1):
+    """Rows and columns of the network's picture that a hint tells of."""
+    maps = hint_maps([hint], seen, full, orientation)
+    mask = maps["hint_mask"][0, 0] > 0
+    np.testing.assert_allclose(
+        maps["hint_ab"][0][:, mask].T, np.tile(hex_to_ab(hint.color), (mask.sum(), 1)), rtol=1e-6
+    )
+    assert not maps["hint_ab"][0][:, ~mask].any()
+    return {(int(y), int(x)) for y, x in zip(*mask.nonzero(), strict=True)}
+
+
+def test_a_point_is_at_least_the_pixel_it_lies_in():
+    tiny = {"radius": 0.01, "color": RED}
+    assert covered(Hint(x=0, y=0, **tiny), (10, 20), (100, 200)) == {(0, 0)}
+    assert covered(Hint(x=59, y=41, **tiny), (10, 20), (100, 200)) == {(4, 5)}
+    assert covered(Hint(x=200, y=100, **tiny), (10, 20), (100, 200)) == {(9, 19)}
+    corner = Hint(x=1, y=0.5, units="fractions", **tiny)
+    assert covered(corner, (10, 20), (100, 200)) == {(5, 19)}
+
+
+def test_a_radius_is_of_the_full_picture():
+    pixels = covered(Hint(x=100, y=50, color=RED, radius=20), (10, 20), (100, 200))
+    assert pixels == covered(
+        Hint(x=0.5, y=0.5, color=RED, radius=0.2, units="fractions"), (10, 20), (100, 200)
+    )
+    assert {y for y, _ in pixels} == {3, 4, 5, 6}
+    assert {x for _, x in pixels} == {8, 9, 10, 11}
+    assert len(pixels) == 12, "a disc, not a square"
+
+
+def test_the_later_of_two_holds():
+    hints = [Hint(x=5, y=5, color=RED, radius=3), Hint(x=5, y=5, color="#2020d0", radius=1)]
+    ab = hint_maps(hints, (10, 10), (10, 10))["hint_ab"][0]
+    np.testing.assert_allclose(ab[:, 5, 5], hex_to_ab("#2020d0"), rtol=1e-6)
+    np.testing.assert_allclose(ab[:, 5, 3], hex_to_ab(RED), rtol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_points_are_of_the_picture_as_seen_or_as_stored(orientation):
+    full = (12, 20)
+    marked = np.zeros(full, bool)
+    marked[3, 15] = True
+    seen = upright(marked, orientation)
+    ((y, x),) = np.argwhere(seen)
+    tiny = {"radius": 0.1, "color": RED}
+    stored = Hint(x=15.5, y=3.5, orientation="stored", **tiny)
+    assert covered(stored, seen.shape, full, orientation) == {(y, x)}
+    assert covered(Hint(x=x + 0.5, y=y + 0.5, **tiny), seen.shape, full, orientation) == {(y, x)}
+
+
+@pytest.mark.parametrize(
+    ("hint", "orientation"),
+    [
+        (Hint(x=21, y=1, color=RED), 1),
+        (Hint(x=1, y=13, color=RED), 1),
+        (Hint(x=1.1, y=0, color=RED, units="fractions"), 1),
+        (Hint(x=13, y=1, color=RED), 6),
+        (Hint(x=21, y=1, color=RED, orientation="stored"), 6),
+    ],
+)
+def test_a_point_outside_is_refused(hint, orientation):
+    seen = (12, 20) if orientation == 1 else (20, 12)
+    with pytest.raises(SettingsError, match=r"lies outside of the picture of (20 × 12|12 × 20) pixels"):
+        hint_maps([hint], seen, (12, 20), orientation)
+
+
+def ab_near(rgb8, y, x):
+    patch = np.asarray(rgb8)[y - 3 : y + 4, x - 3 : x + 4, :3].astype(float) / 255
+    return rgb_to_lab(patch)[..., 1:].mean((0, 1))
+
+
+def test_hints_reach_the_picture(telling_model):
+    grey = np.full((120, 200), 130, np.uint8)
+    hint = Hint(x=150, y=40, color="#a04848", radius=16)
+    of_all, of_one = Colorizer(telling_model, hints=[hint], threads=1), Colorizer(telling_model, threads=1)
+    told = of_all(grey)
+    assert (told == of_one(grey, hints=[hint])).all()
+    assert (of_all(grey, hints=()) == of_one(grey)).all()
+    assert np.linalg.norm(ab_near(told, 40, 150) - hex_to_ab("#a04848")) < 4
+    assert np.abs(ab_near(told, 90, 40) - ab_near(of_one(grey), 90, 40)).max() < 1
+
+
+@pytest.mark.parametrize("frame", ["upright", "stored"])
+def test_a_turned_photograph_is_hinted_where_it_is_seen(telling_model, frame):
+    stored = Image.fromarray(np.full((120, 200), 130, np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # seen, it is 120 wide and 200 high; stored (x, y) is seen at (120 - y, x)
+    file = io.BytesIO()
+    stored.save(file, "PNG", exif=exif)
+    point = {"x": 80, "y": 150} if frame == "upright" else {"x": 150, "y": 40}
+    hint = Hint(**point, color="#a04848", radius=16, orientation=frame)
+    result = Colorizer(telling_model, threads=1)(file.getvalue(), hints=[hint])
+    seen = ImageOps.exif_transpose(Image.open(io.BytesIO(result)))
+    assert np.linalg.norm(ab_near(seen, 150, 80) - hex_to_ab("#a04848")) < 4
+    assert ab_near(seen, 60, 30)[0] < 20
+
+
+def test_a_model_that_takes_none_says_so(tiny_model):
+    hint = Hint(x=1, y=1, color=RED)
+    with pytest.raises(SettingsError, match="tiny cannot be told colours by hand"):
+        Colorizer(tiny_model, hints=[hint])
+    with pytest.raises(SettingsError, match="tiny cannot be told colours by hand"):
+        Colorizer(tiny_model)(np.zeros((9, 9), np.uint8), hints=[hint])

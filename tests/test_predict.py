@@ -1,0 +1,121 @@
+"""Colours hang little on the size at which a model is shown a picture, and auto chooses one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import data
+
+from tintype import Colorizer, Hint, predict
+from tintype.cards import load_card
+from tintype.errors import SettingsError
+from tintype.framing import auto_size, auto_view, network_size, resize_for_network
+from tintype.session import Session
+
+OWN, STRIDE = 64, 4
+
+
+class SizeBound:
+    """A session whose colours are those that it gives at its own size plus an error where it is larger."""
+
+    def __init__(self, card):
+        self.card, self.inputs, self.outputs, self.seen = card, {}, frozenset(), []
+
+    def run_for(self, names, L, **inputs):
+        self.seen.append((L.shape[2:], inputs))
+        h, w = L.shape[2] // STRIDE, L.shape[3] // STRIDE
+        fine = L.reshape(h, STRIDE, w, STRIDE).mean((1, 3))
+        off = 25.0 * (min(L.shape[2:]) > OWN)
+        return {"ab": np.stack([fine - 50 + off, fine * 0 - off])[None].astype(np.float32)}
+
+
+@pytest.fixture
+def session(tiny_model):
+    return SizeBound(load_card(tiny_model))
+
+
+@pytest.fixture
+def L():
+    return np.ascontiguousarray(data.camera()[::2, ::2]).astype(np.float32) / 2.55  # (256, 256)
+
+
+def test_a_larger_size_agrees_with_the_own_one_and_keeps_its_detail(session, L):
+    own = predict.predict(session, resize_for_network(L, OWN, STRIDE), {})
+    assert len(session.seen) == 1, "at its own size it is run once"
+    large = predict.predict(session, L, {})
+    assert [size for size, _ in session.seen[1:]] == [(256, 256), (64, 64)]
+    assert large.shape == (64, 64, 2)
+    assert np.abs(large.mean((0, 1)) - own.mean((0, 1))).max() < 1, "25 without it"
+    fine = L.reshape(64, 4, 64, 4).mean((1, 3)) - 50
+    assert np.corrcoef(large[..., 0].ravel(), fine.ravel())[0, 1] > 0.98
+    assert np.abs(large[..., 0] - fine).mean() < 4
+
+
+def test_hints_come_to_both_sizes(session, L):
+    mask = np.zeros((1, 1, 256, 256), np.float32)
+    mask[..., 100, 101] = 1
+    maps = {"hint_ab": mask * np.array([30, -20], np.float32).reshape(1, 2, 1, 1), "hint_mask": mask}
+    predict.predict(session, L, maps | {"vividness": np.array(0.5, np.float32)})
+    (_, first), (_, second) = session.seen
+    assert first["hint_mask"].sum() == 1
+    assert second["hint_mask"].shape == (1, 1, 64, 64)
+    ((_, _, y, x),) = np.argwhere(second["hint_mask"])
+    assert (y, x) == (25, 25)
+    np.testing.assert_allclose(second["hint_ab"][0, :, y, x], [30, -20], rtol=1e-5)
+    assert second["vividness"] == 0.5
+
+
+def test_a_hint_holds_also_at_a_larger_size(telling_model):
+    hint = Hint(x=100, y=60, color="#a04848", radius=20)
+    grey = np.full((120, 200), 130, np.uint8)
+    small, large = (Colorizer(telling_model, size=size, hints=[hint], threads=1)(grey) for size in (64, 128))
+    assert np.abs(small[60, 100].astype(int) - large[60, 100]).max() < 8
+
+
+def seen_at(size, picture):
+    """The size that auto chooses for luma (H, W) of 0…255 and a model of the size given."""
+    view = network_size(*picture.shape, auto_view(*picture.shape, size), STRIDE)
+    luma = resize_for_network(picture.astype(np.float32) / 255, auto_view(*picture.shape, size), STRIDE)
+    assert luma.shape == view
+    return auto_size(luma, size, STRIDE)
+
+
+def test_auto_enlarges_nothing():
+    camera = data.camera()
+    assert seen_at(256, camera[::3, ::3]) == 172  # of 171, to a multiple of the stride
+    assert seen_at(256, camera[::8, ::8]) == 128  # but for what no network was trained on
+    assert seen_at(64, camera[::16, ::16]) == 64
+
+
+def test_auto_looks_closer_where_there_is_more_to_see():
+    assert seen_at(256, data.moon()) == 256
+    assert seen_at(256, data.grass()) == 512
+    assert seen_at(256, data.gravel()) == 384
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (100, 5000), (1000, 3000), (3000, 300)])
+def test_auto_takes_any_shape(shape, tiny_model):
+    grey = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    colorizer = Colorizer(tiny_model, size="auto", threads=1)
+    assert colorizer(grey).shape == (*shape, 3)
+    small = colorizer.predict_ab(grey / 2.55)
+    assert small.shape[0] * small.shape[1] <= 2 * (2 * OWN / STRIDE) ** 2 + 2 * max(small.shape[:2])
+
+
+def test_auto_is_the_size_it_chose(tiny_model):
+    texture = data.grass()
+    auto, twice = (Colorizer(tiny_model, size=size, threads=1) for size in ("auto", 128))
+    assert (auto(texture) == twice(texture)).all()
+    assert (auto.predict_ab(texture / 2.55) == twice.predict_ab(texture / 2.55)).all()
+
+
+def test_no_other_word_is_a_size(tiny_model):
+    with pytest.raises(SettingsError, match="from 32 to 2048 pixels, or auto, not large"):
+        Colorizer(tiny_model, size="large")
+
+
+def test_a_real_session_is_run_as_it_is(tiny_model, L):
+    """The tiny model does not hang on the size, so nothing is shifted."""
+    real = Session(load_card(tiny_model), threads=1)
+    ab = predict.predict(real, L, {})
+    np.testing.assert_allclose(ab[..., 0], 0.5 * L.reshape(64, 4, 64, 4).mean((1, 3)) - 20, atol=0.05)
