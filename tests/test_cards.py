@@ -15,7 +15,8 @@ def test_card_survives_its_file(tmp_path):
         sha256="0" * 64, pretrained=("a", "b"), training={"steps": 10, "lr": 1e-3, "ema": True},
         data=({"source": "s", "count": 3}, {"source": "ü", "count": 4}),
         inputs={"vividness": {"default": 1.0, "description": "how bold"}},
-        scores={"how": "so", "x": {"psnr": 22.5}, "x (mean)": {"psnr": 23.0}, "gray": {"psnr": 21.0}}, path=tmp_path / "x.onnx",
+        scores={"how": "so", "x": {"psnr": 22.5}, "x (mean)": {"psnr": 23.0}, "gray": {"psnr": 21.0}},
+        path=tmp_path / "x.onnx",
     )  # fmt: skip
     card.path.write_bytes(b"")
     card.path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
