@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype import __version__
+from tintype.arguments import add_model_arguments, count, main_colors
 from tintype.errors import SettingsError, TintypeError
 
 if TYPE_CHECKING:
@@ -100,20 +101,13 @@ def add_colorize(commands: Commands) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="a picture, a folder, a glob, or - for standard input")
     add("-o", "--output", metavar="OUT", help="a file or folder for the result, or - for standard output")
-    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
-    add(
-        "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
-    )
-    vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
-    add("--vividness", type=_strength, default=1.0, metavar="0..2", help=vivid)
-    add("--colors", metavar="#RRGGBB,…", help="the picture's main colours, for a model that can be told them")
-    add("--size", type=_count, metavar="N", help="pixels of the shorter side as the model sees it")
+    add_model_arguments(parser)
     more = "refuse pictures of more (default: 250 million, striped or tiled TIFF 1.2 billion)"
-    add("--max-pixels", type=_count, metavar="N", help=more)
+    add("--max-pixels", type=count, metavar="N", help=more)
     add("--recursive", action="store_true", help="take the folders inside a folder too")
     add("--overwrite", action="store_true", help="replace results that exist")
     add("--skip-colored", action="store_true", help="leave alone what is in colour already")
-    add("--workers", type=_count, metavar="N", help="pictures in hand at once (default: up to 4)")
+    add("--workers", type=count, metavar="N", help="pictures in hand at once (default: up to 4)")
     add("--quiet", action="store_true", help="tell of failures alone")
     add("--json", action="store_true", help="print one JSON object a picture, as each is finished")
 
@@ -128,8 +122,10 @@ def run_colorize(args: argparse.Namespace) -> int:
         model=args.model,
         strength=args.strength,
         vividness=args.vividness,
-        colors=tuple(filter(None, (args.colors or "").split(","))),
+        colors=main_colors(args),
         size=args.size,
+        threads=args.threads,
+        provider=args.provider,
         max_pixels=args.max_pixels,
         workers=args.workers,
         overwrite=args.overwrite,
@@ -323,24 +319,6 @@ def _check_streams(args: argparse.Namespace) -> None:
 
 def _millions(number: int, unit: str) -> str:
     return f"{number / 1e6:.1f} M{unit}"
-
-
-def _strength(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 2:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 2, not {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return value
-
-
-# What argparse calls them: "invalid number value".
-_strength.__name__, _count.__name__ = "number", "whole number"
 
 
 def _give_up_stdout() -> None:

@@ -55,7 +55,8 @@ class Colorizer:
 
     `model` is a shipped model's name or an ONNX file with its card; `strength` multiplies the chroma
     (0 grey, 1 as proposed, up to 2); `size` is the shorter side, in pixels, at which the network sees the
-    picture (the card's unless given); `threads` bounds the processor threads for one picture.
+    picture (the card's unless given); `threads` bounds the processor threads for one picture; `provider` is
+    what onnxruntime computes with (`cpu`, `cuda`, …), an error where it is not to be had.
 
     Some models take more: `vividness` runs from 0, the mean of the likely colours, over 1, the usual, to 2,
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known.
@@ -72,6 +73,7 @@ class Colorizer:
         colors: Sequence[str] = (),
         size: int | None = None,
         threads: int | None = None,
+        provider: str = "cpu",
         limits: images.Limits | None = None,
     ) -> None:
         if not 0 <= strength <= 2:
@@ -84,8 +86,9 @@ class Colorizer:
         self.strength = strength
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
+        self.provider = provider
         self._threads = threads
-        self._session = Session(self.card, threads)
+        self._session = Session(self.card, threads, provider)
         self._inputs = guidance.graph_inputs(self._session, vividness, colors)
 
     def __call__(self, picture: Any) -> Any:
@@ -180,6 +183,13 @@ class Colorizer:
         if not (L.min() >= -0.5 and L.max() <= 100.5):  # NaN fails both
             raise InputError("predict_ab takes lightness L in 0…100, not code values; see tintype.color.")
         return self._predict(resize_for_network(L, self.size, self.card.stride))
+
+    def see(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's chroma for lightness L (h, w) in 0…100 that is at the network's size already.
+
+        The size is `framing.network_size` of the picture's. ab (h / stride, w / stride, 2) in Lab units.
+        """
+        return self._predict(L)
 
     def field_of(self, page: images.Page) -> chroma.ChromaField:
         """The colours of one page, to be read off at full size."""
