@@ -83,11 +83,11 @@ class Colorizer:
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
-        self.strength = strength
+        self.strength, self.vividness, self.colors = strength, vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
         self.provider = provider
-        self._threads = threads
+        self.threads = threads
         self._session = Session(self.card, threads, provider)
         self._inputs = guidance.graph_inputs(self._session, vividness, colors)
 
@@ -210,7 +210,7 @@ class Colorizer:
         ab = as_stored(ab, orientation)
         small_luma = cv2.resize(luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
         cbcr = chroma.small_cbcr(chroma.lightness(small_luma, tone), ab, tone, self.strength)
-        return chroma.ChromaField(cbcr, small_luma, size, self._threads)
+        return chroma.ChromaField(cbcr, small_luma, size, self.threads)
 
     def _predict(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
         """L (h, w), both multiples of the stride, to ab (h / stride, w / stride, 2)."""
