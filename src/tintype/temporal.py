@@ -3,9 +3,9 @@
 From one picture to the next chroma follows the motion of the luma, by dense inverse search (Kroeger,
 Timofte, Dai, Van Gool, ECCV 2016; OpenCV's DIS). Where forward and backward flow disagree (Sundaram, Brox,
 Keutzer, ECCV 2010) or the luma does not match, a place was hidden before and what is carried there is stale.
-The model looks again after `every` pictures, sooner where much is stale, and at once after a cut. What it
-then proposes is blended with what was carried, and the shown colours move to it step by step, so that no
-picture jumps.
+The model looks again after `every` pictures, sooner early in a shot or where much is stale, and at once
+after a cut. What it then proposes is blended with what was carried, a mean at first, and the shown colours
+move to it step by step, so that no picture jumps.
 
 Everything works on the small luma that the network sees, upright.
 """
@@ -25,13 +25,15 @@ from tintype.color import SRGB_TONE
 Float = NDArray[np.float32]
 See = Callable[[Float], Float]
 
-EVERY = 5  # pictures between two looks, where nothing hurries
-_KEPT = 0.75  # weight of the carried colours against the model's new proposal
-_APPROACH = 0.2  # of the way from the shown to the wanted colours that is gone at each picture
+EVERY = 4  # pictures between two looks, where nothing hurries
+# Chosen with `benchmarks/video.py` in view: more keeps stiller, and further from the true colours.
+_KEPT = 0.6  # weight, at most, of the carried colours against the model's new proposal
+_APPROACH = 0.3  # of the way from the shown to the wanted colours that is gone at each picture
 _STALE_LIMIT = 0.03  # share of a picture that may be stale before the model looks again
 _MISMATCH = 28  # luma codes of 255 between a place and where it came from, beyond which it is another
 _CUT_STALE, _CUT_HISTOGRAM = 0.5, 0.5  # shares of the picture; either means a cut
 _BINS = 32
+_LEAST_FOR_FLOW = 16  # pixels; a strip narrower than this is taken to stand still
 
 
 class FrameByFrame:
@@ -66,7 +68,7 @@ class Steady:
         self._shown: Float = np.zeros((0, 0, 2), np.float32)
         self._wanted: Float = self._shown
         self._stale: Float = np.zeros((0, 0), np.float32)  # 0 trusted … 1 hidden when the model last looked
-        self._since = 0
+        self._since = self._shot_looks = 0
         self.looks = self.cuts = 0
 
     def __call__(self, luma: Float) -> Float:
@@ -83,7 +85,7 @@ class Steady:
         self._carry(flow, hidden)
         self._before = now
         self._since += 1
-        if self._since >= self._every or self._stale.mean() > _STALE_LIMIT:
+        if self._since >= min(self._every, self._shot_looks) or self._stale.mean() > _STALE_LIMIT:
             self._look(luma)
         self._shown = self._shown + np.float32(_APPROACH) * (self._wanted - self._shown)
         return self._shown
@@ -94,7 +96,7 @@ class Steady:
             return {}
         return {
             "before": self._before, "shown": self._shown, "wanted": self._wanted, "stale": self._stale,
-            "since": np.array(self._since),
+            "counts": np.array([self._since, self._shot_looks]),
         }  # fmt: skip
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
@@ -102,13 +104,13 @@ class Steady:
         if state:
             self._before, self._shown = state["before"], state["shown"]
             self._wanted, self._stale = state["wanted"], state["stale"]
-            self._since = int(state["since"])
+            self._since, self._shot_looks = map(int, state["counts"])
 
     def _begin(self, luma: Float) -> Float:
         """A shot's first picture."""
         self._shown = self._wanted = self._see(lightness(luma, SRGB_TONE))
         self._stale = np.zeros(self._shown.shape[:2], np.float32)
-        self._before, self._since = self._for_flow(luma), 0
+        self._before, self._since, self._shot_looks = self._for_flow(luma), 0, 1
         self.looks += 1
         return self._shown
 
@@ -116,11 +118,12 @@ class Steady:
         """Let the model propose, and blend that with what is carried; what was stale is all new."""
         proposed = self._see(lightness(luma, SRGB_TONE))
         stale = self._stale[..., None]
-        kept = np.float32(_KEPT) * (1 - stale)
+        kept = np.float32(min(_KEPT, self._shot_looks / (self._shot_looks + 1))) * (1 - stale)
         self._wanted = kept * self._wanted + (1 - kept) * proposed
         self._shown = (1 - stale) * self._shown + stale * self._wanted
         self._stale = np.zeros_like(self._stale)
         self._since = 0
+        self._shot_looks += 1
         self.looks += 1
 
     def _carry(self, flow: Float, hidden: Float) -> None:
@@ -131,7 +134,8 @@ class Steady:
         x += small[..., 0]
         y += small[..., 1]
         both = np.concatenate([self._shown, self._wanted], axis=-1)
-        both = cv2.remap(both, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        # Bilinear: sharper kernels overshoot, and that adds up from picture to picture.
+        both = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._shown, self._wanted = both[..., :2], both[..., 2:]
         stale = cv2.remap(self._stale, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         fresh = cv2.resize(hidden, (width, height), interpolation=cv2.INTER_AREA)
@@ -139,8 +143,10 @@ class Steady:
 
     def _motion(self, now: NDArray[np.uint8], before: NDArray[np.uint8]) -> tuple[Float, Float]:
         """Where each place of `now` (h, w) was `before`, (h, w, 2) as x, y; and 1 where it was hidden."""
-        flow = self._flow.calc(now, before, None)
-        back = self._flow.calc(before, now, None)
+        if min(now.shape) < _LEAST_FOR_FLOW:
+            flow = back = np.zeros((*now.shape, 2), np.float32)
+        else:
+            flow, back = self._flow.calc(now, before, None), self._flow.calc(before, now, None)
         x, y = np.meshgrid(
             np.arange(now.shape[1], dtype=np.float32), np.arange(now.shape[0], dtype=np.float32)
         )
@@ -155,10 +161,10 @@ class Steady:
         return flow, hidden.astype(np.float32)
 
     def _for_flow(self, luma: Float) -> NDArray[np.uint8]:
-        """Luma as codes of 255 at twice the size of ab."""
+        """Luma as codes of 255 at twice the size of ab; blurred, since grain does not move along."""
         height, width = self._shown.shape[:2]
         small = cv2.resize(luma, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
-        return np.rint(255 * small).astype(np.uint8)
+        return np.rint(255 * cv2.GaussianBlur(small, (0, 0), 0.8)).astype(np.uint8)
 
 
 def _histogram_distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -30,7 +30,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     add("input", metavar="INPUT", help="a film")
     add("-o", "--output", metavar="OUT", help="a file for the result")
     add_model_arguments(parser)
-    add("--every", type=count, default=5, metavar="N", help="look at one picture of N, or more (default: 5)")
+    add("--every", type=count, default=4, metavar="N", help="look at one picture of N, or more (default: 4)")
     add("--start", type=seconds, metavar="TIME", help="begin there: seconds, or h:mm:ss")
     add("--end", type=seconds, metavar="TIME", help="end there")
     add("--compare", action="store_true", help="write grey and colour side by side")
