@@ -28,7 +28,7 @@ def run_video(args: argparse.Namespace) -> int:
         skip_colored=args.skip_colored,
     )
     colorizer = model_of(args)
-    say = _Say(args.quiet)
+    say = Say(args.quiet)
     if args.provider:
         say(f"The model {colorizer.card.name} runs on {colorizer.provider}.")
     target = None if args.output is None else Path(args.output)
@@ -63,7 +63,7 @@ def model_of(args: argparse.Namespace) -> Colorizer:
     )
 
 
-class _Say:
+class Say:
     """Lines for the user on standard error, unless `quiet`."""
 
     def __init__(self, quiet: bool) -> None:
