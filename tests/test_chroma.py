@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from PIL import Image
 from skimage import data
 
 from tintype import chroma
-from tintype.color import SRGB_TONE, luma_of, rgb_to_cbcr
+from tintype.chroma import ChromaField, small_cbcr
+from tintype.color import SRGB_TONE, Signal, luma_of, rgb_to_cbcr, rgb_to_lab
 
 
 def field_for(luma, cbcr, small=(24, 36), threads=1):
@@ -19,7 +22,7 @@ def field_for(luma, cbcr, small=(24, 36), threads=1):
         cbcr = np.broadcast_to(np.float32(cbcr), (*small, 2))
     size = cbcr.shape[1::-1]
     luma_small = cv2.resize(luma.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return chroma.ChromaField(np.ascontiguousarray(cbcr), luma_small, luma.shape, threads)
+    return ChromaField(np.ascontiguousarray(cbcr), luma_small, luma.shape, threads)
 
 
 @pytest.mark.parametrize("cbcr", [(0.1, -0.1), (0.45, 0.2), (-0.5, 0.5), (0.0, 0.0)])
@@ -108,11 +111,52 @@ def test_guided_upsampling_beats_bilinear_on_true_chroma():
 def test_small_cbcr_of_grey_is_zero_and_strength_scales():
     L = np.full((4, 5), 60, np.float32)
     ab = np.full((4, 5, 2), 20, np.float32)
-    assert np.abs(chroma.small_cbcr(L, ab, SRGB_TONE, 0.0)).max() < 1e-3
-    half, full = (chroma.small_cbcr(L, ab, SRGB_TONE, s) for s in (0.5, 1.0))
+    assert np.abs(small_cbcr(L, ab, SRGB_TONE, 0.0)).max() < 1e-3
+    half, full = (small_cbcr(L, ab, SRGB_TONE, s) for s in (0.5, 1.0))
     assert np.abs(full).max() > 1.6 * np.abs(half).max()
 
 
 def test_lightness_runs_from_0_to_100():
     L = chroma.lightness(np.float32([0, 0.5, 1]), SRGB_TONE)
     np.testing.assert_allclose(L, [0, 53.39, 100], atol=0.01)
+
+
+BT709 = Signal(0.2126, 0.0722, full_range=False)
+
+
+@pytest.mark.parametrize("signal", [BT709, replace(BT709, bits=10), Signal(0.2627, 0.0593, 10)])
+@pytest.mark.parametrize("step", [(1, 1), (1, 2), (2, 2)])
+def test_planes_of_a_film_show_the_hue_that_was_meant(signal, step):
+    """Read back by the standard's own equations, not by this module's."""
+    code = signal.black + round(0.5 * signal.luma_span)
+    luma = np.full((34, 47), code, np.uint8 if signal.bits == 8 else np.uint16)
+    rgb = np.array([0.7, 0.45, 0.35], np.float32)  # R' - Y' and B' - Y' are what must come out
+    red, green, blue = signal.weights
+    own = red * rgb[0] + green * rgb[1] + blue * rgb[2]
+    wanted = np.array([(rgb[2] - own) / (2 - 2 * blue), (rgb[0] - own) / (2 - 2 * red)], np.float32)
+    lab = np.broadcast_to(rgb_to_lab(rgb), (8, 12, 3))
+    cbcr = small_cbcr(lab[..., 0], lab[..., 1:], SRGB_TONE, signal=signal)
+    field = ChromaField(cbcr, np.full((8, 12), 0.5, np.float32), luma.shape, 1)
+    planes = field.planes(luma, signal, step)
+    assert planes.dtype == luma.dtype
+    assert planes.shape[1:] == (-(-34 // step[0]), -(-47 // step[1]))
+    back = (planes.astype(float) - (1 << (signal.bits - 1))) / signal.chroma_span
+    assert np.abs(back - wanted[:, None, None]).max() <= 0.6 / signal.chroma_span
+
+
+def test_chroma_gives_way_beyond_black_and_white():
+    luma = np.array([[0, 16, 235, 255]] * 2, np.uint8)
+    planes = ChromaField(np.full((2, 4, 2), 0.2, np.float32), luma / np.float32(255), luma.shape, 1).planes(
+        luma, BT709, (1, 1)
+    )
+    assert (planes == 128).all()
+
+
+def test_rows_of_two_fields_are_not_mixed():
+    luma = np.zeros((8, 16), np.uint8)
+    luma[1::2] = 200  # the bottom field is bright
+    small = np.array([0.2, 0.3, 0.2, 0.3], np.float32).reshape(2, 2, 1) * np.ones(2, np.float32)
+    field = ChromaField(small, np.full((2, 2), 0.4, np.float32), luma.shape, 1)
+    cb = field.planes(luma, BT709, (2, 2), interlaced=True)[0].astype(int)
+    assert (cb[0::2] == 128).all()  # black has no room for chroma
+    assert (cb[1::2] > 135).all()

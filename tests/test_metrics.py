@@ -143,3 +143,27 @@ def test_frechet_distance_with_fewer_samples_than_dimensions(rng):
     distances = [metrics.frechet_distance(*gaussian_of(y), *gaussian_of(x)) for y in (x, near, far)]
     assert distances[0] == pytest.approx(0, abs=1e-6)
     assert distances[0] < distances[1] < distances[2]
+
+
+def test_flicker_is_what_motion_does_not_explain():
+    rng = np.random.default_rng(0)
+    ab = cv2.GaussianBlur(rng.normal(0, 40, (40, 60, 2)).astype(np.float32), (0, 0), 2)
+    moved = np.roll(ab, 3, axis=1)
+    flow = np.zeros((40, 60, 2), np.float32)
+    flow[..., 0] = -3  # what is at x was at x - 3
+    visible = np.ones((40, 60), bool)
+    visible[:, :3] = False
+    assert metrics.warped_error(moved, ab, flow, visible) == pytest.approx(0, abs=1e-4)
+    assert metrics.warped_error(moved, ab, 0 * flow, visible) > 1
+    assert metrics.warped_error(moved + np.float32([3, 4]), ab, flow, visible) == pytest.approx(5, abs=1e-3)
+    assert metrics.warped_error(moved, ab, flow, 0 * visible) == 0
+
+
+def test_cdc_by_hand():
+    red, blue = np.zeros((2, 4, 4, 3), np.uint8)
+    red[..., 0], blue[..., 2] = 200, 200
+    assert metrics.color_distribution_consistency([red] * 6) == 0
+    # Red and blue in turn: all pairs 1 apart share nothing in two of three channels, those 2 and 4 apart all.
+    assert metrics.color_distribution_consistency([red, blue] * 3) == pytest.approx(2 * np.log(2) / 9)
+    with pytest.raises(ValueError, match="5 pictures"):
+        metrics.color_distribution_consistency([red] * 4)

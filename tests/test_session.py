@@ -7,12 +7,14 @@ import hashlib
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from tintype.arguments import PROVIDER_NAMES
 from tintype.cards import ModelCard, load_card
-from tintype.errors import ModelError
-from tintype.session import Session
+from tintype.errors import ModelError, SettingsError
+from tintype.session import PROVIDERS, Session
 
 
 def save_model(path, inputs, outputs, nodes, constants=()):
@@ -153,3 +155,30 @@ def test_a_further_output_that_is_not_there_is_named(tmp_path, tiny_model):
     odd = Session(shares_model(tmp_path / "m.onnx", channels=4), threads=1)
     with pytest.raises(ModelError, match=r"gave bins of shape \(3, 3\) instead of \(3, 2\)"):
         odd.run_for(("bins",), L)
+
+
+def test_the_named_provider_is_used_or_an_error(tiny_model, monkeypatch):
+    card = load_card(tiny_model)
+    assert Session(card, provider="cpu").provider == "cpu"
+    with pytest.raises(SettingsError, match="no provider 'gpu'; choose from cpu, cuda"):
+        Session(card, provider="gpu")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ModelError, match=r"tensorrt \(it has cpu\); it comes with onnxruntime-gpu"):
+        Session(card, provider="tensorrt")
+
+
+def test_a_provider_that_cannot_start_is_no_reason_to_go_on_without_it(tiny_model, monkeypatch):
+    """onnxruntime itself warns and computes on the processor, as where CUDA's libraries are missing."""
+
+    class FallsBack(onnxruntime.InferenceSession):
+        def __init__(self, model, options, providers):
+            super().__init__(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS.values()))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
+    with pytest.raises(ModelError, match="has CUDAExecutionProvider but could not start it"):
+        Session(load_card(tiny_model), provider="cuda")
+
+
+def test_the_command_line_knows_all_providers():
+    assert tuple(PROVIDERS) == PROVIDER_NAMES

@@ -42,6 +42,10 @@ class Options:
     confidence: str | None = None
     """Where to draw how sure the model is of a single picture's colours."""
     size: int | Literal["auto"] | None = None
+    threads: int | None = None
+    """Processor threads of one picture; onnxruntime's choice by default."""
+    provider: str | None = None
+    """What onnxruntime computes with, which is told where it is named; the processor by default."""
     max_pixels: int | None = None
     """Pixels beyond which a picture is refused; the limits of `tintype.Limits` by default."""
     workers: int | None = None
@@ -63,6 +67,8 @@ class Options:
             colors=self.colors,
             hints=self.hints,
             size=self.size,
+            threads=self.threads,
+            provider=self.provider or "cpu",
             limits=limits,
         )
 
@@ -84,7 +90,9 @@ def run_plan(plan: Plan, options: Options) -> int:
             job for job in plan.jobs if options.overwrite or not _exists(job, options, report, plan.single)
         ]
         if jobs:
-            work = Worker(options.colorizer(), options)
+            colorizer = options.colorizer()
+            _tell_provider(colorizer, options, report)
+            work = Worker(colorizer, options)
             report.begin(len(jobs))
             if len(jobs) == 1:
                 report.add(work.at_once(jobs[0]))
@@ -106,8 +114,14 @@ def run_stream(source: str, output: str, options: Options) -> int:
             report.add(failed(name, f"{output} exists already; --overwrite replaces it", output))
         else:
             colorizer = options.colorizer()
+            _tell_provider(colorizer, options, report)
             report.add(_attempt(lambda: _stream(colorizer, source, output, options.skip_colored), name))
     return report.status
+
+
+def _tell_provider(colorizer: Colorizer, options: Options, report: Report) -> None:
+    if options.provider is not None:
+        report.say(f"The model {colorizer.card.name} runs on {colorizer.provider}.")
 
 
 class Worker:

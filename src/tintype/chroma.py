@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from tintype.color import (
     CB_TO_B,
     CR_TO_R,
+    JPEG_SIGNAL,
     LUMA_WEIGHTS,
+    Signal,
     ToneCurve,
     lab_to_linear,
     linear_to_L,
@@ -42,14 +44,17 @@ def lightness(luma: Float, tone: ToneCurve) -> Float:
     return linear_to_L(tone.decode(luma)).astype(np.float32)
 
 
-def small_cbcr(L: Float, ab: Float, tone: ToneCurve, strength: float = 1.0) -> Float:
+def small_cbcr(
+    L: Float, ab: Float, tone: ToneCurve, strength: float = 1.0, signal: Signal = JPEG_SIGNAL
+) -> Float:
     """Lightness (h, w) and chroma ab (h, w, 2) in Lab units to CbCr (h, w, 2) centred on 0.
 
     `strength` multiplies ab: 0 is grey, 1 what the model proposes. The result is in the code values of
-    `tone` and may lie outside the gamut; `ChromaField` sees to that at full size, where the luma is known.
+    `tone`, by the luma of `signal`, and may lie outside the gamut; `ChromaField` sees to that at full size,
+    where the luma is known.
     """
     lab = np.concatenate([L[..., None], strength * ab], axis=-1)
-    return rgb_to_cbcr(tone.encode(lab_to_linear(lab))).astype(np.float32)
+    return rgb_to_cbcr(tone.encode(lab_to_linear(lab)), signal.weights).astype(np.float32)
 
 
 class ChromaField:
@@ -64,7 +69,7 @@ class ChromaField:
         self._slope_offset = np.concatenate([slope, offset], axis=-1)  # h, w, 4
         self.size = size
         self._threads = threads or os.cpu_count() or 1
-        self._wide: dict[tuple[int, float], Float] = {}
+        self._wide: dict[tuple[int, Signal | float], Float] = {}
 
     def rgb(self, y0: int, luma: NDArray[Any]) -> NDArray[Any]:
         """Colour of the rows from `y0` on: luma (n, W) uint8, uint16 or float 0…1 to RGB of its dtype.
@@ -88,20 +93,36 @@ class ChromaField:
 
     def planes_420(self, luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Full-range Cb and Cr, uint8, of half the width and height (rounded up), for luma (H, W)."""
-        half = ((luma.shape[0] + 1) // 2, (luma.shape[1] + 1) // 2)
-        out = np.empty((2, *half), np.uint8)
-        planes = self._wide_planes(half[1], 255.0)
+        cb, cr = self.planes(luma, JPEG_SIGNAL, (2, 2))
+        return cb, cr
+
+    def planes(
+        self, luma: NDArray[Any], signal: Signal, step: tuple[int, int], interlaced: bool = False
+    ) -> NDArray[Any]:
+        """Cb and Cr (2, h, w) in the code values of `signal`, for its luma plane (H, W), uint8 or uint16.
+
+        `step` is how many rows and columns of luma share one chroma sample: (2, 2) for 4:2:0, (1, 2) for
+        4:2:2, (1, 1) for 4:4:4; sizes are rounded up. `interlaced` 4:2:0 takes each chroma row from rows of
+        one field. The field must have been made of CbCr by the same signal's weights.
+        """
+        height, width = (-(-side // by) for side, by in zip(luma.shape, step, strict=True))
+        out = np.empty((2, height, width), luma.dtype)
+        planes = self._wide_planes(width, signal)
+        if interlaced and step[0] == 2:
+            luma = _fields_apart(luma)
+        black, white = np.float32(signal.black), np.float32(signal.black + signal.luma_span)
+        gains = _gains(signal)
 
         def band(first: int, rows: int) -> None:
-            mean, low, high = _halve(luma[2 * first : 2 * (first + rows)])
-            fit = _rows(planes, first, rows, half[0])
+            mean, low, high = _blocks(luma[step[0] * first : step[0] * (first + rows)], step)
+            fit = _rows(planes, first, rows, height)
             chroma = _linear(fit, mean)
-            _fit_gamut(chroma, low, 255 - high)
-            chroma += 128.5
-            out[:, first : first + rows] = chroma  # the cast truncates: with the .5, rounds
+            _fit_gamut(chroma, low - black, white - high, gains)
+            chroma += np.float32(signal.middle + 0.5)  # the cast truncates: with the .5, rounds
+            out[:, first : first + rows] = np.minimum(chroma, np.float32((1 << signal.bits) - 1), out=chroma)
 
-        self._in_bands(band, *half)
-        return out[0], out[1]
+        self._in_bands(band, height, width)
+        return out
 
     def _in_bands(self, work: Callable[[int, int], None], height: int, width: int) -> None:
         step = max(1, BAND_PIXELS // width)
@@ -113,11 +134,20 @@ class ChromaField:
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(lambda band: work(*band), bands))
 
-    def _wide_planes(self, width: int, full: float) -> Float:
-        """Slope and offset of Cb and Cr (4, h, width) at full width, for luma in 0…`full`; made once."""
-        key = (width, full)
+    def _wide_planes(self, width: int, signal: Signal | float) -> Float:
+        """Slope and offset of Cb and Cr (4, h, width) at full width; made once.
+
+        From luma in the codes of `signal` to chroma in them; or from luma in 0…`signal` to the same unit.
+        """
+        key = (width, signal)
         if key not in self._wide:
-            small = self._slope_offset * np.array([1, 1, full, full], np.float32)
+            slope, offset = np.split(self._slope_offset, 2, axis=-1)
+            if isinstance(signal, Signal):
+                slope = slope * np.float32(signal.chroma_span / signal.luma_span)
+                offset = offset * np.float32(signal.chroma_span) - slope * np.float32(signal.black)
+            else:
+                offset = offset * np.float32(signal)
+            small = np.concatenate([slope, offset], axis=-1)
             method = cv2.INTER_CUBIC if width >= small.shape[1] else cv2.INTER_AREA
             wide = cv2.resize(small, (width, small.shape[0]), interpolation=method)
             self._wide[key] = np.ascontiguousarray(np.moveaxis(wide, -1, 0))
@@ -192,17 +222,32 @@ def _row_weights(y0: int, rows: int, small: int, full: int) -> tuple[int, Float]
     return first, matrix
 
 
-def _fit_gamut(chroma: Float, above_black: Float, below_white: Float) -> None:
+def _gains(signal: Signal) -> tuple[float, float, float, float]:
+    """What a code of Cr adds to red, a code of Cb to blue, then both to green, in codes of luma."""
+    red, green, blue = (float(weight) for weight in signal.weights)
+    scale = signal.luma_span / signal.chroma_span
+    return 2 * (1 - red) * scale, 2 * (1 - blue) * scale, -red / green, -blue / green
+
+
+_GAINS = _gains(JPEG_SIGNAL)
+
+
+def _fit_gamut(
+    chroma: Float,
+    above_black: Float,
+    below_white: Float,
+    gains: tuple[float, float, float, float] = _GAINS,
+) -> None:
     """Scale chroma (2, n, W) in place where RGB would leave its range.
 
-    `above_black` and `below_white` (n, W) are how far the luma is from either end. Few pixels are near
-    enough to matter, so only for them is the factor worked out.
+    `above_black` and `below_white` (n, W) are how far the luma is from either end; `gains` are those of the
+    chroma's signal. Few pixels are near enough to matter, so only for them is the factor worked out.
     """
     cb, cr = chroma
-    red, blue = cr * np.float32(CR_TO_R), cb * np.float32(CB_TO_B)
+    red, blue = cr * np.float32(gains[0]), cb * np.float32(gains[1])
     # G' - Y' from the other two, by the luma's own equation.
-    green = red * np.float32(-LUMA_WEIGHTS[0] / LUMA_WEIGHTS[1])
-    green -= blue * np.float32(LUMA_WEIGHTS[2] / LUMA_WEIGHTS[1])
+    green = red * np.float32(gains[2])
+    green += blue * np.float32(gains[3])
     lowest = np.minimum(red, blue)
     np.minimum(lowest, green, out=lowest)
     np.maximum(red, blue, out=red)
@@ -216,17 +261,31 @@ def _fit_gamut(chroma: Float, above_black: Float, below_white: Float) -> None:
         below_white.ravel()[where] / np.maximum(highest.ravel()[where], tiny),
         above_black.ravel()[where] / np.maximum(-lowest.ravel()[where], tiny),
     )
-    room = np.minimum(room, 1)
+    room = room.clip(0, 1)  # a film's luma may lie beyond black or white
     cb.reshape(-1)[where] *= room
     cr.reshape(-1)[where] *= room
 
 
-def _halve(luma: NDArray[np.uint8]) -> tuple[Float, Float, Float]:
-    """Mean, minimum and maximum of the 2×2 blocks of (n, W); odd edges repeat their last row or column."""
-    if luma.shape[0] % 2 or luma.shape[1] % 2:
-        luma = np.pad(luma, ((0, luma.shape[0] % 2), (0, luma.shape[1] % 2)), mode="edge")
-    top, bottom = luma[0::2], luma[1::2]
-    low, high = np.minimum(top, bottom), np.maximum(top, bottom)
-    low, high = np.minimum(low[:, 0::2], low[:, 1::2]), np.maximum(high[:, 0::2], high[:, 1::2])
-    mean = cv2.resize(luma, (luma.shape[1] // 2, luma.shape[0] // 2), interpolation=cv2.INTER_AREA)
+def _blocks(luma: NDArray[Any], step: tuple[int, int]) -> tuple[Float, Float, Float]:
+    """Mean, minimum and maximum of the blocks of `step` in (n, W); odd edges repeat their last values."""
+    down, across = step
+    if luma.shape[0] % down or luma.shape[1] % across:
+        luma = np.pad(luma, ((0, luma.shape[0] % down), (0, luma.shape[1] % across)), mode="edge")
+    low = high = luma
+    if down == 2:
+        low, high = np.minimum(luma[0::2], luma[1::2]), np.maximum(luma[0::2], luma[1::2])
+    if across == 2:
+        low, high = np.minimum(low[:, 0::2], low[:, 1::2]), np.maximum(high[:, 0::2], high[:, 1::2])
+    size = (luma.shape[1] // across, luma.shape[0] // down)
+    mean = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
     return mean.astype(np.float32), low.astype(np.float32), high.astype(np.float32)
+
+
+def _fields_apart(luma: NDArray[Any]) -> NDArray[Any]:
+    """Interlaced rows (H, W) in an order in which each pair belongs to one field; H a multiple of 4.
+
+    The last rows are repeated to make it so.
+    """
+    luma = np.pad(luma, ((0, -len(luma) % 4), (0, 0)), mode="edge")
+    rows = np.arange(len(luma)).reshape(-1, 4)[:, [0, 2, 1, 3]]
+    return luma[rows.ravel()]

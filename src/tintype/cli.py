@@ -125,6 +125,36 @@ def models_table(cards: Sequence[ModelCard]) -> str:
     return "\n".join(table)
 
 
+def add_video(commands: Commands) -> None:
+    """`tintype video`."""
+    from tintype.video.arguments import VIDEO_EXAMPLES, add_video_arguments
+
+    parser = _command(commands, "video", run_video, "colour a film", VIDEO_EXAMPLES)
+    add_video_arguments(parser)
+
+
+def run_video(args: argparse.Namespace) -> int:
+    """Colour a film; the exit status."""
+    from tintype.video import command
+
+    return command.run_video(args)
+
+
+def add_live(commands: Commands) -> None:
+    """`tintype live`."""
+    from tintype.live.arguments import LIVE_EXAMPLES, add_live_arguments
+
+    parser = _command(commands, "live", run_live, "colour a camera's pictures as they come", LIVE_EXAMPLES)
+    add_live_arguments(parser)
+
+
+def run_live(args: argparse.Namespace) -> int:
+    """Colour a camera; the exit status."""
+    from tintype.live import command
+
+    return command.run_live(args)
+
+
 def add_train(commands: Commands) -> None:
     """`tintype train`."""
     from tintype.train.arguments import TRAIN_EXAMPLES, add_train_arguments
@@ -217,7 +247,7 @@ def _training() -> Any:
 
 
 SUBCOMMANDS: list[Callable[[Commands], None]] = [
-    add_colorize, add_models, add_compare, add_evaluate, add_train, add_data, add_export,
+    add_colorize, add_video, add_live, add_models, add_compare, add_evaluate, add_train, add_data, add_export,
     add_experiment,
 ]  # fmt: skip
 

@@ -75,10 +75,14 @@ def luma_of(rgb: Array) -> Array:
     return rgb @ LUMA_WEIGHTS.astype(rgb.dtype)
 
 
-def rgb_to_cbcr(rgb: Array) -> Array:
-    """Chroma (…, 2), Cb then Cr, of encoded RGB (…, 3), centred on 0, within ±0.5."""
-    luma = luma_of(rgb)
-    return np.stack([(rgb[..., 2] - luma) / CB_TO_B, (rgb[..., 0] - luma) / CR_TO_R], axis=-1)
+def rgb_to_cbcr(rgb: Array, weights: Array = LUMA_WEIGHTS) -> Array:
+    """Chroma (…, 2), Cb then Cr, of encoded RGB (…, 3), centred on 0, within ±0.5.
+
+    `weights` (3,) are those of another standard's luma, as `Signal` has them; BT.601's by default.
+    """
+    red, blue = rgb[..., 0], rgb[..., 2]
+    luma = rgb @ weights.astype(rgb.dtype)
+    return np.stack([(blue - luma) / (2 - 2 * weights[2]), (red - luma) / (2 - 2 * weights[0])], axis=-1)
 
 
 def ycbcr_to_rgb(luma: Array, cbcr: Array) -> Array:
@@ -115,3 +119,44 @@ class ToneCurve:
 
 
 SRGB_TONE = ToneCurve()
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How the code values of Y'CbCr planes stand for Y' 0…1 and for Cb, Cr within ±0.5 (ITU-T H.273).
+
+    The default is JPEG's: BT.601, 8 bits, full range.
+    """
+
+    red_weight: float = 0.299
+    blue_weight: float = 0.114
+    bits: int = 8
+    full_range: bool = True
+
+    @property
+    def weights(self) -> Array:
+        """Shares (3,) of red, green and blue in the luma."""
+        return np.array([self.red_weight, 1 - self.red_weight - self.blue_weight, self.blue_weight])
+
+    @property
+    def black(self) -> int:
+        """The code of Y' = 0."""
+        return 0 if self.full_range else 16 << (self.bits - 8)
+
+    @property
+    def luma_span(self) -> int:
+        """Codes from Y' = 0 to Y' = 1."""
+        return (1 << self.bits) - 1 if self.full_range else 219 << (self.bits - 8)
+
+    @property
+    def chroma_span(self) -> int:
+        """Codes from Cb or Cr = -0.5 to 0.5."""
+        return (1 << self.bits) - 1 if self.full_range else 224 << (self.bits - 8)
+
+    @property
+    def middle(self) -> int:
+        """The code of Cb = Cr = 0."""
+        return 1 << (self.bits - 1)
+
+
+JPEG_SIGNAL = Signal()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from tintype.arguments import add_model_arguments, count, main_colors
 from tintype.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -44,26 +45,18 @@ def add_colorize_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="a picture, a folder, a glob, or - for standard input")
     add("-o", "--output", metavar="OUT", help="a file or folder for the result, or - for standard output")
-    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
-    add(
-        "--strength", type=_strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)"
-    )
-    vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
-    add("--vividness", type=_strength, default=1.0, metavar="0..2", help=vivid)
-    add("--colors", metavar="#RRGGBB,…", help="the picture's main colours, for a model that can be told them")
+    add_model_arguments(parser, auto_size=True)
     add("--hints", metavar="FILE.json", help="colours of points of one picture, see below")
     versions = "write N plausible versions to choose from (at most 16)"
-    add("--candidates", type=_count, metavar="N", help=versions)
+    add("--candidates", type=count, metavar="N", help=versions)
     sure = "draw how sure the model is of one picture's colours"
     add("--confidence", metavar="OUT.png", help=sure)
-    auto = "pixels of the shorter side as the model sees it; auto chooses by size and detail"
-    add("--size", type=_size, metavar="N|auto", help=auto)
     more = "refuse pictures of more (default: 250 million, striped or tiled TIFF 1.2 billion)"
-    add("--max-pixels", type=_count, metavar="N", help=more)
+    add("--max-pixels", type=count, metavar="N", help=more)
     add("--recursive", action="store_true", help="take the folders inside a folder too")
     add("--overwrite", action="store_true", help="replace results that exist")
     add("--skip-colored", action="store_true", help="leave alone what is in colour already")
-    add("--workers", type=_count, metavar="N", help="pictures in hand at once (default: up to 4)")
+    add("--workers", type=count, metavar="N", help="pictures in hand at once (default: up to 4)")
     add("--quiet", action="store_true", help="tell of failures alone")
     add("--json", action="store_true", help="print one JSON object a picture, as each is finished")
 
@@ -101,11 +94,13 @@ def _options(args: argparse.Namespace) -> Options:
         model=args.model,
         strength=args.strength,
         vividness=args.vividness,
-        colors=tuple(filter(None, (args.colors or "").split(","))),
+        colors=main_colors(args),
         hints=read_hints(Path(args.hints)) if args.hints else (),
         candidates=args.candidates or 0,
         confidence=args.confidence,
         size=args.size,
+        threads=args.threads,
+        provider=args.provider,
         max_pixels=args.max_pixels,
         workers=args.workers,
         overwrite=args.overwrite,
@@ -135,28 +130,3 @@ def _check_streams(args: argparse.Namespace) -> None:
             raise SettingsError(
                 f"--{name} writes files of its own: name the picture and the result, without -."
             )
-
-
-def _strength(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 2:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 2, not {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return value
-
-
-# What argparse calls them: "invalid number value".
-_strength.__name__, _count.__name__ = "number", "whole number"
-
-
-def _size(text: str) -> int | Literal["auto"]:
-    return "auto" if text == "auto" else _count(text)
-
-
-_size.__name__ = "whole number"

@@ -39,7 +39,8 @@ class Colorizer:
     `model` is a shipped model's name or an ONNX file with its card; `strength` multiplies the chroma
     (0 grey, 1 as proposed, up to 2); `size` is the shorter side, in pixels, at which the network sees the
     picture (the card's unless given), or "auto", which chooses by the picture's size and detail; `threads`
-    bounds the processor threads for one picture.
+    bounds the processor threads for one picture; `provider` is what onnxruntime computes with (`cpu`, `cuda`,
+    …), an error where it is not to be had.
 
     Some models take more: `vividness` runs from 0, the mean of the likely colours, over 1, the usual, to 2,
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
@@ -58,6 +59,7 @@ class Colorizer:
         hints: Sequence[Hint] = (),
         size: int | Literal["auto"] | None = None,
         threads: int | None = None,
+        provider: str = "cpu",
         limits: images.Limits | None = None,
     ) -> None:
         if not 0 <= strength <= 2:
@@ -67,12 +69,13 @@ class Colorizer:
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
-        self.strength = strength
+        self.strength, self.vividness, self.colors = strength, vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
         self._lens = Lens(self.card, self.size)
-        self._threads = threads
-        self._session = Session(self.card, threads)
+        self.provider = provider
+        self.threads = threads
+        self._session = Session(self.card, threads, provider)
         self._inputs = guidance.graph_inputs(self._session, vividness, colors)
         self._hints = self._checked(hints)
 
@@ -209,6 +212,20 @@ class Colorizer:
         small = self._lens.lightness(L)
         return self._predict(small, hint_maps(self._hints, small.shape, L.shape) if self._hints else {})
 
+    @property
+    def fixed_size(self) -> int:
+        """The size, for moving pictures, which are all seen at one; SettingsError where it is "auto"."""
+        if self.size == "auto":
+            raise SettingsError("Moving pictures are all seen at one size: give it in pixels, not as auto.")
+        return self.size
+
+    def see(self, L: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's chroma for lightness L (h, w) in 0…100 that is at the network's size already.
+
+        The size is `framing.network_size` of the picture's. ab (h / stride, w / stride, 2) in Lab units.
+        """
+        return self._predict(L, {})
+
     def field_of(self, page: images.Page) -> chroma.ChromaField:
         """The colours of one page, to be read off at full size."""
         return self._fields(self._lens.page(page), 0, None)[0]
@@ -217,7 +234,7 @@ class Colorizer:
         """The colours of what is seen, or `count` versions of them where that is not 0."""
         maps = self._maps(view, hints)
         found = self._predict_versions(view.L(), maps, count) if count else [self._predict(view.L(), maps)]
-        return [view.field(ab, self.strength, self._threads) for ab in found]
+        return [view.field(ab, self.strength, self.threads) for ab in found]
 
     def _predict(self, L: Float, maps: dict[str, Float]) -> Float:
         """L (h, w), multiples of the stride, and maps of hints to ab (h / stride, w / stride, 2)."""

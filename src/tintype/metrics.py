@@ -6,6 +6,7 @@ first, the truth second.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -147,6 +148,51 @@ def frechet_distance(mean: Array, covariance: Array, truth_mean: Array, truth_co
     apart = float(np.sum((np.asarray(mean, np.float64) - truth_mean) ** 2))
     traces = float(np.trace(covariance) + np.trace(truth_covariance))
     return max(0.0, apart + traces - 2 * float(np.sqrt(product.clip(0)).sum()))
+
+
+def warped_error(ab: Array, before: Array, flow: Array, visible: Array) -> float:
+    """Flicker: mean Euclidean difference, Lab units, of ab to the picture `before`, moved by the flow.
+
+    `ab`, `before` and `flow` (H, W, 2), the latter from each pixel to its place before, x and y in pixels;
+    `visible` (H, W) is true where the place was seen before (Lai et al. 2018, section 3.3, on ab instead of
+    RGB). Lower is steadier; 0 where nothing was visible.
+    """
+    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in ab.shape[1::-1]))
+    moved = cv2.remap(
+        before.astype(np.float32), x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    apart = np.sqrt(np.square(ab - moved).sum(-1))[visible.astype(bool)]
+    return float(apart.mean()) if apart.size else 0.0
+
+
+def color_distribution_consistency(pictures: Sequence[NDArray[np.uint8]]) -> float:
+    """CDC of Liu et al. 2021 (Temporally consistent video colorization, eq. 17): lower is steadier.
+
+    The Jensen–Shannon divergence (natural logarithm) of the histograms (256 steps) of red, green and blue of
+    pictures (H, W, 3) that lie 1, 2 and 4 apart: the mean over channels and pairs, then over the three
+    distances. Motion changes histograms too, so compare with the truth's. ValueError below 5 pictures.
+    """
+    if len(pictures) < 5:
+        raise ValueError(f"CDC needs 5 pictures or more, not {len(pictures)}.")
+    shares = np.stack(
+        [
+            [np.bincount(rgb[..., c].ravel(), minlength=256) / rgb[..., c].size for c in range(3)]
+            for rgb in pictures
+        ]
+    )  # N, 3, 256
+    return float(np.mean([_js_divergence(shares[gap:], shares[:-gap]).mean() for gap in (1, 2, 4)]))
+
+
+def _js_divergence(one: Array, other: Array) -> Array:
+    """Of distributions along the last axis, in nats."""
+    middle = (one + other) / 2
+
+    def from_middle(x: Array) -> Array:
+        ratio = np.divide(x, middle, out=np.ones_like(x), where=x > 0)
+        return (x * np.log(ratio)).sum(-1)
+
+    return (from_middle(one) + from_middle(other)) / 2
 
 
 def _opponents(rgb: Array) -> tuple[Array, Array]:

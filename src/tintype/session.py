@@ -10,30 +10,55 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from tintype.cards import ModelCard, read_model
-from tintype.errors import ModelError
+from tintype.errors import ModelError, SettingsError
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""onnxruntime's execution providers, by the name that the user gives."""
+# The package that brings one; all of them are imported as `onnxruntime`, so only one may be installed.
+_PACKAGES = {
+    "cuda": "onnxruntime-gpu",
+    "tensorrt": "onnxruntime-gpu",
+    "coreml": "onnxruntime on a Mac",
+    "openvino": "onnxruntime-openvino",
+    "directml": "onnxruntime-directml",
+}
 
 
 class Session:
     """One loaded model. `run` may be called from several threads at once.
 
     `threads` is how many processor threads one picture may use; None leaves the choice to onnxruntime.
-    Raises ModelError when the file does not match its card or breaks the contract.
+    `provider` is one of PROVIDERS and really used: where onnxruntime would go on without it, ModelError is
+    raised. What it cannot compute of a model it leaves to the processor. Raises ModelError, too, when the
+    file does not match its card or breaks the contract, SettingsError for a provider of another name.
     """
 
-    def __init__(self, card: ModelCard, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, threads: int | None = None, provider: str = "cpu") -> None:
+        self.provider = provider
+        name = _provider(provider)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(
-                read_model(card), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(read_model(card), options, providers=[name])
         except ModelError:
             raise
         except Exception as error:  # onnxruntime raises its own classes, which share no base but this
             raise ModelError(f"{card.path.name} is not a model that onnxruntime can load: {error}") from error
+        if self._session.get_providers()[0] != name:
+            raise ModelError(
+                f"onnxruntime has {name} but could not start it: its driver or libraries are missing or of "
+                f"another version; --provider cpu does without."
+            )
         self.card = card
         self._check_contract()
 
@@ -114,6 +139,21 @@ class Session:
         for name, axes in self._inputs.items():
             if inputs[name].type != "tensor(float)" or {a for a in axes if isinstance(a, str)} - set("NHW"):
                 raise ModelError(f"{self.card.path.name}: the input {name} must be float32, sized as L is.")
+
+
+def _provider(provider: str) -> str:
+    """onnxruntime's own name. SettingsError for an unknown provider, ModelError for one not installed."""
+    if provider not in PROVIDERS:
+        raise SettingsError(f"There is no provider {provider!r}; choose from {', '.join(PROVIDERS)}.")
+    name = PROVIDERS[provider]
+    available = onnxruntime.get_available_providers()
+    if name not in available:
+        here = [short for short, full in PROVIDERS.items() if full in available]
+        raise ModelError(
+            f"The installed onnxruntime has no provider {provider} (it has {', '.join(here)}); it comes with "
+            f"{_PACKAGES[provider]}, which takes the place of the onnxruntime that is installed."
+        )
+    return name
 
 
 def _is_float_nchw(node: Any) -> bool:

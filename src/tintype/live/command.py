@@ -1,0 +1,147 @@
+"""Runs `tintype live`: takes the newest picture, colours it, shows it, hears keys."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.cards import list_models
+from tintype.colorizer import Colorizer
+from tintype.live.picture import LivePainter, Screen
+from tintype.live.record import Recorder
+from tintype.live.sources import Newest, open_source
+from tintype.live.views import View, open_view
+from tintype.live.web import WebView
+from tintype.video.command import Say, model_of
+
+_WAIT = 0.05  # seconds between looking for keys while no picture comes
+
+
+@dataclass
+class Summary:
+    """What happened from the first picture to the last."""
+
+    shown: int = 0
+    dropped: int = 0
+    """Pictures that came and were not shown, because newer ones had come."""
+    seconds: float = 0.0
+    worst_latency: float = 0.0
+
+    def sentence(self) -> str:
+        """All of it, for the user."""
+        rate = (self.shown - 1) / self.seconds if self.seconds else 0.0
+        return (
+            f"{self.shown:,} pictures shown ({rate:.1f} frames/s), {self.dropped:,} passed over for newer "
+            f"ones; latency at most {1000 * self.worst_latency:.0f} ms."
+        )
+
+
+def run_live(args: argparse.Namespace) -> int:
+    """Show the source that the arguments name; the exit status. Raises TintypeError."""
+    colorizer = model_of(args)
+    say = Say(args.quiet)
+    say(f"The model {colorizer.card.name} runs on {colorizer.provider}.")
+    recorder = Recorder(Path(args.record), overwrite=args.overwrite) if args.record else None
+    with ExitStack() as stack:
+        view = open_view(args.view, args.port)
+        stack.callback(view.close)
+        if isinstance(view, WebView):
+            say(f"Open {view.address} in a browser; Ctrl-C ends.")
+        newest = Newest(open_source(args.source))
+        stack.callback(newest.close)
+        if recorder is not None:
+            stack.callback(recorder.close)
+        painter, screen = LivePainter(colorizer, args.every), Screen(args.show, loss=args.loss)
+        live = Live(newest, view, painter, screen, recorder)
+        try:
+            live.run(args.frames)
+        finally:
+            if live.summary.shown:
+                say(live.summary.sentence())
+    return 0
+
+
+class Live:
+    """The loop from source to view."""
+
+    def __init__(
+        self, newest: Newest, view: View, painter: LivePainter, screen: Screen, recorder: Recorder | None
+    ) -> None:
+        self._newest, self._view, self._painter, self._screen = newest, view, painter, screen
+        self._recorder = recorder
+        self._frozen = self._over = False
+        self._colored: NDArray[np.uint8] | None = None
+        self._began = self._first_came = 0.0
+        self.summary = Summary()
+        self.stills: list[Path] = []
+
+    def run(self, frames: int | None = None) -> None:
+        """Until the source ends, a key ends it, or so many pictures were shown."""
+        last = -1
+        while not self._newest.ended and self.summary.shown != frames:
+            for key in self._view.pressed():
+                self._press(key)
+            if self._over:
+                return
+            if self._frozen:
+                time.sleep(_WAIT)
+                continue
+            shot = self._newest.take(_WAIT)
+            if shot is None:
+                continue
+            luma, self._colored, ab = self._painter(shot.rgb)
+            model = self._painter.colorizer.card.name
+            whole = self._screen.compose(shot, luma, self._colored, ab, model)
+            self._view.show(whole)
+            now = time.monotonic()
+            summary = self.summary
+            self._began = self._began or now
+            summary.seconds = now - self._began
+            summary.shown += 1
+            summary.dropped += shot.number - last - 1
+            if summary.shown > 1:  # the first picture waits for the model to warm up
+                summary.worst_latency = max(summary.worst_latency, now - shot.came)
+            last = shot.number
+            if self._recorder is not None:
+                self._first_came = shot.came if summary.shown == 1 else self._first_came
+                self._recorder.write(whole, shot.came - self._first_came)
+
+    def _press(self, key: str) -> None:
+        if key in ("escape", "q"):
+            self._over = True
+        elif key == "space":
+            self._frozen = not self._frozen
+        elif key == "s" and self._colored is not None:
+            self.stills.append(save_still(self._colored, Path.cwd()))
+        elif key == "m":
+            self._painter.take(_next_model(self._painter.colorizer))
+
+
+def save_still(picture: NDArray[np.uint8], folder: Path) -> Path:
+    """Write RGB (H, W, 3) as a PNG with the time as its name; never over another. Returns its path."""
+    from PIL import Image
+
+    stem = time.strftime("tintype-%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        try:
+            with path.open("xb") as file:
+                Image.fromarray(picture).save(file, "png")
+            return path
+        except FileExistsError:
+            continue
+    raise FileExistsError(17, "File exists", str(folder / stem))
+
+
+def _next_model(current: Colorizer) -> Colorizer:
+    """The model after this one among those that are installed, with the same settings."""
+    names = [card.name for card in list_models()]
+    here = names.index(current.card.name) if current.card.name in names else -1
+    name = names[(here + 1) % len(names)] if names else str(current.card.path)
+    return Colorizer(name, strength=current.strength, threads=current.threads, provider=current.provider)

@@ -1,0 +1,87 @@
+"""What is shown, written to a film as it comes, with the times at which it came."""
+
+from __future__ import annotations
+
+import secrets
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import OutputError, OutputExistsError, SettingsError
+from tintype.plan import plain_words
+from tintype.results import PART_SUFFIX
+from tintype.video.film import load_av, reason
+
+_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
+_TICK = Fraction(1, 90000)
+
+
+class Recorder:
+    """Writes pictures of one size to `target`, which has its name once it is closed.
+
+    Fragments keep what is written playable whatever happens. Raises OutputExistsError, SettingsError for a
+    name of no known container, OutputError when it cannot be written.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool = False) -> None:
+        if target.suffix.lower() not in _FORMATS:
+            raise SettingsError(f"--record {target}: write one of {' '.join(_FORMATS)}.")
+        if target.exists() and not overwrite:
+            raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
+        self._av = load_av()
+        self._target = target
+        self._part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        self._container: Any = None
+        self._stream: Any = None
+        self._size = (0, 0)
+        self._last = -1
+
+    def write(self, picture: NDArray[np.uint8], seconds: float) -> None:
+        """RGB (H, W, 3) with even sides, shown so many seconds after the first."""
+        try:
+            if self._container is None:
+                self._begin(picture)
+            if picture.shape[:2] != self._size:
+                raise OutputError(
+                    f"{self._target}: the pictures have changed their size; the film ends there."
+                )
+            frame = self._av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            self._last = frame.pts = max(self._last + 1, round(seconds / _TICK))
+            frame.time_base = _TICK
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:
+            raise OutputError(f"Cannot write {self._target}: {plain_words(error)}.") from error
+        except self._av.error.FFmpegError as error:
+            raise OutputError(f"Cannot write {self._target}: {reason(error)}.") from error
+
+    def close(self) -> None:
+        """Finish the film and give it its name; nothing is left where no picture was written."""
+        if self._container is None:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except (OSError, self._av.error.FFmpegError) as error:
+            words = plain_words(error) if isinstance(error, OSError) else reason(error)
+            raise OutputError(f"Cannot finish {self._target}: {words}; what there is of it plays.") from error
+        finally:
+            self._container = None
+            if self._part.exists():
+                self._part.replace(self._target)
+
+    def _begin(self, picture: NDArray[np.uint8]) -> None:
+        suffix = self._target.suffix.lower()
+        options = {} if suffix == ".mkv" else {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._container = self._av.open(str(self._part), "w", format=_FORMATS[suffix], options=options)
+        self._stream = self._container.add_stream(
+            "libx264", rate=30, time_base=_TICK, options={"preset": "veryfast", "crf": "20"}
+        )
+        self._size = picture.shape[:2]
+        self._stream.height, self._stream.width = self._size
+        context = self._stream.codec_context
+        context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1

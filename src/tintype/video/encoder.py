@@ -1,0 +1,148 @@
+"""What a film is written with, and the writing of one closed segment of its pictures."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tintype.errors import OutputError, SettingsError
+from tintype.video.film import Film, load_av, reason
+from tintype.video.layout import Layout, choose_layout
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+# What the films are written to, and the codec for each unless the user names one.
+CONTAINERS = {
+    ".mp4": "libx264",
+    ".m4v": "libx264",
+    ".mov": "libx264",
+    ".mkv": "libx264",
+    ".webm": "libvpx-vp9",
+}
+_CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libsvtav1": 24, "libaom-av1": 24}
+_FIXED: dict[str, dict[str, str]] = {
+    "libvpx-vp9": {"b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "3"},
+    "libx265": {"x265-params": "log-level=error"},
+    "ffv1": {"level": "3", "slicecrc": "1"},
+}
+_INTERLACED_DCT, _INTERLACED_ME = 1 << 18, 1 << 29  # FFmpeg's flags of a codec
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are stored: FFmpeg's name of the codec and its options."""
+
+    codec: str
+    options: tuple[tuple[str, str], ...]
+
+
+def make_encoding(codec: str | None, crf: float | None, preset: str | None, suffix: str) -> Encoding:
+    """What the user asked for, completed. SettingsError for a codec or option that is not to be had."""
+    av = load_av()
+    name = codec or CONTAINERS.get(suffix.lower())
+    if name is None:
+        known = " ".join(CONTAINERS)
+        raise SettingsError(f"Films are written to {known}, not to {suffix or 'a name without suffix'}.")
+    try:
+        context = av.codec.CodecContext.create(name, "w")
+    except ValueError:
+        raise SettingsError(
+            f"The installed PyAV has no encoder {name!r}; some that it has: {', '.join(_known(av))}."
+        ) from None
+    if context.type != "video":
+        raise SettingsError(f"{name} does not store pictures.")
+    known_options = {option.name for option in context.supported_options.private}
+    options = dict(_FIXED.get(name, {}))
+    if crf is not None or name in _CRF:
+        options["crf"] = f"{_CRF[name] if crf is None else crf:g}"
+    if preset is not None:
+        options["preset"] = preset
+    for key in ("crf", "preset"):
+        if key in options and key not in known_options:
+            raise SettingsError(f"The encoder {name} has no --{key}.")
+    return Encoding(name, tuple(sorted(options.items())))
+
+
+def layout_for(film: Film, encoding: Encoding) -> Layout:
+    """The planes in which the encoder takes the film's pictures. InputError where it cannot."""
+    av = load_av()
+    formats = av.codec.Codec(encoding.codec, "w").video_formats or []
+    return choose_layout(film.pix_fmt, film.bits, [f.name for f in formats], film.size)
+
+
+class Segment(AbstractContextManager["Segment"]):
+    """Writes pictures, from a key frame on, to a file of their own in NUT, which keeps time stamps exactly.
+
+    On leaving without an error the file is whole and on the disk; `pts` are the time stamps of its pictures,
+    as they came, and `stored` the same in the order in which the encoder stored them. Raises
+    OutputError where the encoder refuses; OSError of a full disk passes through.
+    """
+
+    def __init__(self, path: Path, film: Film, encoding: Encoding, layout: Layout, width: int) -> None:
+        self._av = load_av()
+        self._path, self._encoding, self._time_base = path, encoding, film.time_base
+        self.pts: list[int] = []
+        self.stored: list[int] = []
+        self._container = self._av.open(str(path), "w", format="nut")
+        self._stream = self._container.add_stream(
+            encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)
+        )
+        context = self._stream.codec_context
+        context.width, context.height, context.pix_fmt = width, film.size[0], layout.pix_fmt
+        tag(context, film)
+        if film.interlaced:
+            context.flags |= _INTERLACED_DCT | _INTERLACED_ME
+        try:
+            self._container.start_encoding()
+        except self._av.error.FFmpegError as error:
+            self._container.close()
+            raise OutputError(f"The encoder {encoding.codec} refuses this film: {reason(error)}.") from error
+
+    def write(self, frame: VideoFrame) -> None:
+        """Encode one picture of the segment's layout, by its own time stamp."""
+        frame.pict_type = 0  # the encoder chooses its own key frames, not the source's
+        self.pts.append(int(frame.pts or 0))
+        self._mux(self._stream.encode(frame))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with suppress(self._av.error.FFmpegError):  # what went wrong first is told
+                self._container.close()
+            return
+        self._mux(self._stream.encode(None))
+        self._container.close()
+        if sorted(self.stored) != self.pts:
+            raise OutputError(f"The encoder {self._encoding.codec} lost pictures or their time stamps.")
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _mux(self, packets: list[Any]) -> None:
+        self.stored += [round(packet.pts * packet.time_base / self._time_base) for packet in packets]
+        self._container.mux(packets)
+
+
+def tag(context: Any, film: Film) -> None:
+    """Give a codec's context the film's aspect, order of fields and own tags on colour.
+
+    The range is stated where the pixel format no longer says it; films of RGB get the tags of what is made.
+    """
+    tags = film.tags
+    if film.aspect:
+        context.sample_aspect_ratio = film.aspect
+    if film.interlaced:
+        context.field_order = film.stream.codec_context.field_order
+    context.color_range, context.colorspace = tags.range, tags.matrix
+    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+    if film.rgb:
+        context.color_range, context.colorspace = 1, 1
+    elif film.signal.full_range:
+        context.color_range = 2
+
+
+def _known(av: Any) -> list[str]:
+    names = [*_CRF, "ffv1", "prores_ks", "mpeg4", "h264_nvenc", "h264_v4l2m2m", "h264_videotoolbox"]
+    return [name for name in names if name in av.codecs_available]

@@ -1,0 +1,249 @@
+"""A film that is read: what is known of it, and its pictures in order."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.color import Signal
+from tintype.errors import InputError, TintypeError
+from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Pixels = NDArray[Any]
+_SLACK = 1.0  # seconds by which a whole film's last picture may end before the length that is stated
+
+
+def load_av() -> Any:
+    """The module `av`; TintypeError when the extra that brings it is missing."""
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise TintypeError(
+            "Films and cameras need more than is installed (av is missing): pip install 'tintype[video]'."
+        ) from None
+    av.logging.set_level(None)  # what goes wrong is told in our own words
+    return av
+
+
+class Film(AbstractContextManager["Film"]):
+    """A film opened for reading. Raises InputError for what is none or has no pictures.
+
+    `size` is (H, W) as stored, `orientation` EXIF's number of what turns it upright, `time_base` seconds
+    to a tick of all time stamps, `matrix` the nine integers of its rotation or None, `signal` what its codes
+    stand for (of `rgb` films: those that are made of them).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._av = load_av()
+        self.damaged = 0
+        self.last_end: int | None = None
+        self._open()
+        try:
+            first = self._first_frame()
+        except BaseException:
+            self.container.close()
+            raise
+        self.container.close()
+        self._describe(first)
+        self._open()
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    @property
+    def codec(self) -> str:
+        """The name of what the pictures are stored in."""
+        return str(self.stream.codec_context.name)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, as the file states them."""
+        if self.stream.duration is not None:
+            return float(self.stream.duration * self.time_base)
+        return None if self.container.duration is None else self.container.duration / self._av.time_base
+
+    @property
+    def expected_frames(self) -> int | None:
+        """About how many pictures there are, where the file tells."""
+        if self.stream.frames:
+            return int(self.stream.frames)
+        return round(self.duration * float(self.rate)) if self.duration else None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the pictures, all of which have been read, ended well before the stated length."""
+        if self.duration is None or self.last_end is None:
+            return False
+        ended = float((self.last_end - (self.stream.start_time or 0)) * self.time_base)
+        return ended < self.duration - max(_SLACK, 3 / float(self.rate))
+
+    def frames(self, start: int | None = None) -> Iterator[VideoFrame]:
+        """Pictures in the order of showing, their `pts` whole ticks that rise; from the tick `start` on.
+
+        Damaged ones are passed over and counted in `damaged`.
+        """
+        if start is not None:
+            self.container.seek(start, stream=self.stream)
+            self.damaged = 0
+        previous: int | None = None
+        step = max(1, round(1 / (self.rate * self.time_base)))
+        for frame in self._decode():
+            pts = frame.pts
+            if pts is None or (previous is not None and pts <= previous):
+                pts = 0 if previous is None else previous + (step if frame.pts is None else 1)
+                frame.pts = pts
+            previous = pts
+            if (frame.height, frame.width) != self.size:
+                time = float(pts * self.time_base)
+                raise InputError(
+                    f"{self.path}: the pictures change their size at {time:.1f} s, from {self.size[1]} x "
+                    f"{self.size[0]} to {frame.width} x {frame.height}; colour each part alone (--start)."
+                )
+            self.last_end = self._end_of(pts, frame.duration or step)
+            if start is None or pts >= start:
+                yield frame
+
+    def _end_of(self, pts: int, duration: int) -> int:
+        """When a picture ends, if it is the last: where the file says that the pictures end, if that can be.
+
+        In files whose pictures are reordered, durations that differ are stored with the wrong ones.
+        """
+        stated = (self.stream.start_time or 0) + (self.stream.duration or 0)
+        return stated if pts < stated < pts + duration else pts + duration
+
+    def frames_from(self, pts: int) -> Iterator[VideoFrame]:
+        """The same, from the picture of exactly that time stamp on, which must be one of the film's.
+
+        Files that cannot be entered in their middle are read from the start.
+        """
+        frames = self.frames(pts)
+        try:
+            first = next(frames, None)
+        except self._av.error.FFmpegError:
+            first = None
+        if first is None or first.pts != pts:
+            self.container.close()
+            self._open()
+            frames = (frame for frame in self.frames() if (frame.pts or 0) >= pts)
+            first = next(frames, None)
+        if first is None or first.pts != pts:
+            raise InputError(f"{self.path} has changed: the picture to go on with is gone; use --overwrite.")
+        return chain([first], frames)
+
+    def _open(self) -> None:
+        error_class = self._av.error.FFmpegError
+        if self.path.is_dir():
+            raise InputError(f"{self.path} is a folder, not a film.")
+        try:
+            self.container: InputContainer = self._av.open(str(self.path))
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: there is no such file.") from None
+        except PermissionError:
+            raise InputError(f"{self.path}: permission denied.") from None
+        except error_class as error:
+            raise InputError(
+                f"{self.path} is no film, or a damaged or truncated one ({reason(error)})."
+            ) from error
+        streams = [s for s in self.container.streams.video if not is_cover(s)]
+        if not streams:
+            self.container.close()
+            raise InputError(f"{self.path} has no pictures: there is no video stream in it.")
+        self.stream: VideoStream = streams[0]
+        if self.stream.codec_context is None:
+            self.container.close()
+            raise InputError(
+                f"{self.path}: the installed PyAV cannot decode its pictures; convert it to H.264 first, say."
+            )
+        self.stream.thread_type = "AUTO"
+        for other in self.container.streams:
+            if other.index != self.stream.index:
+                other.discard = self._av.stream.Discard.all
+
+    def _first_frame(self) -> VideoFrame:
+        frame = next(self._decode(), None)
+        if frame is None:
+            raise InputError(f"{self.path} has no picture that can be decoded ({self.codec}).")
+        return frame
+
+    def _describe(self, frame: VideoFrame) -> None:
+        stream = self.stream
+        if stream.time_base is None:
+            raise InputError(f"{self.path} has no time stamps.")
+        self.time_base: Fraction = stream.time_base
+        rate = stream.average_rate or stream.guessed_rate
+        self.rate: Fraction = rate if rate and 0 < rate < 1000 else Fraction(25)
+        self.size = (frame.height, frame.width)
+        self.pix_fmt = frame.format.name
+        self.bits = max(8, int(frame.format.components[0].bits))
+        self.tags = Tags(frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
+        self.rgb = is_rgb(self.pix_fmt, frame.format.is_rgb)
+        self.aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        self.interlaced = bool(frame.interlaced_frame)
+        self.matrix: tuple[int, ...] | None = None
+        side_data: Any = frame.side_data  # whose annotation is too narrow
+        for data in side_data:
+            if data.type.name == "DISPLAYMATRIX":
+                self.matrix = struct.unpack("=9i", bytes(data)[:36])
+        try:
+            self.orientation = orientation_of(self.matrix)
+            self.signal = (
+                Signal(0.2126, 0.0722, self.bits, full_range=False)
+                if self.rgb
+                else signal_of(self.tags, self.pix_fmt, self.codec, self.bits, self.size)
+            )
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}.") from None
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        packets = self.container.demux(self.stream)
+        errors = (self._av.error.InvalidDataError, self._av.error.EOFError)
+        while True:
+            try:
+                packet = next(packets, None)
+            except errors:  # a file that breaks off: what is in the decoder still comes
+                self.damaged += 1
+                packet = None
+            try:
+                frames = self.stream.decode(packet)
+            except self._av.error.EOFError:
+                return
+            except self._av.error.FFmpegError:
+                self.damaged += 1
+                frames = []
+            for frame in frames:
+                self.damaged += bool(frame.is_corrupt)
+                yield frame
+            if packet is None or packet.size == 0:
+                return
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a still that decorates the file."""
+    return bool(stream.disposition & type(stream.disposition).attached_pic)
+
+
+def plane(frame: VideoFrame, index: int, bits: int) -> Pixels:
+    """A view (h, w) of one plane's codes, uint8 or uint16, writable where the frame is."""
+    source = frame.planes[index]
+    codes = np.frombuffer(source, np.uint8 if bits == 8 else np.dtype("<u2"))  # type: ignore[call-overload]
+    rows = codes.reshape(source.height, -1)[:, : source.width]
+    return rows[::-1] if source.line_size < 0 else rows
+
+
+def reason(error: Exception) -> str:
+    """What FFmpeg refused, as a part of a sentence."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()

@@ -1,0 +1,192 @@
+"""From finished segments and the source to the result: nothing is encoded again, all else is copied over."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tintype.errors import OutputError
+from tintype.video.encoder import tag
+from tintype.video.film import Film, is_cover, load_av, reason
+from tintype.video.work import Work
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+_CHAPTER_KEYS = ("start", "end")
+
+
+def join(
+    work: Work, film: Film, path: Path, span: tuple[float | None, float | None], notes: list[str]
+) -> None:
+    """Write the film whose segments are finished to `path`, with sound, subtitles and all else of the source.
+
+    `span` is the part of the source, in seconds, that was coloured; its start becomes 0. Streams that are
+    left out are told in `notes`. Raises OutputError where the container cannot hold a stream.
+    """
+    av = load_av()
+    suffix = path.suffix.lower()
+    try:
+        with av.open(str(film.path)) as source, av.open(str(work.pictures(0))) as first:
+            output = av.open(str(path), "w", options=_muxer_options(suffix))
+            try:
+                pictures = _add_pictures(output, first.streams.video[0], film, suffix)
+                others = _add_others(output, source, film, suffix, notes)
+                _describe(output, source, span)
+                offset = Fraction(str(span[0] or 0))
+                streams = [_pictures(work, film, pictures, offset)]
+                if others:
+                    streams.append(_copied(source, others, span, offset))
+                for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
+                    output.mux_one(packet)
+            finally:
+                output.close()
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise OutputError(
+            f"The {suffix} file cannot hold this film ({reason(error)}); try an .mkv."
+        ) from error
+
+
+def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
+    stream = output.add_stream_from_template(segment, opaque=True)
+    source = film.stream
+    stream.time_base = film.time_base
+    stream.codec_context.framerate = film.rate
+    tag(stream.codec_context, film)  # NUT does not keep what a codec does not itself
+    if segment.codec_context.name == "hevc" and suffix in (".mp4", ".m4v", ".mov"):
+        stream.codec_context.codec_tag = "hvc1"  # the only one that Apple's players take
+    if film.matrix is not None:
+        stream.set_display_matrix(film.matrix)
+    stream.disposition = source.disposition
+    stream.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in ("language", "title")})
+    return stream
+
+
+def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[str]) -> dict[int, Any]:
+    """The result's streams by the index of those of the source."""
+    streams = {}
+    for stream in source.streams:
+        if stream.index == film.stream.index:
+            continue
+        if stream.type in ("data", "unknown") or (
+            stream.type == "video" and is_cover(stream) and suffix == ".webm"
+        ):
+            notes.append(
+                f"A stream that is no picture, sound or subtitle is left out (number {stream.index})."
+            )
+            continue
+        try:
+            copy = output.add_stream_from_template(stream, opaque=True)
+        except ValueError:
+            raise OutputError(
+                f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
+            ) from None
+        copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        streams[stream.index] = copy
+    return streams
+
+
+def _describe(output: Any, source: Any, span: tuple[float | None, float | None]) -> None:
+    output.metadata.update(source.metadata)
+    chapters = source.chapters()
+    if not chapters:
+        return
+    kept = []
+    for chapter in chapters:
+        base = chapter["time_base"]
+        start, end = (Fraction(chapter[key]) * base for key in _CHAPTER_KEYS)
+        first, last = Fraction(str(span[0] or 0)), end if span[1] is None else Fraction(str(span[1]))
+        start, end = max(start, first) - first, min(end, last) - first
+        if start < end:
+            kept.append(chapter | {"start": round(start / base), "end": round(end / base)})
+    output.set_chapters(kept)
+
+
+def _pictures(
+    work: Work, film: Film, stream: Any, offset: Fraction
+) -> Iterator[tuple[float, int, Packet[Any]]]:
+    """Packets of all segments, with time stamps that are counted through."""
+    av = load_av()
+    shift = round(offset / film.time_base)
+    stamps = _stamps(work, film, stream.container.format.name)
+    extradata = None
+    for done in work.segments():
+        with av.open(str(work.pictures(done.index))) as container:
+            source = container.streams.video[0]
+            extradata = source.codec_context.extradata if done.index == 0 else extradata
+            if source.codec_context.extradata != extradata:
+                raise OutputError("The encoder wrote segments that cannot be joined; use another --codec.")
+            for packet in container.demux(source):
+                if not packet.size:
+                    continue
+                pts, dts, duration = next(stamps)
+                packet.stream, packet.time_base = stream, film.time_base
+                packet.pts, packet.dts, packet.duration = pts - shift, dts - shift, duration
+                yield float(packet.dts * film.time_base), 0, packet
+
+
+def _stamps(work: Work, film: Film, container: str) -> Iterator[tuple[int, int, int]]:
+    """Times of showing and of decoding, and the duration, of each picture in the order of storing.
+
+    Each segment's own times of decoding begin anew, and could overlap. With the times of showing of the
+    picture `delay` places before, where no encoder moved one by more, they rise throughout and none is later
+    than its picture's showing. MP4 and MOV take the time from the first decoding to the end of the last for
+    the length of the pictures, and no player shows what comes after it, so it must not be less.
+    """
+    decoded = _decoding_times(work, film)
+    first = first_decoded = None
+    for done in work.segments():
+        ends = dict(zip(done.pts, [*done.pts[1:], done.end], strict=True))
+        for place, pts in enumerate(done.stored):
+            dts, duration = next(decoded), ends[pts] - pts
+            if first is None or first_decoded is None:
+                first, first_decoded = done.pts[0], dts
+            if done.last and place + 1 == len(done.stored) and container in ("mp4", "mov"):
+                duration = max(duration, done.end - first - (dts - first_decoded))
+            yield pts, dts, duration
+
+
+def _decoding_times(work: Work, film: Film) -> Iterator[int]:
+    delay = max(done.delay for done in work.segments())
+    step = max(1, round(1 / (film.rate * film.time_base)))
+    first = next(work.segments()).pts[0]
+    yield from (first - (delay - i) * step for i in range(delay))
+    for done in work.segments():
+        yield from done.pts
+
+
+def _copied(
+    source: Any, streams: dict[int, Any], span: tuple[float | None, float | None], offset: Fraction
+) -> Iterator[tuple[float, int, Packet[Any]]]:
+    """Packets of all other streams, within the span, moved by the offset."""
+    last = 0.0
+    for packet in source.demux(*(source.streams[i] for i in streams)):
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is None:
+            continue
+        seconds = float(time * packet.time_base)
+        if (span[0] is not None and seconds < span[0]) or (span[1] is not None and seconds >= span[1]):
+            continue
+        shift = round(offset / packet.time_base)
+        packet.stream = streams[packet.stream_index]
+        if shift:
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+        last = max(last, seconds - float(offset))
+        yield last, 1, packet
+
+
+def _muxer_options(suffix: str) -> dict[str, str]:
+    return {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
+
+
+def _kind(stream: Any) -> str:
+    return {"audio": "sound", "subtitle": "subtitles", "video": "further pictures"}.get(
+        stream.type, stream.type
+    )

@@ -1,0 +1,130 @@
+"""What is kept of a film in the making, so that a stopped one can go on: closed segments and how they came.
+
+Beside the result FILM.mp4 lies the folder .FILM.mp4.tintype-part with, for each finished segment, its
+pictures (NNNNNN.nut, which players show), its time stamps (NNNNNN.json, written last: where it is, the
+segment is whole), and of the last one what the carried colours remember (NNNNNN.npz).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import OutputExistsError, SettingsError
+from tintype.results import PART_SUFFIX
+
+_FORMAT = 1  # of the folder; another one is not taken up
+
+
+@dataclass(frozen=True)
+class Done:
+    """One finished segment. Its file's own time stamps are shifted, so that decoding begins at 0."""
+
+    index: int
+    pts: tuple[int, ...]
+    """Time stamps of its pictures as they are shown, ticks of the source."""
+    stored: tuple[int, ...]
+    """The same, in the order in which they are stored."""
+    end: int
+    """When the last of them ends: the time stamp of the picture after it, or the end of its own duration."""
+    last: bool
+    """Whether no picture comes after it."""
+
+    @property
+    def delay(self) -> int:
+        """Places by which a picture is stored after its place in the order of showing, at most."""
+        places = {pts: place for place, pts in enumerate(self.pts)}
+        return max(place - places[pts] for place, pts in enumerate(self.stored))
+
+
+class Work:
+    """The folder of one film in the making.
+
+    `job` says all that the pictures hang on; a folder of another job is not taken up. Without `resume` an
+    existing one is an error, or is thrown away with `overwrite`. Raises OutputExistsError or SettingsError.
+    """
+
+    def __init__(self, target: Path, job: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        self.folder = target.with_name(f".{target.name[:80]}{PART_SUFFIX}")
+        self._target, self._job = target, json.loads(json.dumps({"format": _FORMAT} | job))
+        if self.folder.is_dir() and not resume:
+            if not overwrite:
+                raise OutputExistsError(
+                    f"{target} was begun before; --resume goes on with it, --overwrite begins anew."
+                )
+            shutil.rmtree(self.folder)
+        if self.folder.is_dir():
+            self._check_job()
+        else:
+            self.folder.mkdir(parents=True)
+            _write_whole(self.folder / "job.json", json.dumps(self._job).encode())
+
+    def pictures(self, index: int) -> Path:
+        """The file of a segment's pictures."""
+        return self.folder / f"{index:06}.nut"
+
+    def segments(self) -> Iterator[Done]:
+        """The finished segments from the first on."""
+        index = 0
+        while (path := self.folder / f"{index:06}.json").is_file() and self.pictures(index).is_file():
+            values = json.loads(path.read_text())
+            yield Done(index, tuple(values["pts"]), tuple(values["stored"]), values["end"], values["last"])
+            index += 1
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """What the carried colours remembered at the end of a segment."""
+        with np.load(self.folder / f"{index:06}.npz") as arrays:
+            return dict(arrays)
+
+    def part(self) -> Path:
+        """Where the pictures of a segment that is not finished are written."""
+        return self.folder / "open.nut"
+
+    def finish(self, done: Done, state: dict[str, NDArray[Any]]) -> None:
+        """The open segment is whole: give it its name and note its time stamps."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **state)  # type: ignore[arg-type]
+        _write_whole(self.folder / f"{done.index:06}.npz", buffer.getvalue())
+        self.part().replace(self.pictures(done.index))
+        note = {"pts": done.pts, "stored": done.stored, "end": done.end, "last": done.last}
+        _write_whole(self.folder / f"{done.index:06}.json", json.dumps(note).encode())
+        (self.folder / f"{done.index - 1:06}.npz").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """The film is done: nothing of this is needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_empty(self) -> None:
+        """Leave no folder behind in which nothing is finished."""
+        if next(self.segments(), None) is None:
+            self.remove()
+
+    def _check_job(self) -> None:
+        try:
+            before = json.loads((self.folder / "job.json").read_text())
+        except (OSError, ValueError):
+            before = {}
+        differ = sorted(k for k in before.keys() | self._job.keys() if before.get(k) != self._job.get(k))
+        if differ:
+            raise SettingsError(
+                f"{self._target} was begun with another {' and '.join(differ)}; go on with the same, "
+                f"or begin anew with --overwrite."
+            )
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
