@@ -9,7 +9,7 @@ PROVIDER_NAMES = ("cpu", "cuda", "tensorrt", "coreml", "openvino", "directml")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = False) -> None:
-    """Which model colours, how strongly, and what computes it; `auto_size` lets the picture choose the size."""
+    """Which model colours, how strongly, and what computes it; `auto_size` offers --size auto."""
     add = parser.add_argument
     add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
     add("--strength", type=strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)")
