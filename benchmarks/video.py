@@ -133,13 +133,15 @@ def _flows(pictures: list[Rgb8]) -> Iterator[tuple[NDArray[np.float32], NDArray[
 
 
 def _scores(colored: list[Rgb8], truth: list[Rgb8], flows: list[Any]) -> tuple[float, float, float]:
-    ab = [rgb_to_lab(rgb.astype(np.float32) / 255)[..., 1:] for rgb in colored]
-    true = [rgb_to_lab(rgb.astype(np.float32) / 255)[..., 1:] for rgb in truth]
-    pairs = [(flow, visible) for flow, visible in flows if visible.any()]
-    both = [i for i, (_, visible) in enumerate(flows) if visible.any()]
-    moved = mean(metrics.warped_error(ab[i + 1], ab[i], *pair) for i, pair in zip(both, pairs, strict=True))
-    error = mean(metrics.ab_rmse(one, other) for one, other in zip(ab, true, strict=True))
-    return moved, error, metrics.color_distribution_consistency(colored)
+    """Flicker, error and CDC; ab of one picture and its neighbour at a time, for memory's sake."""
+    moved, errors, before = [], [], None
+    for i, (rgb, true) in enumerate(zip(colored, truth, strict=True)):
+        ab, wanted = (rgb_to_lab(x.astype(np.float32) / 255)[..., 1:] for x in (rgb, true))
+        errors.append(metrics.ab_rmse(ab, wanted))
+        if before is not None and flows[i - 1][1].any():
+            moved.append(metrics.warped_error(ab, before, *flows[i - 1]))
+        before = ab
+    return mean(moved), mean(errors), metrics.color_distribution_consistency(colored)
 
 
 def speed(colorizer: Colorizer, frames: int, rounds: int) -> None:

@@ -340,6 +340,21 @@ def test_a_pipeline_gives_its_pictures(width):
 
 
 @needs_gstreamer
+def test_a_pipeline_needs_no_pyav(tiny_model):
+    """Old boards have no wheel of it."""
+    code = f"""
+import sys
+sys.modules["av"] = None
+from tintype.cli import main
+pipeline = "videotestsrc is-live=true num-buffers=5 ! video/x-raw,width=64,height=48,framerate=30/1"
+raise SystemExit(main(["live", "--source", pipeline, "--view", "none", "--model", {str(tiny_model)!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "pictures shown" in done.stderr
+
+
+@needs_gstreamer
 def test_a_pipeline_that_fails_says_why():
     for text, message in (
         ("videotestsrc ! nonsense", 'pipeline failed: no element "nonsense"'),

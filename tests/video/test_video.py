@@ -20,6 +20,7 @@ from tintype.errors import (  # noqa: E402
     OutputError,
     OutputExistsError,
     SettingsError,
+    TintypeError,
 )
 from tintype.video import FilmOptions, colorize_film  # noqa: E402
 
@@ -439,6 +440,12 @@ def test_the_command_line(tmp_path, tiny_model):
     )
     assert wrong.returncode == 2
     assert "h:mm:ss" in wrong.stderr
+
+
+def test_an_old_pyav_is_said(tmp_path, colorizer, monkeypatch):
+    monkeypatch.setattr(av, "__version__", "14.2.0")
+    with pytest.raises(TintypeError, match=r"Films need PyAV 18\.1 or newer, and 14\.2\.0 is installed"):
+        color(colorizer, make_film(tmp_path / "in.mkv"), tmp_path / "out.mkv")
 
 
 def test_without_the_extra_one_sentence(tmp_path, tiny_model):

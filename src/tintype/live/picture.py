@@ -106,7 +106,7 @@ def loss_of(ab: Float, rgb: Rgb8) -> float:
 
 def _write(picture: Rgb8, text: str) -> None:
     """Bright letters with a dark rim, at the upper left."""
-    scale = max(0.35, picture.shape[0] / 900)
+    scale = max(0.42, picture.shape[0] / 900)
     x, y = int(12 * scale) + 2, int(26 * scale) + 4
     places = [(x + i, y + j, (0, 0, 0)) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [(x, y, _INK)]
     for column, row, color in places:

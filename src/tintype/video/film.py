@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 Pixels = NDArray[Any]
+_LEAST_AV = (18, 1)  # which can write rotation and the order of fields
 _SLACK = 1.0  # seconds by which a whole film's last picture may end before the length that is stated
 
 
@@ -49,6 +50,11 @@ class Film(AbstractContextManager["Film"]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._av = load_av()
+        if tuple(map(int, self._av.__version__.split(".")[:2])) < _LEAST_AV:
+            raise TintypeError(
+                f"Films need PyAV {_LEAST_AV[0]}.{_LEAST_AV[1]} or newer, and {self._av.__version__} is "
+                "installed: pip install -U av."
+            )
         self.damaged = 0
         self.last_end: int | None = None
         self._open()
