@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 from skimage import data
 
 from tintype.train.augment import GreySettings
@@ -57,11 +58,14 @@ def test_a_killed_run_goes_on_exactly(folder, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    done = torch.load(last, weights_only=True)["batches_done"]
     subprocess.run(command(folder, killed, "--resume"), env=environment(), check=True, capture_output=True)
     wanted, got = losses(whole), losses(killed)
-    assert sorted(wanted) == sorted(got) == list(range(STEPS))
-    for step, loss in wanted.items():
-        assert got[step] == pytest.approx(loss, abs=1e-6), step
+    assert sorted(wanted) == list(range(STEPS))
+    # What was logged before the kill may have died with the process; every later step was logged again.
+    assert set(range(done, STEPS)) <= got.keys() <= wanted.keys()
+    for step, loss in got.items():
+        assert loss == pytest.approx(wanted[step], abs=1e-6), step
 
 
 def test_a_run_is_not_begun_twice(folder, tmp_path):
