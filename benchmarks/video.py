@@ -37,7 +37,8 @@ from tintype.video import FilmOptions, colorize_film
 Rgb8 = NDArray[np.uint8]
 SETTINGS = {
     "libx264 medium, crf 18": ("medium", EVERY),
-    "libx264 veryfast, crf 18, --every 10": ("veryfast", 10),
+    "libx264 superfast, crf 18, --every 10": ("superfast", 10),
+    "libx264 ultrafast, crf 18, --every 10": ("ultrafast", 10),
 }
 
 

@@ -23,6 +23,7 @@ from tintype.errors import (  # noqa: E402
     TintypeError,
 )
 from tintype.video import FilmOptions, colorize_film  # noqa: E402
+from tintype.video.layout import choose_layout  # noqa: E402
 
 LOSSLESS = {"codec": "ffv1"}
 
@@ -73,6 +74,25 @@ def test_luma_and_time_stamps_are_the_films_own_and_chroma_is_new(tmp_path, colo
     assert found == ((2, *tags[1:]) if full_grey else tags)
 
 
+@pytest.mark.parametrize(
+    ("source", "bits", "size", "wanted"),
+    [
+        ("yuyv422", 8, (64, 96), ("yuv422p", (1, 2))),
+        ("yuv411p", 8, (64, 96), ("yuv422p", (1, 2))),
+        ("yuv410p", 8, (64, 96), ("yuv420p", (2, 2))),
+        ("yuvj420p", 8, (64, 96), ("yuvj420p", (2, 2))),
+        ("nv12", 8, (64, 96), ("yuv420p", (2, 2))),
+        ("p010le", 10, (64, 96), ("yuv420p10le", (2, 2))),
+        ("bgr0", 8, (64, 96), ("yuv444p", (1, 1))),
+        ("gray", 8, (63, 96), ("yuv444p", (1, 1))),
+    ],
+)
+def test_layouts(source, bits, size, wanted):
+    formats = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le"]
+    layout = choose_layout(source, bits, formats, size)
+    assert (layout.pix_fmt, layout.step) == wanted
+
+
 def test_x264_gets_the_luma_code_for_code(tmp_path, colorizer):
     source = make_film(tmp_path / "in.mp4", codec="libx264", options={"crf": "30"})
     color(colorizer, source, tmp_path / "out.mp4", crf=0, preset="ultrafast")
@@ -115,6 +135,31 @@ def test_subtitles_chapters_titles_and_fonts_are_kept(tmp_path, colorizer):
         assert new.streams.subtitles[0].metadata["language"] == "eng"
         assert new.streams.attachments[0].data == b"not really a font"
         assert new.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_cover_is_kept(tmp_path, colorizer, suffix):
+    plain = make_film(tmp_path / "plain.mp4", list(scene(3, colored=False)), codec="libx264")
+    with av.open(str(plain)) as old, av.open(str(tmp_path / "in.mp4"), "w") as new:
+        pictures = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        cover = new.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8), "rgb24")
+        new.start_encoding()
+        still = [*cover.encode(frame.reformat(format="yuvj420p")), *cover.encode(None)]
+        new.mux(still)
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = pictures
+                new.mux(packet)
+    color(colorizer, tmp_path / "in.mp4", tmp_path / f"out{suffix}", crf=0)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        covers = [s for s in container.streams.video if s.disposition & av.stream.Disposition.attached_pic]
+        assert len(container.streams.video) == 2
+        assert len(covers) == 1
+        assert covers[0].codec_context.name == "mjpeg"
+    assert len(luma_planes(tmp_path / f"out{suffix}")[0]) == 3
 
 
 def test_a_film_that_lies_on_its_side_is_seen_upright_and_stays_turned(tmp_path, colorizer, monkeypatch):

@@ -68,28 +68,40 @@ def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
 
 
 def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[str]) -> dict[int, Any]:
-    """The result's streams by the index of those of the source."""
+    """The result's streams, by the index of those of the source, to which packets are to be copied."""
     streams = {}
     for stream in source.streams:
         if stream.index == film.stream.index:
             continue
-        if stream.type in ("data", "unknown") or (
-            stream.type == "video" and is_cover(stream) and suffix == ".webm"
-        ):
-            notes.append(
-                f"A stream that is no picture, sound or subtitle is left out (number {stream.index})."
-            )
-            continue
-        try:
-            copy = output.add_stream_from_template(stream, opaque=True)
-        except ValueError:
-            raise OutputError(
-                f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
-            ) from None
-        copy.metadata.update(stream.metadata)
-        copy.disposition = stream.disposition
-        streams[stream.index] = copy
+        cover = stream.type == "video" and is_cover(stream)
+        if stream.type in ("data", "unknown") or (cover and suffix == ".webm"):
+            notes.append(f"A stream that is no picture, sound or subtitle is left out ({stream.index}).")
+        elif cover and suffix == ".mkv":
+            _attach_cover(output, film.path, stream)
+        else:
+            streams[stream.index] = _copy_of(output, stream, suffix)
     return streams
+
+
+def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
+    try:
+        copy = output.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        raise OutputError(
+            f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
+        ) from None
+    copy.metadata.update(stream.metadata)
+    copy.disposition = stream.disposition
+    return copy
+
+
+def _attach_cover(output: Any, path: Path, stream: Any) -> None:
+    """Matroska keeps a cover as an attached file, not as a stream."""
+    kind = "png" if stream.codec_context.name == "png" else "jpeg"
+    with load_av().open(str(path)) as container:
+        packets = container.demux(container.streams[stream.index])
+        data = next((bytes(packet) for packet in packets if packet.size), b"")
+    output.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)
 
 
 def _describe(output: Any, source: Any, span: tuple[float | None, float | None]) -> None:
@@ -167,6 +179,14 @@ def _copied(
     """Packets of all other streams, within the span, moved by the offset."""
     last = 0.0
     for packet in source.demux(*(source.streams[i] for i in streams)):
+        own = packet.stream
+        if not packet.size or own.index not in streams:
+            continue
+        packet.stream = streams[own.index]
+        if is_cover(own):
+            packet.pts = packet.dts = 0
+            yield 0.0, 1, packet
+            continue
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue
@@ -174,7 +194,6 @@ def _copied(
         if (span[0] is not None and seconds < span[0]) or (span[1] is not None and seconds >= span[1]):
             continue
         shift = round(offset / packet.time_base)
-        packet.stream = streams[packet.stream_index]
         if shift:
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift

@@ -62,7 +62,7 @@ def choose_layout(source: str, bits: int, encoder_formats: Sequence[str], size: 
     The luma's depth stays; chroma sampling stays if it can. Raises InputError where the encoder has no such
     depth.
     """
-    found = re.search(r"4[0-4][0-4]", source) if source.startswith(("yuv", "uyvy")) else None
+    found = re.search(r"4[0-4][0-4]", source) if source.startswith(("yuv", "yuyv", "uyvy", "yvyu")) else None
     own = found[0] if found else "420" if source.startswith(("gray", "nv", "p01")) else "444"
     wanted = {"411": "422", "410": "420", "440": "444"}.get(own, own)
     order = [wanted, *(sampling for sampling in _SAMPLING if sampling != wanted)]
