@@ -34,10 +34,11 @@ _CHECKED = 32  # photographs on which an exported model is compared with its sou
 def experiment(args: argparse.Namespace) -> int:
     """Run the experiments that the arguments name; the exit status."""
     files = {"init_encoder": args.init_encoder or "", "vgg": args.vgg or "", "grey": args.grey or ""}
-    asked = [with_files(read_experiment(Path(file)), files) for file in args.files]
+    written = [read_experiment(Path(file)) for file in args.files]
+    asked = [with_files(one, files) for one in written]  # all are checked before any is run
     data = ["--data", *args.data, "--device", args.device]
     data += ["--index", args.index] if args.index else []
-    for one in asked:
+    for one, as_written in zip(asked, written, strict=True):
         made = {run.name: _make(one, run, data, args) for run in one.runs}
         cards = {name: card for name, (_, card) in made.items()}
         results = _score(one, list(cards.values()), args)
@@ -45,7 +46,7 @@ def experiment(args: argparse.Namespace) -> int:
             _note_scores(one, cards, results)
             trained = {run.name: made[run.name][0] for run in one.runs if not run.weights_of}
             budget = args.photographs or one.budget
-            page = write_page(one, Path(args.output), trained, cards, results, budget)
+            page = write_page(as_written, Path(args.output), trained, cards, results, budget)
         print(f"{page} is ready")
     return 0
 

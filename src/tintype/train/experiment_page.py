@@ -13,7 +13,7 @@ from tintype.cards import ModelCard
 from tintype.evaluate.run import Results
 from tintype.evaluate.scores import SCORES
 from tintype.session import Session
-from tintype.train.experiment import Experiment
+from tintype.train.experiment import Experiment, Run
 from tintype.train.sweep import read_curve
 
 _TIMED = 30  # pictures that a rate is the median of
@@ -31,7 +31,7 @@ def write_page(
     """Write `NAME.md` and `NAME.png` into `out`; the page's path."""
     out.mkdir(parents=True, exist_ok=True)
     draw(experiment, out / f"{experiment.name}.png", runs, results)
-    words = " ".join(experiment.train.split())
+    shared = " ".join(experiment.train.split())
     lines = [
         f"# {experiment.title}",
         "",
@@ -39,9 +39,13 @@ def write_page(
         "",
         score_table(list(experiment.scores), results),
         "",
-        f"Each model saw {budget:,} photographs in training, by `tintype train {words}` and what its row "
-        f"names; {len(results.used)} others score it, {how_scored(results)}. ± is half of a bootstrap 95% "
-        "interval.",
+        f"Each model saw {budget:,} photographs in training, by `tintype train` and the words below; "
+        f"{len(results.used)} others score it, {how_scored(results)}. ± is half of a bootstrap 95% interval.",
+        "",
+        *[
+            f"- {run.name}: `{' '.join(f'{shared} {run.words}'.split())}`{_origin(run)}"
+            for run in experiment.runs
+        ],
         "",
         f"![{experiment.title}]({experiment.name}.png)",
     ]
@@ -53,6 +57,12 @@ def write_page(
     page = out / f"{experiment.name}.md"
     page.write_text("\n".join(lines), encoding="utf-8")
     return page
+
+
+def _origin(run: Run) -> str:
+    if run.weights_of:
+        return f", with the weights of {run.weights_of}"
+    return f", starting from {run.start}" if run.start else ""
 
 
 def how_scored(results: Results) -> str:
