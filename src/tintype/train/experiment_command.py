@@ -77,7 +77,7 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         size=one.size or options["size"],
         commit=export.commit_id(),
         limits=args.limits,
-        training=dataclasses.asdict(model.settings)
+        training=_without_folders(dataclasses.asdict(model.settings))
         | {key: options[key] for key in ("steps", "batch", "size", "seed", "precision")}
         | {"photographs_seen": options["steps"] * options["batch"]},
         data=_sources(args.sources)
@@ -115,6 +115,11 @@ def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results)
             table[name] = {key: round(found[key].value, 4) for key in one.scores if key in found}
         text = dataclasses.replace(card, scores=table).to_toml()
         card.path.with_suffix(".toml").write_text(text, encoding="utf-8")
+
+
+def _without_folders(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings with files by their names alone: a card is read on other machines."""
+    return {k: Path(v).name if isinstance(v, str) and "/" in v else v for k, v in values.items()}
 
 
 def _sources(file: str | None) -> tuple[dict[str, Any], ...]:
