@@ -108,6 +108,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (safetensors)")
     add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
+    _add_machine_arguments(parser)
+
+
+def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("the machine")
     add = machine.add_argument
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
