@@ -45,9 +45,10 @@ def random_hints(
     rows = _covered(height, side, positions) * active[..., None]  # (N, M, H)
     columns = _covered(width, side, positions)  # (N, M, W)
     area = (rows.sum(2) * columns.sum(2)).clamp(min=1)
-    mean = torch.einsum("nmh,nchw,nmw->nmc", rows, ab.float(), columns) / area[..., None]
-    mask = torch.einsum("nmh,nmw->nhw", rows, columns)[:, None]
-    hint_ab = torch.einsum("nmh,nmw,nmc->nchw", rows, columns, mean) / mask.clamp(min=1)
+    with torch.autocast(ab.device.type, enabled=False):  # bfloat16 would shift the colours that are told
+        mean = torch.einsum("nmh,nchw,nmw->nmc", rows, ab.float(), columns) / area[..., None]
+        mask = torch.einsum("nmh,nmw->nhw", rows, columns)[:, None]
+        hint_ab = torch.einsum("nmh,nmw,nmc->nchw", rows, columns, mean) / mask.clamp(min=1)
     return hint_ab, mask.clamp(max=1)
 
 
@@ -69,7 +70,7 @@ def hinted_cells(hint_ab: Tensor, hint_mask: Tensor, stride: int) -> Tensor:
     """
     share = F.avg_pool2d(hint_mask, stride)
     told = (share > 0).float()
-    color = F.avg_pool2d(hint_ab * hint_mask, stride) / (share + 1 - told)
+    color = F.avg_pool2d(hint_ab * hint_mask, stride) / (share + (1 - told))  # exact in few bits, too
     return torch.cat([color / _AB_SCALE, told], 1)
 
 

@@ -14,6 +14,7 @@ a network without it are taken as a start (`adopt`), and give the same colours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -24,6 +25,8 @@ from tintype.errors import SettingsError
 from tintype.train import bins as colour_bins
 from tintype.train.blocks import MobileNetV2, separable
 from tintype.train.hints import Evidence, HintReader, Spread, hinted_cells, random_hints
+from tintype.train.lab import lab_to_rgb
+from tintype.train.perceptual import LpipsSqueeze
 from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel, Schedule
 
 
@@ -57,11 +60,23 @@ class Settings:
     hint_positions: Literal["uniform", "gaussian"] = "uniform"
     """Where points fall: anywhere, or about the centre with a deviation of a quarter of the side."""
 
+    smallest: int = 0
+    """Least side, in pixels, to which the pictures of a batch are shrunk at random before they are learned
+    from, so that colours hang little on the size; 0 leaves the size as it is."""
+    lpips_weight: float = 0.0
+    """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
+    lpips_features: str = ""
+    """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
+    lpips_heads: str = ""
+    """Safetensors file of LPIPS's heads for them."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.hint_none <= 1:
             raise SettingsError(f"hint_none must be from 0 to 1, not {self.hint_none:g}.")
         if self.hint_points < 1 or self.hint_largest < 1:
             raise SettingsError("hint_points and hint_largest must be at least 1.")
+        if self.smallest % 32 or self.smallest < 0:
+            raise SettingsError(f"smallest must be a multiple of 32, or 0, not {self.smallest}.")
 
 
 SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr_schedule="cosine", ema_decay=0.999, clip=1.0)
@@ -110,6 +125,8 @@ class Model(RecipeModel):
         )
         self.head = nn.Conv2d(head_width, len(bins), 1)
         self.hints = Hints(width, head_width, self.bins)
+        # Kept in a tuple, where the module does not find it: checkpoints and exports do without SqueezeNet.
+        self._lpips: tuple[LpipsSqueeze, ...] = ()
 
     def logits(self, L: Tensor, *hints: Tensor) -> Tensor:
         """L (N, 1, H, W) and, or not, `hint_ab` and `hint_mask` to bin logits (N, 313, H/4, W/4)."""
@@ -169,20 +186,45 @@ class Model(RecipeModel):
     def everything(self, L: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """As `forward`: ab, and the `outputs`."""
         vividness, *hints = inputs or (L.new_ones(()),)
+        bin_probs = self._decoded(self.logits(L, *hints), vividness)
+        # Tied to an input, or the exporter would fold the bins away and their name with them.
+        return colour_bins.mean_of(bin_probs, self.bins), bin_probs, self.bins + 0 * vividness
+
+    def _decoded(self, logits: Tensor, vividness: Tensor) -> Tensor:
+        """Bin logits (N, 313, h, w) to the shares (N, h, w, 313) of bins whose mean is ab."""
         s = self.settings
         log_weights = self.bin_weights.log()[:, None, None]
         power = vividness * (s.rebalance_decode + 1) - 1
         T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
-        logits = self.logits(L, *hints)
-        bin_probs = colour_bins.shares((logits + power * log_weights) / T)
-        # Tied to an input, or the exporter would fold the bins away and their name with them.
-        return colour_bins.mean_of(bin_probs, self.bins), bin_probs, self.bins + 0 * vividness
+        return colour_bins.shares((logits + power * log_weights) / T)
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
-        """Rebalanced soft cross-entropy; in training some pictures come with hints, in validation none."""
+        """Rebalanced soft cross-entropy, and LPIPS if it has a weight.
+
+        In training some pictures come with hints and batches in many sizes, in validation none do.
+        """
+        s = self.settings
+        if self.training and s.smallest:
+            L, ab = _shrunk(L, ab, s.smallest)
         index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
         logits = self.logits(L, *self._revealed(ab)) if self.training else self.logits(L)
-        return {"loss": colour_bins.soft_cross_entropy(logits, index, weight, self.bin_weights)}
+        losses = {"loss": colour_bins.soft_cross_entropy(logits, index, weight, self.bin_weights)}
+        if s.lpips_weight:
+            losses["lpips"] = self._perceived(L, ab, logits)
+            losses["cross_entropy"] = losses["loss"]
+            losses["loss"] = losses["loss"] + s.lpips_weight * losses["lpips"]
+        return losses
+
+    def _perceived(self, L: Tensor, ab: Tensor, logits: Tensor) -> Tensor:
+        """The mean LPIPS distance of the colours at vividness 1 to the true ones, both on this L."""
+        if not self._lpips:
+            s = self.settings
+            with torch.inference_mode(False):  # it may be called for first in validation
+                self._lpips = (LpipsSqueeze(Path(s.lpips_features), Path(s.lpips_heads)),)
+        predicted = colour_bins.mean_of(self._decoded(logits, L.new_ones(())), self.bins)
+        predicted = F.interpolate(predicted, L.shape[2:], mode="bilinear", align_corners=False)
+        judge = self._lpips[0].to(L.device)
+        return judge(*(lab_to_rgb(torch.cat([L, colors], 1)) for colors in (predicted, ab))).mean()
 
     def _revealed(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         s = self.settings
@@ -221,3 +263,13 @@ class Model(RecipeModel):
         s = self.settings
         groups = [{"params": encoder, "lr": s.encoder_lr}, {"params": rest, "lr": s.lr}]
         return torch.optim.AdamW(groups, weight_decay=s.weight_decay)
+
+
+def _shrunk(L: Tensor, ab: Tensor, smallest: int) -> tuple[Tensor, Tensor]:
+    """Both at a random multiple of 32 pixels, from `smallest` to what they have; one size for the batch."""
+    largest = L.shape[-1] // 32
+    side = 32 * int(torch.randint(min(smallest // 32, largest), largest + 1, ()))
+    if side == L.shape[-1]:
+        return L, ab
+    lab = F.interpolate(torch.cat([L, ab], 1), (side, side), mode="area")
+    return lab[:, :1], lab[:, 1:]
