@@ -26,6 +26,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = Fa
     add("--provider", choices=PROVIDER_NAMES, metavar="NAME", help=what)
 
 
+def add_provenance_argument(parser: argparse.ArgumentParser) -> None:
+    """Whether results say what they are."""
+    unsaid = "do not say in a result's metadata that its colours are computed"
+    parser.add_argument("--no-provenance", dest="provenance", action="store_false", help=unsaid)
+
+
 def main_colors(args: argparse.Namespace) -> tuple[str, ...]:
     """The colours that `--colors` names."""
     return tuple(filter(None, (args.colors or "").split(",")))

@@ -52,6 +52,8 @@ class Options:
     """Pictures in hand at once; as many as there are processors, up to 4, by default."""
     overwrite: bool = False
     skip_colored: bool = False
+    provenance: bool = True
+    """Say in each result's XMP that its colours are computed, and by which model."""
     quiet: bool = False
     """Tell of failures alone."""
     json: bool = False
@@ -70,6 +72,7 @@ class Options:
             threads=self.threads,
             provider=self.provider or "cpu",
             limits=limits,
+            provenance=self.provenance,
         )
 
 

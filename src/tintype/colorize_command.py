@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tintype.arguments import add_model_arguments, count, main_colors
+from tintype.arguments import add_model_arguments, add_provenance_argument, count, main_colors
 from tintype.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def add_colorize_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-pixels", type=count, metavar="N", help=more)
     add("--recursive", action="store_true", help="take the folders inside a folder too")
     add("--overwrite", action="store_true", help="replace results that exist")
+    add_provenance_argument(parser)
     add("--skip-colored", action="store_true", help="leave alone what is in colour already")
     add("--workers", type=count, metavar="N", help="pictures in hand at once (default: up to 4)")
     add("--quiet", action="store_true", help="tell of failures alone")
@@ -105,6 +106,7 @@ def _options(args: argparse.Namespace) -> Options:
         workers=args.workers,
         overwrite=args.overwrite,
         skip_colored=args.skip_colored,
+        provenance=args.provenance,
         quiet=args.quiet,
         json=args.json,
     )

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype import cards, chroma, guidance, images, predict
+from tintype import __version__, cards, chroma, guidance, images, predict
 from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
@@ -46,6 +46,9 @@ class Colorizer:
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
     colours of points (`Hint`), of all pictures unless a call has its own.
 
+    With `provenance` the XMP of a file or of bytes says, beside what it said, that its colours are computed, and
+    by which model; GIF, BMP, PIL pictures and arrays have no place for it.
+
     Raises ModelError for a model that cannot be used, SettingsError for a setting out of range.
     """
 
@@ -61,6 +64,7 @@ class Colorizer:
         threads: int | None = None,
         provider: str = "cpu",
         limits: images.Limits | None = None,
+        provenance: bool = True,
     ) -> None:
         if not 0 <= strength <= 2:
             raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
@@ -72,6 +76,7 @@ class Colorizer:
         self.strength, self.vividness, self.colors = strength, vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
+        self.provenance = provenance
         self._lens = Lens(self.card, self.size)
         self.provider = provider
         self.threads = threads
@@ -279,6 +284,9 @@ class Colorizer:
     ) -> None:
         if any(page.is_colored() for page in picture.pages):
             picture.notes.append("It was in colour and was made grey first.")
+        if self.provenance:
+            model = f"{self.card.name} {self.card.version}"
+            picture.provenance = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
         pages = [self._fields(self._lens.page(page), count, hints) for page in picture.pages]
         for file, fields in zip(files, zip(*pages, strict=True), strict=True):
             images.save_picture(picture, list(fields), file, format)

@@ -12,6 +12,7 @@ from tintype.images.files import (
 from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
 from tintype.images.luma import array_to_luma, luma_of_codes, merge_pil, pil_to_luma
 from tintype.images.picture import Band, Coloring, Limits, Page, Picture
+from tintype.images.provenance import Provenance
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -22,6 +23,7 @@ __all__ = [
     "Page",
     "Picture",
     "Profile",
+    "Provenance",
     "array_to_luma",
     "format_of",
     "luma_of_codes",

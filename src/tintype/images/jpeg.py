@@ -241,8 +241,8 @@ def _segments(picture: Picture, page: Page) -> bytes:
     parts = [_segment(0xE0, b"JFIF\0" + struct.pack(">HBHHxx", 0x0101, 1 if dpi else 0, x, y))]
     if metadata.exif:
         parts.append(_fitting(picture, 0xE1, _EXIF + without_thumbnail(metadata.exif), "EXIF"))
-    if metadata.xmp:
-        parts.append(_fitting(picture, 0xE1, _XMP + metadata.xmp, "XMP"))
+    if xmp := _xmp_out(picture):
+        parts.append(_fitting(picture, 0xE1, _XMP + xmp, "XMP"))
     if picture.format == "JPEG":
         parts += [_segment(marker, body) for marker, body in metadata.native]
     step = _SEGMENT_MAX - len(_ICC) - 2
@@ -252,6 +252,15 @@ def _segments(picture: Picture, page: Page) -> bytes:
     step = _SEGMENT_MAX - len(_PHOTOSHOP)
     parts += [_segment(0xED, _PHOTOSHOP + photoshop[i : i + step]) for i in range(0, len(photoshop), step)]
     return b"".join(parts)
+
+
+def _xmp_out(picture: Picture) -> bytes | None:
+    own = picture.metadata.xmp
+    xmp = picture.xmp_out(own)
+    if xmp and own and len(_XMP + xmp) > _SEGMENT_MAX >= len(_XMP + own):
+        picture.note("The XMP fills all its room in a JPEG: that the colours are computed was not added.")
+        return own
+    return xmp
 
 
 def _fitting(picture: Picture, marker: int, body: bytes, what: str) -> bytes:

@@ -19,6 +19,7 @@ from tintype.color import ToneCurve
 from tintype.errors import InputError, TintypeError, TooLargeError
 from tintype.images.icc import SRGB_PROFILE, Profile
 from tintype.images.metadata import Metadata
+from tintype.images.provenance import Provenance, marked
 
 # Rows times width of one band: large enough that per-band costs vanish, small enough to stay in memory.
 BAND_PIXELS = 1 << 22
@@ -194,11 +195,23 @@ class Picture:
     jpeg_quality: int | None = None
     """The quality that a JPEG of its luma should be written at, where the file is itself a JPEG."""
     on_close: Callable[[], None] | None = None
+    provenance: Provenance | None = None
+    """Whose colours its coloured version will have, to be told in that; None tells nothing."""
 
     def note(self, sentence: str) -> None:
         """Add a sentence for the user, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def xmp_out(self, xmp: bytes | None) -> bytes | None:
+        """The XMP for the coloured version of a page whose own is `xmp`: with the provenance."""
+        if self.provenance is None:
+            return xmp
+        try:
+            return marked(xmp, self.provenance)
+        except ValueError as error:
+            self.note(f"The XMP is damaged ({error}): that the colours are computed was not added to it.")
+            return xmp
 
     def close(self) -> None:
         """Close the file behind the pages; needed for TIFF, harmless for the rest."""

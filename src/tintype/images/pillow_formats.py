@@ -182,8 +182,8 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
         options["exif"] = repacked(metadata.exif) or b""  # Pillow takes the orientation out of it
         if not options["exif"]:
             picture.note("The EXIF is damaged: it was left out.")
-    if metadata.xmp:
-        options["xmp"] = metadata.xmp
+    if xmp := picture.xmp_out(metadata.xmp):
+        options["xmp"] = xmp
     if metadata.photoshop:
         picture.note(f"{kind} has no place for IPTC: it was left out.")
     if kind == "WEBP" and picture.lossless:

@@ -84,7 +84,7 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
     for kind, body in metadata.native:
         if kind == b"eXIf":
             metadata.exif = body
-        elif kind == b"iTXt" and body.startswith(_XMP_KEY + b"\0"):
+        elif _is_xmp((kind, body)):
             metadata.xmp = _itxt_text(body)
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
@@ -224,16 +224,22 @@ def write_png(picture: Picture, coloring: Coloring, target: BinaryIO) -> None:
 def _spliced(picture: Picture, profile: Profile) -> bytes:
     metadata = picture.metadata
     chunks = [(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile.icc))]
+    xmp = picture.xmp_out(metadata.xmp)
     if picture.format == "PNG":
-        chunks += metadata.native
+        # Its own XMP stays as it is stored, compressed maybe, where nothing was added to it.
+        chunks += [chunk for chunk in metadata.native if xmp == metadata.xmp or not _is_xmp(chunk)]
     else:
         if metadata.dpi:
             x, y = (round(value / _INCH) for value in metadata.dpi)
             chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
         if metadata.exif:
             chunks.append((b"eXIf", metadata.exif))
-        if metadata.xmp:
-            chunks.append((b"iTXt", _XMP_HEAD + metadata.xmp))
         if metadata.photoshop:
             picture.note("PNG has no place for IPTC: it was left out.")
+    if xmp and (picture.format != "PNG" or xmp != metadata.xmp):
+        chunks.append((b"iTXt", _XMP_HEAD + xmp))
     return b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def _is_xmp(chunk: Chunk) -> bool:
+    return chunk[0] == b"iTXt" and chunk[1].startswith(_XMP_KEY + b"\0")

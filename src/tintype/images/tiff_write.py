@@ -132,6 +132,9 @@ def _kept_tags(page: Page, picture: Picture) -> Directory:
         kept = {code: tag for code, tag in page.tags.items() if code not in _STRUCTURAL}
         if _DESCRIPTION in kept and kept[_DESCRIPTION].raw.startswith(_ARRAY_SHAPES):
             del kept[_DESCRIPTION]
+        own = kept[_XMP].raw if _XMP in kept else None
+        if (xmp := picture.xmp_out(own)) and xmp != own:
+            kept[_XMP] = opaque(xmp, kind=1)
         return kept
     tags: Directory = {}
     metadata = picture.metadata
@@ -142,8 +145,8 @@ def _kept_tags(page: Page, picture: Picture) -> Directory:
         if main is None:
             picture.note("The EXIF is damaged: it was left out.")
         tags |= {code: tag for code, tag in (main or {}).items() if code not in _STRUCTURAL}
-    if metadata.xmp:
-        tags[_XMP] = opaque(metadata.xmp, kind=1)
+    if xmp := picture.xmp_out(metadata.xmp):
+        tags[_XMP] = opaque(xmp, kind=1)
     if metadata.photoshop:
         tags[_PHOTOSHOP] = opaque(metadata.photoshop)
         iptc = iptc_of(metadata.photoshop)
