@@ -46,8 +46,8 @@ class Colorizer:
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
     colours of points (`Hint`), of all pictures unless a call has its own.
 
-    With `provenance` the XMP of a file or of bytes says, beside what it said, that its colours are computed, and
-    by which model; GIF, BMP, PIL pictures and arrays have no place for it.
+    With `provenance` the XMP of a file or of bytes says, beside what it said, that the colours are computed,
+    and by which model; GIF, BMP, PIL pictures and arrays have no place for it.
 
     Raises ModelError for a model that cannot be used, SettingsError for a setting out of range.
     """

@@ -47,7 +47,7 @@ class Provenance:
 
 
 def marked(xmp: bytes | None, provenance: Provenance) -> bytes:
-    """The packet, or a new one, that says so too. ValueError where it is damaged, and nothing can be added."""
+    """The packet, or a new one, that says so too. ValueError where it is damaged: nothing can be added."""
     if not xmp or not xmp.strip(b"\0 \r\n"):
         return _new_packet(provenance)
     if len(xmp) > _MAX or b"\0" in xmp.rstrip(b"\0"):
@@ -155,7 +155,7 @@ class _Packet:
         return edits
 
     def _inside(self, element: tuple[int, int], text: bytes) -> tuple[int, int, bytes]:
-        """Text as the last child of an element (start, place of its end tag), maybe of an empty one `<a/>`."""
+        """Text as the last child of an element (start, place of its end tag), maybe of an empty `<a/>`."""
         start, end = element
         tag = self._tag(start)
         if not tag.endswith(b"/>"):
