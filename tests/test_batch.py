@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from tintype import batch
-from tintype.batch import Options, run_jobs, run_plan
+from tintype.batch import Options, run_plan
 from tintype.errors import InputError, ModelError, SettingsError
 from tintype.plan import Job, make_plan
 from tintype.results import FileResult, versions_of, whole_file
+from tintype.running import run_jobs
 
 Lines = list[str]
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from tintype.colorizer import Colorizer
-from tintype.errors import OutputExistsError, TintypeError
+from tintype.errors import OutputExistsError
+from tintype.failures import words_for
 from tintype.hints import Hint
 from tintype.images import Limits
-from tintype.plan import Job, Plan, count_of, is_there, plain_words
+from tintype.plan import Job, Plan, count_of, is_there
 from tintype.progress import EXISTS, Report, failed
-from tintype.results import PART_SUFFIX, FileResult, versions_of, whole_file
+from tintype.results import FileResult, remove_parts, versions_of, whole_file
+from tintype.running import orderly_stop, processors, run_jobs
 
 _MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory
-_STOPPING = b"\nStopping after the pictures in hand; press Ctrl-C again to stop at once.\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +96,7 @@ def run_plan(plan: Plan, options: Options) -> int:
             if len(jobs) == 1:
                 report.add(work.at_once(jobs[0]))
             else:
-                _run_many(jobs, work, options.workers or min(_MOST_WORKERS, _processors()), report)
+                _run_many(jobs, work, options.workers or min(_MOST_WORKERS, processors()), report)
     return report.status
 
 
@@ -178,57 +174,12 @@ class Worker:
         return result
 
 
-def run_jobs(
-    jobs: Iterable[Job], work: Callable[[Job], FileResult], workers: int, stop: threading.Event
-) -> Generator[FileResult, None, None]:
-    """Results in the order of completion, with at most `workers` jobs in hand and none queued.
-
-    Once `stop` is set no job is begun; those in hand are finished.
-    """
-    waiting = iter(jobs)
-    with ThreadPoolExecutor(workers, "tintype") as pool:
-        running: set[Future[FileResult]] = set()
-        while True:
-            while len(running) < workers and not stop.is_set() and (job := next(waiting, None)) is not None:
-                running.add(pool.submit(work, job))
-            if not running:
-                return
-            # The time limit lets signals through on systems whose locks cannot be interrupted.
-            finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-
-
 def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -> None:
-    def on_interrupt(signum: int, frame: FrameType | None) -> None:
-        if report.stop.is_set():
-            work.abandon()
-            os._exit(130)  # nothing else ends threads, and they would write on
-        report.stop.set()
-        with suppress(OSError):  # not `print`: the signal may have come in the middle of one
-            os.write(2, _STOPPING)
-
     results = run_jobs(jobs, work, min(workers, len(jobs)), report.stop)
     # Closed also if telling fails (`| head`), which waits for the pictures in hand.
-    with _interrupts_to(on_interrupt), closing(results):
+    with orderly_stop(report.stop, work.abandon), closing(results):
         for result in results:
             report.add(result)
-
-
-@contextmanager
-def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    # Only the main thread may set handlers, and a process that ignores Ctrl-C (nohup) goes on doing so.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if threading.current_thread() is not threading.main_thread() or before[signal.SIGINT] == signal.SIG_IGN:
-        yield
-        return
-    for number in before:
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) -> FileResult:
@@ -257,17 +208,8 @@ def _attempt(action: Callable[[], FileResult], source: str) -> FileResult:
         return action()
     except BrokenPipeError:
         raise  # nobody reads standard output any more: no fault of the picture's
-    except TintypeError as error:
-        reason = str(error)
-    except MemoryError:
-        reason = "there is not enough memory for this picture"
-    except OSError as error:
-        reason = plain_words(error)
     except Exception as error:  # one picture must not end a night's run; the place is told instead
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name} line {place.lineno}"
-        reason = f"a fault in Tintype, please report it: {type(error).__name__} in {where}: {error}"
-    return failed(source, " ".join(reason.splitlines()))
+        return failed(source, words_for(error))
 
 
 def _exists(job: Job, options: Options, report: Report, single: bool) -> bool:
@@ -288,10 +230,4 @@ def _exists(job: Job, options: Options, report: Report, single: bool) -> bool:
 def _remove_parts(jobs: Iterable[Job], options: Options) -> None:
     for job in jobs:
         for target in versions_of(Path(job.target), options.candidates):
-            for part in target.parent.glob(f".*{PART_SUFFIX}"):
-                if part.name.startswith(f".{target.name[:80]}."):
-                    part.unlink(missing_ok=True)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            remove_parts(target)

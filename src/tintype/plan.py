@@ -10,7 +10,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -71,7 +71,7 @@ def make_plan(
     else:
         if output is not None and os.path.exists(output) and not os.path.isdir(output):
             raise SettingsError(f"-o {output} is a file; the results of several pictures need a folder.")
-        if output is not None and not _means_folder(output) and _is_picture(os.path.basename(output)):
+        if output is not None and not _means_folder(output) and is_picture(os.path.basename(output)):
             raise SettingsError(
                 f"-o {output} names a picture; the results of several pictures need a folder."
             )
@@ -150,7 +150,7 @@ def _from_glob(pattern: str, plan: Plan) -> Iterator[tuple[str, str]]:
     root = str(Path(*parts[:fixed]))
     # A set, for `**` gives a file once for every way to reach it.
     matches = sorted(set(glob.glob(pattern, recursive=True)))
-    names = [name for name in matches if _is_picture(os.path.basename(name)) and os.path.isfile(name)]
+    names = [name for name in matches if is_picture(os.path.basename(name)) and os.path.isfile(name)]
     pictures = [name for name in names if not _is_result(name)]
     _tell_results(pattern, len(names) - len(pictures), plan)
     if not pictures:
@@ -162,7 +162,13 @@ def _from_glob(pattern: str, plan: Plan) -> Iterator[tuple[str, str]]:
 def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
     taken = deeper = results = 0
     os.scandir(folder).close()  # a folder that cannot be listed is an error; os.walk would find it empty
-    for here, names in _walk(folder, plan if recursive else None, output):
+
+    def unlisted(error: OSError) -> None:
+        if recursive:  # else it is not ours
+            name, error.filename = str(error.filename), None
+            plan.failures.append((name, plain_words(error)))
+
+    for here, names in walk(folder, unlisted, output):
         top = here == folder
         for name in names:
             if _is_result(name):
@@ -182,27 +188,24 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
         plan.failures.append((folder, _why_empty(deeper, results)))
 
 
-def _walk(folder: str, plan: Plan | None, output: str | None) -> Iterator[tuple[str, list[str]]]:
+def walk(
+    folder: str, unlisted: Callable[[OSError], None], output: str | None
+) -> Iterator[tuple[str, list[str]]]:
     """Folders with the pictures in each, by name; hidden ones and the output folder are left out.
 
-    A folder below that cannot be listed is a failure of `plan`, where there is one.
+    `unlisted` is told of folders below that cannot be listed.
     """
-
-    def unlisted(error: OSError) -> None:
-        if plan is not None:
-            name, error.filename = str(error.filename), None
-            plan.failures.append((name, plain_words(error)))
-
     inside = output is not None and os.path.isdir(output)
     for here, folders, files in os.walk(folder, onerror=unlisted):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if inside and output is not None:
             folders[:] = [name for name in folders if not os.path.samefile(os.path.join(here, name), output)]
-        pictures = [name for name in files if _is_picture(name) and os.path.isfile(os.path.join(here, name))]
+        pictures = [name for name in files if is_picture(name) and os.path.isfile(os.path.join(here, name))]
         yield here, sorted(pictures)
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file's name is a picture's, and none that is hidden."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in READABLE_SUFFIXES
 
 

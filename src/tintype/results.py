@@ -60,7 +60,7 @@ def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
 @contextmanager
 def whole_file(target: Path) -> Iterator[BinaryIO]:
     """A temporary file beside `target` that takes its name on success and vanishes on failure."""
-    part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}{PART_SUFFIX}")
+    part = target.with_name(part_name(target.name))
     try:
         try:
             with part.open("x+b") as file:
@@ -70,6 +70,27 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+def part_name(name: str) -> str:
+    """A new name for the temporary file of a result of this name."""
+    return f"{_part_stem(name)}{secrets.token_hex(6)}{PART_SUFFIX}"
+
+
+def is_part(candidate: str, name: str) -> bool:
+    """Whether `candidate` is the name of a temporary file of a result called `name`."""
+    return candidate.startswith(_part_stem(name)) and candidate.endswith(PART_SUFFIX)
+
+
+def remove_parts(target: Path) -> None:
+    """Remove the temporary files of a result that its process left behind."""
+    for part in target.parent.glob(f".*{PART_SUFFIX}"):
+        if is_part(part.name, target.name):
+            part.unlink(missing_ok=True)
+
+
+def _part_stem(name: str) -> str:
+    return f".{name[:80]}."
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""Many jobs with few in hand, and an orderly stop on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TypeVar
+
+J = TypeVar("J")
+R = TypeVar("R")
+_STOPPING = b"\nStopping after the pictures in hand; press Ctrl-C again to stop at once.\n"
+
+
+def run_jobs(
+    jobs: Iterable[J], work: Callable[[J], R], workers: int, stop: threading.Event
+) -> Generator[R, None, None]:
+    """Results in the order of completion, with at most `workers` jobs in hand and none queued.
+
+    Once `stop` is set no job is begun; those in hand are finished.
+    """
+    waiting = iter(jobs)
+    with ThreadPoolExecutor(workers, "tintype") as pool:
+        running: set[Future[R]] = set()
+        while True:
+            while len(running) < workers and not stop.is_set() and (job := next(waiting, None)) is not None:
+                running.add(pool.submit(work, job))
+            if not running:
+                return
+            # The time limit lets signals through on systems whose locks cannot be interrupted.
+            finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+
+
+@contextmanager
+def orderly_stop(stop: threading.Event, abandon: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C sets `stop` and says so; a second one calls `abandon` and ends the process at once."""
+
+    def on_interrupt(signum: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            abandon()
+            os._exit(130)  # nothing else ends threads, and they would write on
+        stop.set()
+        with suppress(OSError):  # not `print`: the signal may have come in the middle of one
+            os.write(2, _STOPPING)
+
+    with _interrupts_to(on_interrupt):
+        yield
+
+
+@contextmanager
+def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    # Only the main thread may set handlers, and a process that ignores Ctrl-C (nohup) goes on doing so.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread() or before[signal.SIGINT] == signal.SIG_IGN:
+        yield
+        return
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
