@@ -190,19 +190,34 @@ class Colorizer:
 
         A picture skipped because it is in colour comes back as it was.
         """
+        out = BytesIO()
+        result = self.colorize_into(data, out, skip_colored=skip_colored, format=format, hints=hints)
+        return data if result.status == "skipped" else out.getvalue(), result
+
+    def colorize_into(
+        self,
+        source: Path | bytes,
+        target: BinaryIO,
+        *,
+        skip_colored: bool = False,
+        format: str | None = None,
+        hints: Sequence[Hint] | None = None,
+    ) -> FileResult:
+        """Colour a file, or the bytes of one, into an open file; `format` as for `colorize_bytes`.
+
+        Nothing is written of a picture skipped because it is in colour. Errors as `colorize_file`.
+        """
         started = time.perf_counter()
-        with images.open_picture(data, self.limits) as picture:
-            result = self._result("-", picture)
-            out = BytesIO()
+        with images.open_picture(source, self.limits) as picture:
+            result = self._result("-" if isinstance(source, bytes) else str(source), picture)
             if skip_colored and any(page.is_colored() for page in picture.pages):
                 result.status, result.reason = "skipped", "it is in colour already"
-                out.write(data)
             else:
                 suffix = f".{format.lower().lstrip('.')}" if format else None
-                self._write(picture, [out], images.output_format(picture, suffix), 0, hints)
+                self._write(picture, [target], images.output_format(picture, suffix), 0, hints)
             result.notes += picture.notes
         result.seconds = time.perf_counter() - started
-        return out.getvalue(), result
+        return result
 
     def predict_ab(self, L: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """The model's chroma for lightness L (H, W) in 0…100: ab (h, w, 2) in Lab units.
