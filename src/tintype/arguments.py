@@ -8,8 +8,13 @@ from typing import Literal
 PROVIDER_NAMES = ("cpu", "cuda", "tensorrt", "coreml", "openvino", "directml")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = False) -> None:
-    """Which model colours, how strongly, and what computes it; `auto_size` offers --size auto."""
+def add_model_arguments(
+    parser: argparse.ArgumentParser, *, auto_size: bool = False, threads: bool = True
+) -> None:
+    """Which model colours, how strongly, and what computes it; `auto_size` offers --size auto.
+
+    Without `threads` there is no --threads.
+    """
     add = parser.add_argument
     add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
     add("--strength", type=strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)")
@@ -21,7 +26,8 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = Fa
         add("--size", type=size, metavar="N|auto", help=f"{pixels}; auto chooses by size and detail")
     else:
         add("--size", type=count, metavar="N", help=pixels)
-    add("--threads", type=count, metavar="N", help="processor threads for one picture (default: all)")
+    if threads:
+        add("--threads", type=count, metavar="N", help="processor threads for one picture (default: all)")
     what = "what onnxruntime computes with: %(choices)s; an error where it is not installed (default: cpu)"
     add("--provider", choices=PROVIDER_NAMES, metavar="NAME", help=what)
 

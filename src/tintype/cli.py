@@ -84,6 +84,22 @@ def add_colorize(commands: Commands) -> None:
     add_colorize_arguments(parser)
 
 
+def add_batch(commands: Commands) -> None:
+    """`tintype batch`."""
+    from tintype.archive.arguments import BATCH_EXAMPLES, add_batch_arguments
+
+    what = "colour an archive, on many processors or machines"
+    parser = _command(commands, "batch", run_batch, what, BATCH_EXAMPLES)
+    add_batch_arguments(parser)
+
+
+def run_batch(args: argparse.Namespace) -> int:
+    """Colour an archive; the exit status."""
+    from tintype.archive import command
+
+    return command.run_batch(args)
+
+
 def add_models(commands: Commands) -> None:
     """`tintype models`."""
     parser = _command(commands, "models", run_models, "list the models that are installed", MODELS_EXAMPLES)
@@ -247,8 +263,8 @@ def _training() -> Any:
 
 
 SUBCOMMANDS: list[Callable[[Commands], None]] = [
-    add_colorize, add_video, add_live, add_models, add_compare, add_evaluate, add_train, add_data, add_export,
-    add_experiment,
+    add_colorize, add_batch, add_video, add_live, add_models, add_compare, add_evaluate, add_train, add_data,
+    add_export, add_experiment,
 ]  # fmt: skip
 
 

@@ -22,12 +22,19 @@ class Report(AbstractContextManager["Report"]):
     """Tells of results: failures always, the rest unless `quiet`, and of each as a JSON object if `as_json`.
 
     What people read goes to standard error and JSON to `stream`, so that standard output holds nothing else;
-    where both are one stream it holds JSON alone. `single` means one named picture: no bar and no summary.
+    where both are one stream it holds JSON alone. `single` means one named picture: no bar and no summary;
+    a `total` of None that it is not known.
     Set `stop` when the user interrupts. Not for use by several threads.
     """
 
     def __init__(
-        self, total: int, stream: TextIO, *, quiet: bool = False, as_json: bool = False, single: bool = False
+        self,
+        total: int | None,
+        stream: TextIO,
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        single: bool = False,
     ) -> None:
         self.stop = threading.Event()
         self._total, self._stream, self._quiet, self._single = total, stream, quiet, single
@@ -47,10 +54,18 @@ class Report(AbstractContextManager["Report"]):
         if kind is None and not self._single:
             self.say(self._summary())
 
-    def begin(self, count: int) -> None:
-        """From here on `count` pictures are really worked on: show a bar where there is someone to see it."""
+    def begin(self, count: int | None) -> None:
+        """From here on `count` pictures, or an unknown number, are really worked on.
+
+        Show a bar where there is someone to see it.
+        """
         self._close_bar()
-        if count > 1 and not self._quiet and sys.stderr is not None and sys.stderr.isatty():
+        if (
+            (count is None or count > 1)
+            and not self._quiet
+            and sys.stderr is not None
+            and sys.stderr.isatty()
+        ):
             from tqdm import tqdm
 
             # tqdm's own measuring shows no bar on a terminal that does not know its size.
@@ -116,6 +131,8 @@ class Report(AbstractContextManager["Report"]):
         text = f"{', '.join(parts)}; {_duration(time.monotonic() - self._started)}."
         if not self.stop.is_set():
             return text
+        if self._total is None:
+            return f"Stopped: {text} The same command goes on from here."
         left = count_of(self._total - count.total(), "picture")
         return f"Stopped: {text} {left} not begun; the same command goes on from here."
 

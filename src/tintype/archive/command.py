@@ -1,0 +1,101 @@
+"""`tintype batch`: from the arguments to a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from tintype.archive.cluster import ClusterEngine
+from tintype.archive.local import LocalEngine
+from tintype.archive.manifest import Manifest, read_last
+from tintype.archive.places import check_apart, check_writable
+from tintype.archive.report import report_text, summarize
+from tintype.archive.tasks import wanted
+from tintype.archive.work import Settings, settings_for
+from tintype.arguments import main_colors
+from tintype.cards import find_model
+from tintype.errors import SettingsError
+from tintype.progress import Report
+from tintype.running import orderly_stop
+
+MANIFEST_NAME = "tintype-manifest.jsonl"
+
+
+def run_batch(args: argparse.Namespace) -> int:
+    """Colour an archive, or report on a manifest; the exit status."""
+    if args.report is not None:
+        summary = summarize(read_last(Path(args.report)))
+        print(json.dumps(summary.as_json()) if args.json else report_text(summary))
+        return 0
+    if args.source is None or args.output is None:
+        raise SettingsError("Name the pictures and a place for the results: tintype batch SOURCE -o TARGET.")
+    if args.address is not None and args.engine != "ray":
+        raise SettingsError("--address is a Ray cluster's; add --engine ray.")
+    check_apart(args.source, args.output)
+    check_writable(args.output)
+    settings = _settings(args)
+    with Manifest(_manifest_path(args)) as manifest:
+        return run(settings, manifest, args)
+
+
+def run(settings: Settings, manifest: Manifest, args: argparse.Namespace) -> int:
+    """Colour what the manifest does not know as done; the exit status. ModelError before any is begun."""
+    engine = (
+        LocalEngine(settings, args.workers)
+        if args.engine == "local"
+        else ClusterEngine(settings, args.workers, args.address)
+    )
+    with closing(engine), Report(None, sys.stdout, quiet=args.quiet, as_json=args.json) as report:
+        engine.check()
+        report.begin(None)
+        tasks = wanted(settings, manifest, report, overwrite=args.overwrite)
+        records = engine.records(tasks, report.stop)
+        with orderly_stop(report.stop, engine.abandon), closing(records):
+            for record in records:
+                manifest.add(record)
+                report.add(record.result())
+    manifest.close_run()
+    return report.status
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    card = find_model(args.model)
+    coloring = {
+        "strength": args.strength,
+        "vividness": args.vividness,
+        "colors": list(main_colors(args)),
+        "size": args.size or card.size,
+        "max_pixels": args.max_pixels,
+        "skip_colored": args.skip_colored,
+        "provenance": args.provenance,
+    }
+    return settings_for(
+        card,
+        source=_absolute(args.source),
+        target=_absolute(args.output),
+        model=str(card.path.resolve()) if str(args.model).endswith(".onnx") else args.model,
+        coloring=coloring,
+        provider=args.provider,
+        time_limit_s=args.time_limit,
+    )
+
+
+def _absolute(text: str) -> str:
+    return text if "://" in text else str(Path(text).absolute())
+
+
+def _manifest_path(args: argparse.Namespace) -> Path:
+    if args.manifest is not None:
+        if "://" in args.manifest:
+            raise SettingsError(
+                "--manifest is a file of this machine; copy it to a store when the run has ended."
+            )
+        return Path(args.manifest)
+    if "://" in args.output:
+        raise SettingsError(
+            "With results at a URL, name a file for --manifest: it is what a run goes on from."
+        )
+    return Path(args.output) / MANIFEST_NAME

@@ -1,0 +1,76 @@
+"""The engine of one machine: as many worker processes as processors and memory allow."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from threading import Event
+
+from tintype.archive.manifest import Record
+from tintype.archive.work import Settings, Task
+from tintype.archive.worker import Worker
+from tintype.running import processors, run_jobs
+
+WORKER_BYTES = 1 << 30
+"""Memory that a worker is counted with: some 0.25 GiB for model and libraries, the rest for a large scan."""
+
+
+class LocalEngine:
+    """Runs tasks on `workers` processes of one thread each, started as they are needed."""
+
+    def __init__(self, settings: Settings, workers: int | None) -> None:
+        self._workers = [Worker(settings) for _ in range(workers or default_workers())]
+        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+
+    def check(self) -> None:
+        """Start one worker. Raises what it refuses to run with."""
+        self._workers[-1].start()
+
+    def records(self, tasks: Iterator[Task], stop: Event) -> Generator[Record, None, None]:
+        """A record of each task, as each is finished; once `stop` is set no more are begun."""
+        yield from run_jobs(tasks, self._run, len(self._workers), stop)
+
+    def abandon(self) -> None:
+        """End all worker processes at once."""
+        for worker in self._workers:
+            worker.abandon()
+
+    def close(self) -> None:
+        """Let the worker processes end."""
+        for worker in self._workers:
+            worker.close()
+
+    def _run(self, task: Task) -> Record:
+        worker = self._free.get()
+        try:
+            return worker(task)
+        finally:
+            self._free.put(worker)
+
+
+def default_workers() -> int:
+    """One for each processor, fewer where there is less than WORKER_BYTES of free memory for each."""
+    memory = _free_memory()
+    return processors() if memory is None else max(1, min(processors(), memory // WORKER_BYTES))
+
+
+def _free_memory() -> int | None:
+    """Bytes that are to be had, by the system's word and the limit of this control group; None if unknown."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) << 10)
+    except OSError:
+        pass
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii").strip()
+        if limit.isdigit():
+            found.append(max(0, int(limit) - int(used)))
+    except OSError:
+        pass
+    return min(found, default=None)

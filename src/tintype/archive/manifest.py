@@ -1,0 +1,291 @@
+"""The manifest: what became of each picture, once; on disk as the run goes, usable after any death.
+
+A manifest is JSON lines, or Parquet by its suffix. While a run goes records are appended to a journal: the
+manifest itself, or `NAME.parquet.journal` beside it. A later line of a source replaces an earlier one; a line
+that was torn by a crash is passed over. At the end the manifest is written anew with each source once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import InputError, SettingsError
+from tintype.results import FileResult, whole_file
+
+BEGUN, DONE, SKIPPED, FAILED = "begun", "done", "skipped", "failed"
+EXISTS_KIND = "exists"
+_STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
+_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One picture. Those `begun`, which were in hand when a run died, know no more than their names."""
+
+    source: str
+    output: str
+    status: str
+    """`begun`, `done`, `skipped` (in colour already) or `failed`."""
+    sha256: str = ""
+    """Of the input's bytes."""
+    size: int = -1
+    """Bytes of the input."""
+    stamp: str = ""
+    """What the input's place said of its state: size and time of change, or the store's own mark."""
+    model: str = ""
+    version: str = ""
+    model_sha256: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    pages: int = 0
+    seconds: float = 0.0
+    """Reading, colouring and writing."""
+    finished: str = ""
+    """When, in UTC."""
+    kind: str = ""
+    """Of the error, in a word."""
+    reason: str = ""
+    """The error, or why it was skipped, in a sentence."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> int:
+        """A number that stays while source, its stamp, output, model and settings do."""
+        return number_of(self.source, self.stamp, self.output, self.model_sha256, self.settings)
+
+    @property
+    def content(self) -> int:
+        """The same, with the hash of the input's bytes in place of the stamp."""
+        return number_of(self.source, self.sha256, self.output, self.model_sha256, self.settings)
+
+    def result(self) -> FileResult:
+        """The same for the eye."""
+        return FileResult(
+            self.source, self.output, self.status, self.reason or None, list(self.notes), self.width,
+            self.height, max(1, self.pages), self.seconds, self.model,
+        )  # fmt: skip
+
+
+def number_of(*parts: object) -> int:
+    """64 bits of a hash of texts and settings."""
+    text = json.dumps(parts, sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Every record of a manifest with its journal, later ones replacing earlier ones of the same source.
+
+    InputError where there is no manifest or it is none.
+    """
+    journal = _journal_of(path)
+    if not path.exists() and not journal.exists():
+        raise InputError(f"There is no manifest {path}.")
+    if journal == path:
+        yield from _lines(path)
+        return
+    if path.exists():
+        yield from _parquet_rows(path)
+    if journal.exists():
+        yield from _lines(journal)
+
+
+class Known(NamedTuple):
+    """What a manifest says of a source, as numbers."""
+
+    status: str
+    state: int
+    content: int
+
+
+class Manifest:
+    """A manifest open for one run, which alone may write it; use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """SettingsError while another run has it, InputError where the file is no manifest."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._journal = _journal_of(path)
+        self._file = self._journal.open("ab")
+        _lock(self._file, path)
+        self._index = _Index(read_records(path))
+        if self._file.tell() and not _ends_in_newline(self._journal):
+            self._file.write(b"\n")  # after a torn line
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def known(self, source: str) -> Known | None:
+        """What was known of a source before this run."""
+        return self._index.find(source)
+
+    def add(self, record: Record) -> None:
+        """Append a record; it outlives this process, whatever becomes of that."""
+        values = {k: v for k, v in dataclasses.asdict(record).items() if v not in ("", [], {})}
+        self._file.write(json.dumps(values).encode() + b"\n")
+        self._file.flush()
+
+    def close_run(self) -> None:
+        """Write the manifest anew with each source once, where that is needed."""
+        os.fsync(self._file.fileno())
+        if self._journal != self.path:
+            _write_parquet(self.path, read_last(self.path))
+            self._file.truncate(0)
+            return
+        if not _is_last(self.path).all():
+            lines = (_line_of(record) for record in read_last(self.path))
+            with whole_file(self.path) as file:
+                file.writelines(lines)
+
+
+class _Index:
+    """The last record of each source as sorted numbers: 25 bytes a picture."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        numbers, states, contents, kinds = array("Q"), array("Q"), array("Q"), array("B")
+        for record in records:
+            numbers.append(number_of(record.source))
+            states.append(record.state)
+            contents.append(record.content)
+            taken = record.status == FAILED and record.kind == EXISTS_KIND
+            kinds.append(_STATES.index(EXISTS_KIND if taken else record.status))
+        last = _last(np.frombuffer(numbers, np.uint64) if numbers else np.zeros(0, np.uint64))
+        self._numbers = np.array(numbers, np.uint64)[last]
+        self._states, self._contents = np.array(states, np.uint64)[last], np.array(contents, np.uint64)[last]
+        self._kinds = np.array(kinds, np.uint8)[last]
+
+    def find(self, source: str) -> Known | None:
+        number = np.uint64(number_of(source))
+        place = int(np.searchsorted(self._numbers, number))
+        if place == len(self._numbers) or self._numbers[place] != number:
+            return None
+        status = _STATES[self._kinds[place]]
+        return Known(status, int(self._states[place]), int(self._contents[place]))
+
+
+def _last(numbers: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Where each number stands last, in the order of the numbers."""
+    _, first_from_behind = np.unique(numbers[::-1], return_index=True)
+    return len(numbers) - 1 - first_from_behind
+
+
+def _is_last(path: Path) -> NDArray[np.bool_]:
+    """Of each record, in order, whether no later one replaces it."""
+    numbers = np.fromiter((number_of(record.source) for record in read_records(path)), np.uint64)
+    mask = np.zeros(len(numbers), bool)
+    mask[_last(numbers)] = True
+    return mask
+
+
+def read_last(path: Path) -> Iterator[Record]:
+    """The last record of each source; errors as `read_records`."""
+    return (record for record, last in zip(read_records(path), _is_last(path), strict=True) if last)
+
+
+def _journal_of(path: Path) -> Path:
+    return path.with_name(path.name + ".journal") if path.suffix == ".parquet" else path
+
+
+def _lines(path: Path) -> Iterator[Record]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            record = _record(line)
+            if record is not None:
+                yield record
+            elif number == 1 and not line.startswith(b'{"source"'):
+                raise InputError(f"{path} is no manifest of tintype batch; name another --manifest.")
+
+
+def _record(line: bytes) -> Record | None:
+    """None for a line that is torn."""
+    try:
+        values = json.loads(line)
+        record = Record(**values)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    named = all(isinstance(text, str) for text in (record.source, record.output, record.stamp, record.sha256))
+    return record if named and record.status in (BEGUN, DONE, SKIPPED, FAILED) else None
+
+
+def _line_of(record: Record) -> bytes:
+    return json.dumps(dataclasses.asdict(record)).encode() + b"\n"
+
+
+def _parquet_rows(path: Path) -> Iterator[Record]:
+    parquet = _pyarrow(path)
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
+            for row in batch.to_pylist():
+                yield Record(**row | {"settings": json.loads(row["settings"])})
+    except Exception as error:  # pyarrow's errors share no base with each other
+        raise InputError(f"{path} is no manifest of tintype batch: {error}.") from None
+
+
+def _write_parquet(path: Path, records: Iterator[Record]) -> None:
+    parquet = _pyarrow(path)
+    import pyarrow
+
+    types = {"size": "int64", "width": "int32", "height": "int32", "pages": "int32", "seconds": "float64"}
+    columns = [(f.name, types.get(f.name, "string")) for f in dataclasses.fields(Record) if f.name != "notes"]
+    schema = pyarrow.schema([*columns, ("notes", pyarrow.list_(pyarrow.string()))])
+
+    def tables() -> Iterator[Any]:
+        rows: list[dict[str, Any]] = []
+        for record in records:
+            rows.append(dataclasses.asdict(record) | {"settings": json.dumps(record.settings)})
+            if len(rows) == _ROWS:
+                yield pyarrow.Table.from_pylist(rows, schema)
+                rows = []
+        yield pyarrow.Table.from_pylist(rows, schema)
+
+    with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in tables():
+            writer.write_table(table)
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise SettingsError(
+            f"{path} is Parquet, which needs pyarrow: pip install 'tintype[cluster]'."
+        ) from None
+    return pyarrow.parquet
+
+
+def _ends_in_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _lock(file: Any, path: Path) -> None:
+    """Keep the journal for this process; the system gives it back however the process ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SettingsError(
+            f"Another run is using the manifest {path}; wait for it, or name another."
+        ) from None

@@ -1,0 +1,171 @@
+"""Where pictures come from and where results go: folders, and what fsspec reaches (s3://, gs://, az://, http://).
+
+A place lists names relative to itself, reads a picture, and writes a result so that it appears whole or not
+at all: by a temporary name on file systems, by a single upload on object stores.
+"""
+
+# Text, not Paths: an archive may hold millions of pictures.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH118
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+
+from tintype.errors import InputError, OutputError, SettingsError, TintypeError
+from tintype.plan import plain_words, walk
+from tintype.results import part_name, remove_parts
+
+IN_MEMORY = 1 << 26  # bytes; what is larger is read from its file, or by way of one
+T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """A picture that a place lists."""
+
+    name: str
+    """Relative to the place, with slashes."""
+    size: int
+    """Bytes, or -1 where the place does not tell."""
+    stamp: str
+    """What changes when the picture does: size and time of change, or the store's own mark."""
+
+
+class Place(Protocol):
+    """A tree of files."""
+
+    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+        """The pictures that are not below the place `leave_out`; `told` hears of folders not to be listed."""
+        ...
+
+    def full_name(self, name: str) -> str:
+        """The path or URL of what is here called `name`."""
+        ...
+
+    def fetch(self, name: str) -> bytes | Path:
+        """A picture's bytes, or the file that holds them where they are many. FileNotFoundError, OSError …"""
+        ...
+
+    def store(self, name: str, content: BinaryIO) -> None:
+        """Write what is in `content` from its start on; whole, or not at all."""
+        ...
+
+    def presence(self) -> Callable[[str], bool]:
+        """What tells, of a name, whether something is there now."""
+        ...
+
+    def clear(self, name: str) -> None:
+        """Remove the temporary files of a result whose writer died."""
+        ...
+
+
+def place(text: str) -> Place:
+    """The folder or URL that `text` names. SettingsError where it needs a driver that is not installed."""
+    if "://" not in text:
+        return Folder(text)
+    from tintype.archive.remote import Remote
+
+    return Remote(text)
+
+
+class Folder:
+    """A folder of this machine's file system."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+
+    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+        """As `Place`. InputError for a folder that is not there."""
+        if not os.path.isdir(self.root):
+            raise InputError(f"{self.root}: there is no such folder.")
+        output = leave_out if leave_out is not None and "://" not in leave_out else None
+        for here, names in walk(
+            self.root, lambda error: told(str(error.filename), plain_words(error)), output
+        ):
+            for name in names:
+                path = os.path.join(here, name)
+                try:
+                    state = os.stat(path)
+                except OSError:
+                    continue  # it has gone since its folder was listed
+                relative = os.path.relpath(path, self.root).replace(os.sep, "/")
+                yield Found(relative, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
+
+    def full_name(self, name: str) -> str:
+        """As `Place`."""
+        return os.path.join(self.root, *name.split("/"))
+
+    def fetch(self, name: str) -> bytes | Path:
+        """As `Place`."""
+        path = Path(self.full_name(name))
+        return path if path.stat().st_size > IN_MEMORY else path.read_bytes()
+
+    def store(self, name: str, content: BinaryIO) -> None:
+        """As `Place`: on the disk before it takes its name, so that a power cut leaves no part either."""
+        target = Path(self.full_name(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(part_name(target.name))
+        try:
+            content.seek(0)
+            with part.open("xb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def presence(self) -> Callable[[str], bool]:
+        """As `Place`."""
+        return lambda name: os.path.lexists(self.full_name(name))
+
+    def clear(self, name: str) -> None:
+        """As `Place`."""
+        remove_parts(Path(self.full_name(name)))
+
+
+def patiently(action: Callable[[], T], tries: int, wait_s: float) -> T:
+    """The action's answer, tried again where it fails, after a wait that doubles. The last error is raised.
+
+    What cannot be mended by waiting is raised at once: a file that is not there, an error of Tintype's own.
+    """
+    for attempt in range(1, tries + 1):
+        try:
+            return action()
+        except (FileNotFoundError, TintypeError, MemoryError):
+            raise
+        except Exception:  # each driver has errors of its own for a network or a store that is away
+            if attempt == tries:
+                raise
+            time.sleep(wait_s * 2 ** (attempt - 1))
+    raise AssertionError  # `tries` is at least 1
+
+
+def check_apart(source: str, target: str) -> None:
+    """SettingsError where results would land among the pictures. (A target inside the source is left out.)"""
+    first, second = _normal(source), _normal(target)
+    if first == second:
+        raise SettingsError(f"The results would replace the pictures of {source}; choose another -o.")
+    if first.startswith(second):
+        raise SettingsError(
+            f"{source} lies inside -o {target}, where results could replace it; choose another -o."
+        )
+
+
+def _normal(text: str) -> str:
+    real = text if "://" in text else os.path.realpath(text)
+    return real.rstrip("/" + os.sep) + "/"
+
+
+def check_writable(target: str) -> None:
+    """OutputError, SettingsError for a target that can take no results."""
+    if target.startswith(("http://", "https://")):
+        raise SettingsError(
+            f"-o {target}: web servers are read from alone; choose a folder or an object store."
+        )
+    if "://" not in target and os.path.exists(target) and not os.path.isdir(target):
+        raise OutputError(f"-o {target} is a file; the results of an archive need a folder.")

@@ -1,0 +1,149 @@
+"""Object stores, web servers and other file systems, by fsspec and its drivers."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tintype.archive.manifest import number_of
+from tintype.archive.places import IN_MEMORY, Found
+from tintype.errors import InputError, SettingsError
+from tintype.plan import is_picture
+from tintype.results import PART_SUFFIX, is_part, part_name
+
+# Where an upload shows once it is complete; elsewhere a temporary name is needed.
+_SINGLE_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}
+_MARKS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "created")
+
+
+class Remote:
+    """A tree of files at a URL."""
+
+    def __init__(self, url: str) -> None:
+        """SettingsError where fsspec, or its driver for such URLs, is missing."""
+        try:
+            import fsspec
+
+            self._system, self._root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise SettingsError(f"{url} cannot be reached: {error}; pip install 'tintype[cloud]'.") from None
+        self.url = url.rstrip("/")
+        self._root = self._root.rstrip("/")
+        protocol = self._system.protocol
+        self._puts_whole = not _SINGLE_PUT.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+        self._parts: dict[str, list[str]] = {}
+
+    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+        """As `Place`. InputError for a place that cannot be listed."""
+        hidden = leave_out.rstrip("/") + "/" if leave_out is not None else None
+        for name, entry in self._files():
+            if is_picture(posixpath.basename(name)) and not _is_hidden(name):
+                if hidden is not None and self.full_name(name).startswith(hidden):
+                    continue
+                size = entry.get("size")
+                marks = [str(entry[key]) for key in _MARKS if entry.get(key) is not None]
+                stamp = "-".join([str(size), *marks[:1]]) if marks else ""
+                yield Found(name, -1 if size is None else int(size), stamp)
+
+    def full_name(self, name: str) -> str:
+        """As `Place`."""
+        return f"{self.url}/{name}"
+
+    def fetch(self, name: str) -> bytes | Path:
+        """As `Place`; always the bytes."""
+        data: bytes = self._system.cat_file(f"{self._root}/{name}")
+        return data
+
+    def store(self, name: str, content: BinaryIO) -> None:
+        """As `Place`."""
+        path = f"{self._root}/{name}"
+        if self._puts_whole:
+            self._put(path, content)
+            return
+        part = f"{posixpath.dirname(path)}/{part_name(posixpath.basename(path))}"
+        try:
+            self._put(part, content)
+            self._system.mv(part, path)
+        except BaseException:
+            if self._system.exists(part):
+                self._system.rm_file(part)
+            raise
+
+    def presence(self) -> Callable[[str], bool]:
+        """As `Place`: of all that is listed here and now, eight bytes a file."""
+        numbers, parts = array("Q"), defaultdict(list)
+        try:
+            for name, _ in self._files():
+                if name.endswith(PART_SUFFIX):
+                    parts[posixpath.dirname(name)].append(posixpath.basename(name))
+                else:
+                    numbers.append(number_of(name))
+        except InputError:
+            pass  # nothing is there yet
+        self._parts = dict(parts)
+        sorted_numbers = array("Q", sorted(numbers))
+
+        def is_there(name: str) -> bool:
+            number = number_of(name)
+            place = bisect_left(sorted_numbers, number)
+            return place < len(sorted_numbers) and sorted_numbers[place] == number
+
+        return is_there
+
+    def clear(self, name: str) -> None:
+        """As `Place`, of those that `presence` saw."""
+        folder = posixpath.dirname(name)
+        for part in self._parts.get(folder, []):
+            path = posixpath.join(self._root, folder, part)
+            if is_part(part, posixpath.basename(name)) and self._system.exists(path):
+                self._system.rm_file(path)
+
+    def _files(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every file with what the store says of it, a folder at a time."""
+        folders = [self._root]
+        while folders:
+            try:
+                entries = self._system.ls(folders.pop(), detail=True)
+            except Exception as error:  # each driver has errors of its own
+                raise InputError(
+                    f"{self.url} cannot be listed: {str(error) or type(error).__name__}."
+                ) from None
+            inside = []
+            for entry in sorted(entries, key=lambda entry: str(entry["name"])):
+                path = str(entry["name"]).rstrip("/")
+                if not path.startswith(self._root + "/"):
+                    continue  # links of a web page that lead elsewhere, and the folder itself
+                if entry["type"] == "directory":
+                    inside.append(path)
+                elif entry["type"] == "file":
+                    yield path[len(self._root) + 1 :], entry
+            folders += reversed(inside)
+
+    def _put(self, path: str, content: BinaryIO) -> None:
+        try:
+            self._upload(path, content)
+        except FileNotFoundError:  # a file system, unlike a store, wants its folder made first
+            self._system.makedirs(posixpath.dirname(path), exist_ok=True)
+            self._upload(path, content)
+
+    def _upload(self, path: str, content: BinaryIO) -> None:
+        size = content.seek(0, 2)
+        content.seek(0)
+        if size <= IN_MEMORY:
+            self._system.pipe_file(path, content.read())
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            while data := content.read(1 << 20):
+                file.write(data)
+            file.flush()
+            self._system.put_file(file.name, path)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))

@@ -1,0 +1,204 @@
+"""Whatever dies, each picture is done exactly once or named, and no part of a result is ever seen.
+
+Kills come at random moments: after a random number of pictures and a random while.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from archive_makers import (
+    archive,
+    batch,
+    environment,
+    files,
+    hidden,
+    line,
+    picture,
+    records,
+    settings,
+    workers_of,
+)
+
+from tintype.archive.local import LocalEngine
+from tintype.archive.manifest import Record
+from tintype.archive.work import Settings, Task
+
+COUNT = 12
+KILLS = 20
+
+
+class Killed:
+    """An archive, what a run that nothing disturbed made of it, and runs that are killed."""
+
+    def __init__(self, folder: Path, model: Path) -> None:
+        self.source, self.model = folder / "in", model
+        self.names = archive(self.source, COUNT)
+        self.before = files(self.source)
+        self.target = folder / "undisturbed"
+        assert self.run().returncode == 0
+        self.expected = files(self.target)
+        assert sorted(self.expected) == self.names
+
+    def command(self) -> list[object]:
+        return [self.source, "-o", self.target, "--model", self.model, "--workers", 2]
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return batch(*self.command(), "--quiet")
+
+    def start(self, finished: int, while_s: float) -> subprocess.Popen[str]:
+        """A run that is so many pictures and seconds on its way."""
+        process = subprocess.Popen(
+            line(*self.command(), "--quiet", "--json"), env=environment(), stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        for _ in range(finished):
+            process.stdout.readline()
+        time.sleep(while_s)
+        return process
+
+    def check_whole(self) -> None:
+        """What is to be seen is what the undisturbed run made, to the byte."""
+        for name, data in files(self.target).items():
+            assert data == self.expected[name]
+
+    def check_done(self) -> None:
+        assert files(self.target) == self.expected
+        assert hidden(self.target) == []
+        found = records(self.target / "tintype-manifest.jsonl")
+        assert sorted(found) == [str(self.source / name) for name in self.names]
+        assert {record.status for record in found.values()} == {"done"}
+        assert files(self.source) == self.before
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Killed:
+    return Killed(tmp_path_factory.mktemp("killed"), tiny_model)
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_kill_at_a_random_moment(seed: int, killed: Killed) -> None:
+    chance = random.Random(seed)
+    killed.target = killed.source.with_name(f"out-{seed}")
+    process = killed.start(chance.randrange(COUNT), chance.uniform(0, 0.05))
+    victims = [process.pid] if seed % 2 else workers_of(process.pid) or [process.pid]
+    victim = chance.choice(victims)
+    try:
+        os.kill(victim, signal.SIGKILL)
+    except ProcessLookupError:
+        assert victim != process.pid  # a worker had ended already
+    process.communicate(timeout=100)
+    killed.check_whole()
+    if victim == process.pid:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 0
+        killed.check_done()
+    assert killed.run().returncode == 0
+    killed.check_done()
+
+
+def tasks(folder: Path, names: list[str]) -> Iterator[Task]:
+    for name in names:
+        yield Task(name, (folder / name).stat().st_size, "", 0)
+
+
+def run(settings: Settings, tasks: Iterator[Task], workers: int = 1) -> dict[str, Record]:
+    engine = LocalEngine(settings, workers)
+    try:
+        return {Path(record.source).name: record for record in engine.records(tasks, threading.Event())}
+    finally:
+        engine.close()
+
+
+def test_a_picture_that_vanishes_is_named(tmp_path: Path, tiny_model: Path) -> None:
+    names = archive(tmp_path / "in", 3)
+
+    def vanishing() -> Iterator[Task]:
+        for task in tasks(tmp_path / "in", names):
+            if task.name == names[1]:
+                (tmp_path / "in" / task.name).unlink()
+            yield task
+
+    found = run(settings(tmp_path / "in", tmp_path / "out", tiny_model), vanishing())
+    assert [record.status for record in found.values()] == ["done", "failed", "done"]
+    gone = found[Path(names[1]).name]
+    assert (gone.kind, gone.reason) == ("missing", "it has gone since it was listed")
+
+
+def test_a_target_that_refuses_for_a_while_is_waited_for(tmp_path: Path, tiny_model: Path) -> None:
+    names = archive(tmp_path / "in", 3)
+    blocked = tmp_path / "out" / "below"
+    blocked.parent.mkdir()
+    blocked.write_bytes(b"where a folder should be")
+    patient = settings(tmp_path / "in", tmp_path / "out", tiny_model, tries=9, wait_s=0.05)
+    timer = threading.Timer(1.5, blocked.unlink)
+    timer.start()
+    found = run(patient, tasks(tmp_path / "in", names))
+    timer.join()
+    assert {record.status for record in found.values()} == {"done"}
+    assert sorted(files(tmp_path / "out")) == names
+
+
+def test_a_target_that_goes_on_refusing_is_named_and_made_up_for(tmp_path: Path, tiny_model: Path) -> None:
+    names = archive(tmp_path / "in", 3)
+    below = next(name for name in names if "below" in name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "below").write_bytes(b"where a folder should be")
+    found = run(settings(tmp_path / "in", tmp_path / "out", tiny_model), tasks(tmp_path / "in", names))
+    refused = found[Path(below).name]
+    assert (refused.status, refused.kind) == ("failed", "unwritable")
+    assert "cannot be written" in refused.reason
+    assert hidden(tmp_path / "out") == []
+    assert sorted(files(tmp_path / "out")) == sorted({"below", *names} - {below})
+
+
+CRASHES = """
+import os, signal, time
+import simplejpeg
+decode = simplejpeg.decode_jpeg
+def odd(data, *args, **options):
+    if b"CRASH" in data:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"ONCE" in data and not os.path.exists(os.environ["ONCE"]):
+        open(os.environ["ONCE"], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if b"HANG" in data:
+        time.sleep(600)
+    return decode(data, *args, **options)
+simplejpeg.decode_jpeg = odd
+"""
+
+
+@pytest.fixture
+def _odd_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes whose decoder crashes, dies once or hangs over pictures that say so."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "sitecustomize.py").write_text(CRASHES)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "odd"), environment()["PYTHONPATH"]]))
+    monkeypatch.setenv("ONCE", str(tmp_path / "once"))
+
+
+@pytest.mark.usefixtures("_odd_decoder")
+def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n, word in enumerate((b"", b"CRASH", b"ONCE", b"HANG", b"")):
+        (folder / f"{n}.jpg").write_bytes(picture(n) + word)
+    names = [f"{n}.jpg" for n in range(5)]
+    hasty = settings(folder, tmp_path / "out", tiny_model, time_limit_s=6)
+    found = run(hasty, tasks(folder, names))
+    assert [found[name].status for name in names] == ["done", "failed", "done", "failed", "done"]
+    assert found["1.jpg"].kind == "crash"
+    assert found["1.jpg"].reason == "its worker process died over it 2 times, by signal 11 (SIGSEGV)"
+    assert found["3.jpg"].kind == "time"
+    assert "--time-limit" in found["3.jpg"].reason
+    assert sorted(files(tmp_path / "out")) == ["0.jpg", "2.jpg", "4.jpg"]
