@@ -66,7 +66,12 @@ def settings(source: object, target: object, model: Path, **values: Any) -> Sett
     """A worker's settings, impatient with targets."""
     values = {"tries": 2, "wait_s": 0.01} | values
     return settings_for(
-        find_model(model), source=str(source), target=str(target), model=str(model), coloring=COLORING, **values
+        find_model(model),
+        source=str(source),
+        target=str(target),
+        model=str(model),
+        coloring=COLORING,
+        **values,
     )
 
 

@@ -194,7 +194,7 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Pa
     for n, word in enumerate((b"", b"CRASH", b"ONCE", b"HANG", b"")):
         (folder / f"{n}.jpg").write_bytes(picture(n) + word)
     names = [f"{n}.jpg" for n in range(5)]
-    hasty = settings(folder, tmp_path / "out", tiny_model, time_limit_s=6)
+    hasty = settings(folder, tmp_path / "out", tiny_model, time_limit_s=4)
     found = run(hasty, tasks(folder, names))
     assert [found[name].status for name in names] == ["done", "failed", "done", "failed", "done"]
     assert found["1.jpg"].kind == "crash"

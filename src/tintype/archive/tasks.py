@@ -18,7 +18,7 @@ def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite:
 
     A picture is left alone where the manifest has it as done with the same model and settings, its stamp
     (size and time of change, or the store's mark) is the same, and its result is there. With another stamp
-    its bytes decide, in the worker. What is there and not of this manifest is never replaced unless `overwrite`.
+    its bytes decide, in the worker. What is there but unknown to it is replaced with `overwrite` alone.
     """
     source, target = place(settings.source), place(settings.target)
     is_there = target.presence()

@@ -15,6 +15,7 @@ from tintype import errors
 from tintype.archive.manifest import FAILED, Record
 from tintype.archive.work import Settings, Task, now
 
+_STARTS = 3  # that may fail, of which chance explains two
 _TRIES = 2  # of a picture whose worker died: the second tells chance from the picture
 # One thread each: more would fight for the processors that the other workers fill.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -30,25 +31,18 @@ class Worker:
 
     def start(self) -> None:
         """Start the process unless it runs. Raises what it refuses with: ModelError, SettingsError …"""
-        if self._process is not None:
-            return
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tintype.archive.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=os.environ | _ONE_THREAD,
-            start_new_session=True,  # Ctrl-C is for the driver alone
-        )
-        self._process = process
-        answer = self._ask(self._settings.to_json())
-        if answer is None:
-            raise errors.TintypeError(f"A worker process cannot be started: {self._epitaph()}.")
-        if "error" in answer:
-            self.close()
-            kind = getattr(errors, answer["error"], errors.TintypeError)
-            raise kind(answer["message"])
+        for _ in range(_STARTS):
+            if self._process is not None:
+                return
+            self._process = _spawned()
+            answer = self._ask(self._settings.to_json())
+            if answer is None:
+                reason = self._epitaph()
+            elif "error" in answer:
+                self.close()
+                raise getattr(errors, answer["error"], errors.TintypeError)(answer["message"])
+        if self._process is None:
+            raise errors.TintypeError(f"A worker process died {_STARTS} times before it began, {reason}.")
 
     def __call__(self, task: Task) -> Record:
         """The task's record, `failed` where its worker died twice over it or took longer than it may."""
@@ -119,3 +113,15 @@ class Worker:
         name = signal.Signals(-status).name if -status in list(signal.Signals) else "an unknown one"
         short = "; memory may have been short" if name == "SIGKILL" else ""
         return f"by signal {-status} ({name}){short}"
+
+
+def _spawned() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tintype.archive.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | _ONE_THREAD,
+        start_new_session=True,  # Ctrl-C is for the driver alone
+    )
