@@ -31,8 +31,7 @@ class ClusterEngine:
 
     def __init__(self, settings: Settings, workers: int | None, address: str | None) -> None:
         """SettingsError where Ray is not installed or the address cannot be reached."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent home
         try:
             import ray
             import ray.data
