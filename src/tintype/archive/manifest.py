@@ -120,7 +120,13 @@ class Manifest:
         self._journal = _journal_of(path)
         self._file = self._journal.open("ab")
         _lock(self._file, path)
-        self._index = _Index(read_records(path))
+        try:
+            self._index = _Index(read_records(path))
+        except BaseException:
+            self._file.close()
+            if self._journal != path and not self._journal.stat().st_size:
+                self._journal.unlink()
+            raise
         if self._file.tell() and not _ends_in_newline(self._journal):
             self._file.write(b"\n")  # after a torn line
 

@@ -66,7 +66,8 @@ def summarize(records: Iterable[Record]) -> Summary:
 def report_text(summary: Summary) -> str:
     """The summary in lines."""
     counts = summary.counts
-    lines = [f"{count_of(counts.total(), 'picture')}: " + ", ".join(f"{n:,} {s}" for s, n in counts.items())]
+    told = ", ".join(f"{number:,} {status}" for status, number in counts.items()) or "none"
+    lines = [f"{count_of(counts.total(), 'picture')}: {told}"]
     if counts[BEGUN]:
         lines.append(
             f"{count_of(counts[BEGUN], 'picture')} in hand when a run ended; the same command goes on."

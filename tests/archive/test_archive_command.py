@@ -1,0 +1,210 @@
+"""`tintype batch` as a user meets it: what a second run does, what is refused, what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from archive_makers import archive, batch, environment, files, hidden, line, lines_of, picture, records
+
+from tintype import cli
+from tintype.archive import local
+from tintype.archive.local import default_workers
+from tintype.archive.manifest import Record, read_last
+from tintype.running import processors
+
+COUNT = 6
+
+
+class Archive:
+    """An archive that was run once."""
+
+    def __init__(self, folder: Path, model: Path, manifest: str) -> None:
+        self.source, self.target = folder / "in", folder / "out"
+        self.manifest, self.model = folder / manifest, model
+        self.names = archive(self.source, COUNT)
+
+    def run(self, *more: object) -> subprocess.CompletedProcess[str]:
+        options = ["--model", self.model, "--manifest", self.manifest, "--workers", 1, "--json"]
+        return batch(self.source, "-o", self.target, *options, *more)
+
+    def states(self) -> dict[str, tuple[int, int]]:
+        """Which files lie in the target: another one has another number and time."""
+        return {
+            name: (os.stat(self.target / name).st_ino, os.stat(self.target / name).st_mtime_ns)  # noqa: PTH116
+            for name in files(self.target)
+        }
+
+    def done(self, *more: object) -> set[str]:
+        """The results that a run makes anew."""
+        before = self.states()
+        ran = self.run(*more)
+        assert ran.returncode == 0, ran.stderr
+        return {name for name, state in self.states().items() if before.get(name) != state}
+
+
+@pytest.mark.parametrize("manifest", ["m.jsonl", "m.parquet"])
+def test_a_second_run_does_what_is_missing_or_changed(
+    manifest: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    here = Archive(tmp_path, tiny_model, manifest)
+    names = here.names
+    assert here.done() == set(names)
+    assert here.done() == set()
+    (here.source / names[0]).write_bytes(picture(99, Path(names[0]).suffix))
+    os.utime(here.source / names[1], (1, 1))
+    (here.target / names[2]).unlink()
+    (here.source / "new.jpg").write_bytes(picture(98))
+    assert here.done() == {names[0], names[2], "new.jpg"}
+    told = lines_of(here.run().stdout)
+    assert [result["status"] for result in told] == ["skipped"] * (COUNT + 1)
+    assert here.done("--strength", "0.5") == {*names, "new.jpg"}
+    assert here.done("--overwrite", "--strength", "0.5") == {*names, "new.jpg"}
+    found = {record.source: record for record in read_last(here.manifest)}
+    assert set(found) == {str(here.source / name) for name in [*names, "new.jpg"]}
+    record = found[str(here.source / names[1])]
+    assert (record.status, record.output) == ("done", str(here.target / names[1]))
+    assert record.settings["strength"] == 0.5
+    assert len(record.sha256) == len(record.model_sha256) == 64
+    assert (record.model, record.version, record.size) == (
+        "tiny",
+        "1",
+        len((here.source / names[1]).read_bytes()),
+    )
+
+
+def test_what_failed_is_tried_again(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    bad = here.source / "bad.jpg"
+    bad.write_bytes(picture(0)[:200])
+    ran = here.run()
+    assert ran.returncode == 1
+    assert f"tintype: {bad}: The picture is a damaged or truncated JPEG" in ran.stderr
+    assert records(here.manifest)[str(bad)].kind == "damaged"
+    bad.write_bytes(picture(0))
+    assert here.done() == {"bad.jpg"}
+    assert records(here.manifest)[str(bad)].status == "done"
+
+
+def test_a_file_of_others_is_never_replaced_unasked(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    theirs = here.target / here.names[0]
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.write_bytes(b"the only copy")
+    for _ in range(2):
+        ran = here.run()
+        assert ran.returncode == 1
+        assert "a file that is not of this manifest" in ran.stderr
+        assert theirs.read_bytes() == b"the only copy"
+        assert records(here.manifest)[str(here.source / here.names[0])].kind == "exists"
+    assert len(files(here.target)) == COUNT
+    assert here.done("--overwrite") == set(here.names)
+    assert here.done() == set()
+
+
+def test_coloured_pictures_are_left_out_on_demand(tmp_path: Path, tiny_model: Path) -> None:
+    from PIL import Image
+    from skimage import data
+
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    Image.fromarray(data.astronaut()).save(here.source / "color.png")
+    assert here.done("--skip-colored") == set(here.names)
+    assert records(here.manifest)[str(here.source / "color.png")].status == "skipped"
+    assert here.done("--skip-colored") == set()
+    assert here.done() == {*here.names, "color.png"}
+
+
+def test_a_report_is_printed(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = Archive(tmp_path, tiny_model, "m.parquet")
+    (here.source / "bad.png").write_bytes(b"no picture")
+    assert here.run().returncode == 1
+    assert cli.main(["batch", "--report", str(here.manifest)]) == 0
+    text = capsys.readouterr().out
+    assert f"{COUNT + 1} pictures: " in text
+    assert "error, damaged: 1" in text
+    assert "pictures/s" in text
+    assert cli.main(["batch", "--report", str(here.manifest), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["counts"], values["errors"]) == ({"done": COUNT, "failed": 1}, {"damaged": 1})
+
+
+def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    process = subprocess.Popen(
+        line(here.source, "-o", here.target, "--model", tiny_model, "--workers", 1, "--json"),
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "the same command goes on from here".lower() in told.lower()
+    assert 1 <= len(files(here.target)) <= COUNT
+    assert hidden(here.target) == []
+    here.manifest = here.target / "tintype-manifest.jsonl"
+    before = set(files(here.target))
+    assert here.done() == set(here.names) - before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["in"], "Name the pictures and a place for the results"),
+        (["-o", "out"], "Name the pictures and a place for the results"),
+        (["in", "-o", "in"], "would replace the pictures"),
+        (["in", "-o", "out", "--address", "auto"], "add --engine ray"),
+        (["in", "-o", "memory://out"], "name a file for --manifest"),
+        (["in", "-o", "out", "--manifest", "s3://m"], "a file of this machine"),
+        (["in", "-o", "out", "--strength", "3"], "must be from 0 to 2"),
+        (["in", "-o", "https://example.org"], "web servers are read from alone"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archive(tmp_path / "in", 1)
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = cli.main(["batch", *arguments])
+    except SystemExit as stopped:
+        status = int(str(stopped.code))
+    assert status == 2
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_model_that_is_not_its_cards_is_refused_before_any_picture(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    here = Archive(tmp_path, tmp_path / "tiny.onnx", "m.jsonl")
+    for name in ("tiny.onnx", "tiny.toml"):
+        shutil.copy(tiny_model.with_name(name), tmp_path / name)
+    (tmp_path / "tiny.onnx").write_bytes(tiny_model.read_bytes() + b" ")
+    ran = here.run()
+    assert ran.returncode == 1
+    assert "tiny.onnx is not the file its card describes" in ran.stderr
+    assert not here.target.exists()
+    assert list(read_last(here.manifest)) == []
+
+
+def test_workers_are_sized_to_processors_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for memory, expected in ((None, processors()), (1 << 60, processors()), (100, 1)):
+        monkeypatch.setattr(local, "_free_memory", lambda memory=memory: memory)
+        assert default_workers() == expected
+    monkeypatch.undo()
+    assert 1 <= default_workers() <= processors()
+
+
+def test_a_record_becomes_what_is_told_of_a_picture() -> None:
+    result = Record(source="a", output="b", status="failed", reason="why", notes=["n"]).result()
+    assert (result.source, result.status, result.reason, result.notes) == ("a", "failed", "why", ["n"])

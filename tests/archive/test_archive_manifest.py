@@ -1,0 +1,121 @@
+"""The manifest outlives whatever ends a run, and says of each picture once what became of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tintype.archive.manifest import Manifest, Record, read_last, read_records
+from tintype.archive.report import report_text, summarize
+from tintype.errors import InputError, SettingsError
+
+DONE = Record(
+    source="in/a.jpg", output="out/a.jpg", status="done", sha256="5a", size=10, stamp="10-1", model="m",
+    version="1", model_sha256="ff", settings={"strength": 1.0, "colors": ["#ffffff"]}, width=4, height=3,
+    pages=1, seconds=0.5, finished="2026-01-01T00:00:00.000+00:00", notes=["A note."],
+)  # fmt: skip
+BEGUN = Record(source="in/b.jpg", output="out/b.jpg", status="begun")
+FAILED = replace(
+    DONE, source="in/c.jpg", status="failed", kind="damaged", reason="it is damaged", width=0,
+    finished="2026-01-01T00:00:02.000+00:00",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
+def test_what_is_added_is_read_back_once_each(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / name
+    with Manifest(path) as manifest:
+        for record in (replace(DONE, status="begun"), BEGUN, DONE, FAILED):
+            manifest.add(record)
+        manifest.close_run()
+    assert sorted(read_records(path), key=lambda r: r.source) == [DONE, BEGUN, FAILED]
+    with Manifest(path) as manifest:
+        known = manifest.known("in/a.jpg")
+        assert known == ("done", DONE.state, DONE.content)
+        assert manifest.known("in/none.jpg") is None
+        manifest.add(replace(BEGUN, status="done"))
+        manifest.close_run()
+    assert {record.source: record.status for record in read_records(path)} == {
+        "in/a.jpg": "done",
+        "in/b.jpg": "done",
+        "in/c.jpg": "failed",
+    }
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
+def test_a_run_that_dies_leaves_what_it_had_added(name: str, tmp_path: Path) -> None:
+    with Manifest(tmp_path / name) as manifest:
+        manifest.add(DONE)
+        manifest.close_run()
+    with Manifest(tmp_path / name) as manifest:
+        manifest.add(BEGUN)
+        manifest.add(FAILED)  # and no close_run
+    assert list(read_last(tmp_path / name)) != []
+    assert {record.source for record in read_last(tmp_path / name)} == {"in/a.jpg", "in/b.jpg", "in/c.jpg"}
+
+
+@pytest.mark.parametrize("cut", [2, 20, 100])
+def test_a_torn_line_is_passed_over_wherever_it_stands(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    with Manifest(path) as manifest:
+        manifest.add(DONE)
+        manifest.add(FAILED)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert list(read_records(path)) == [DONE]
+    with Manifest(path) as manifest:
+        manifest.add(BEGUN)
+    assert list(read_records(path)) == [DONE, BEGUN]
+    path.write_bytes(whole[: whole.index(b"\n") - cut])  # the very first line
+    assert list(read_records(path)) == []
+
+
+def test_a_state_hangs_on_picture_model_settings_and_output() -> None:
+    for change in (
+        {"source": "x"}, {"stamp": "x"}, {"output": "x"}, {"model_sha256": "x"},
+        {"settings": {"strength": 0.5}},
+    ):  # fmt: skip
+        assert replace(DONE, **change).state != DONE.state
+        assert (replace(DONE, **change).content == DONE.content) is ("stamp" in change)
+    assert replace(DONE, sha256="x").content != DONE.content
+    assert replace(DONE, seconds=3.0, notes=[]).state == DONE.state
+
+
+def test_a_manifest_is_one_runs_at_a_time(tmp_path: Path) -> None:
+    with Manifest(tmp_path / "m.jsonl"), pytest.raises(SettingsError, match="Another run is using"):
+        Manifest(tmp_path / "m.jsonl")
+    Manifest(tmp_path / "m.jsonl").__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("content", [b"Dear Sir,\nyours.", b"\xff\xd8\xff\xe0 a photograph\n", b"[]\n{}"])
+@pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
+def test_no_other_file_is_taken_for_a_manifest_or_harmed(content: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    for use in (lambda: Manifest(path), lambda: list(read_last(path))):
+        with pytest.raises(InputError, match="no manifest"):
+            use()
+    assert path.read_bytes() == content
+
+
+def test_a_report_counts_rates_and_tells_errors_by_kind() -> None:
+    later = replace(DONE, source="in/d.jpg", finished="2026-01-01T00:00:04.000+00:00")
+    next_day = replace(DONE, source="in/e.jpg", finished="2026-01-02T00:00:00.000+00:00")
+    summary = summarize([DONE, BEGUN, FAILED, later, next_day])
+    assert summary.counts == {"done": 3, "begun": 1, "failed": 1}
+    assert summary.errors == {"damaged": 1}
+    assert (summary.seconds, summary.at_work, summary.pixels, summary.input_bytes) == (1.5, 4.0, 36, 30)
+    assert json.loads(json.dumps(summary.as_json()))["models"] == {"m 1 (ff)": 3}
+    text = report_text(summary)
+    assert text.splitlines()[0] == "5 pictures: 3 done, 1 begun, 1 failed"
+    assert "a worker: 2.00 pictures/s" in text
+    assert "error, damaged: 1\n  in/c.jpg: it is damaged" in text
+    assert report_text(summarize([])) == "0 pictures: none"
+
+
+def test_there_must_be_a_manifest_to_report_on(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no manifest"):
+        list(read_last(tmp_path / "none.jsonl"))

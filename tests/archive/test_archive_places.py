@@ -1,0 +1,203 @@
+"""Folders and URLs alike list, read, and write whole files."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from archive_makers import archive, files, hidden, picture, settings
+
+from tintype.archive import places
+from tintype.archive.places import Folder, Place, check_apart, check_writable, patiently, place
+from tintype.archive.remote import Remote
+from tintype.archive.work import Task, Work
+from tintype.errors import InputError, OutputError, SettingsError
+
+
+@pytest.fixture(params=["folder", "local", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place's name: a folder, one by fsspec, an object store."""
+    yield {"folder": str(tmp_path), "local": f"local://{tmp_path}", "memory": f"memory://{tmp_path}"}[
+        request.param
+    ]
+    if request.param == "memory":
+        fsspec.filesystem("memory").store.clear()
+
+
+def names(at: Place, leave_out: str | None = None) -> list[str]:
+    refused: list[str] = []
+    found = [found.name for found in at.pictures(lambda name, reason: refused.append(name), leave_out)]
+    assert refused == []
+    return found
+
+
+def test_what_is_stored_is_listed_and_fetched(root: str) -> None:
+    at = place(root)
+    for name in ("b.jpg", "a/c.PNG", "a/.hidden.jpg", "note.txt", ".x/y.jpg", "out/z.tif"):
+        at.store(name, BytesIO(name.encode()))
+    assert sorted(names(at)) == ["a/c.PNG", "b.jpg", "out/z.tif"]
+    assert sorted(names(at, at.full_name("out"))) == ["a/c.PNG", "b.jpg"]
+    assert at.fetch("a/c.PNG") == b"a/c.PNG"
+    is_there = at.presence()
+    assert [is_there(name) for name in ("b.jpg", "a/c.PNG", "c.jpg")] == [True, True, False]
+    with pytest.raises(FileNotFoundError):
+        at.fetch("none.jpg")
+
+
+def test_a_stamp_changes_with_the_picture(root: str) -> None:
+    at = place(root)
+
+    def stamp() -> str:
+        (found,) = at.pictures(lambda *_: None, None)
+        assert found.size == 3
+        return found.stamp
+
+    at.store("a.jpg", BytesIO(b"one"))
+    first = stamp()
+    assert first == stamp() != ""
+    at.store("a.jpg", BytesIO(b"two"))
+    assert stamp() != first
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_part(root: str) -> None:
+    class Failing(BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError("the disk is on fire")
+
+    at = place(root)
+    at.store("a.jpg", BytesIO(b"old"))
+    with pytest.raises(OSError, match="on fire"):
+        at.store("a.jpg", Failing(b"new"))
+    assert at.fetch("a.jpg") == b"old"
+    listed = fsspec.core.url_to_fs(root)[0].find(fsspec.core.url_to_fs(root)[1])
+    assert [Path(name).name for name in listed] == ["a.jpg"]
+
+
+def test_large_results_go_by_way_of_a_file(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "IN_MEMORY", 10)
+    monkeypatch.setattr("tintype.archive.remote.IN_MEMORY", 10)
+    place(root).store("a.jpg", BytesIO(bytes(100)))
+    content = place(root).fetch("a.jpg")
+    assert (content.read_bytes() if isinstance(content, Path) else content) == bytes(100)
+
+
+def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> None:
+    for root in (str(tmp_path), f"local://{tmp_path}"):
+        for name in (".a.jpg.0a.tintype-part", ".b.jpg.0b.tintype-part", "a.jpg"):
+            (tmp_path / name).write_bytes(b"")
+        at = place(root)
+        at.presence()
+        at.clear("a.jpg")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".b.jpg.0b.tintype-part", "a.jpg"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A web server with an archive."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    archive(tmp_path / "in", 4)
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "in"))
+    ) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+def test_a_web_servers_listing_is_a_source(server: str, tmp_path: Path, tiny_model: Path) -> None:
+    at = place(server)
+    found = sorted(names(at))
+    assert found == sorted(files(tmp_path / "in"))
+    work = Work(settings(server, tmp_path / "out", tiny_model))
+    (tmp_path / "in" / found[0]).unlink()
+    done = [work(Task(name, -1, "", 0)) for name in found]
+    assert [record.status for record in done] == ["failed", "done", "done", "done"]
+    assert done[0].kind == "missing"
+    assert sorted(files(tmp_path / "out")) == found[1:]
+    assert hidden(tmp_path / "out") == []
+
+
+def test_an_object_store_is_a_target(tmp_path: Path, tiny_model: Path) -> None:
+    found = archive(tmp_path / "in", 3)
+    works = [
+        Work(settings(tmp_path / "in", target, tiny_model)) for target in ("memory://out", tmp_path / "out")
+    ]
+    for name in found:
+        assert {work(Task(name, -1, "", 0)).status for work in works} == {"done"}
+    stored = fsspec.filesystem("memory")
+    assert {name: stored.cat(f"/out/{name}") for name in found} == files(tmp_path / "out")
+    stored.store.clear()
+
+
+def test_a_picture_larger_than_memory_is_read_from_its_file(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").write_bytes(picture(0, ".tif"))
+    once = Work(settings(tmp_path / "in", tmp_path / "out", tiny_model))(Task("a.tif", -1, "", 0))
+    monkeypatch.setattr(places, "IN_MEMORY", 10)
+    assert isinstance(Folder(str(tmp_path / "in")).fetch("a.tif"), Path)
+    again = Work(settings(tmp_path / "in", tmp_path / "again", tiny_model))(Task("a.tif", -1, "", 0))
+    assert (once.status, once.sha256) == (again.status, again.sha256)
+    assert files(tmp_path / "out") == files(tmp_path / "again")
+
+
+def test_what_may_pass_is_tried_again_and_what_cannot_is_not() -> None:
+    tries = []
+
+    def failing(error: Exception, times: int) -> str:
+        tries.append(error)
+        if len(tries) <= times:
+            raise error
+        return "done"
+
+    assert patiently(lambda: failing(ConnectionError(), 2), 3, 0) == "done"
+    for error, expected in ((ConnectionError(), 3), (FileNotFoundError(), 1), (InputError(), 1)):
+        tries.clear()
+        with pytest.raises(type(error)):
+            patiently(partial(failing, error, 9), 3, 0)
+        assert len(tries) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "allowed"),
+    [
+        ("in", "out", True), ("in", "in/out", True), ("in", "in2", True), ("in", "in", False),
+        ("in", "./in/../in/", False), ("out/in", "out", False), ("s3://a/in", "s3://a/in/", False),
+        ("s3://a/in", "s3://a", False), ("s3://a", "s3://ab", True), ("s3://a/in", "in", True),
+    ],
+)  # fmt: skip
+def test_results_never_land_among_the_pictures(source: str, target: str, allowed: bool) -> None:
+    if allowed:
+        check_apart(source, target)
+    else:
+        with pytest.raises(SettingsError, match="choose another -o"):
+            check_apart(source, target)
+
+
+def test_targets_that_take_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="web servers are read from alone"):
+        check_writable("https://example.org/x")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file"):
+        check_writable(str(tmp_path / "file"))
+    for text in ("nosuch://x", "s3://x"):
+        with pytest.raises(SettingsError, match=r"cannot be reached.*pip install 'tintype\[cloud\]'"):
+            Remote(text)
+    with pytest.raises(InputError, match="no such folder"):
+        names(Folder(str(tmp_path / "none")))
+    with pytest.raises(InputError, match="cannot be listed"):
+        names(place("memory://none"))
