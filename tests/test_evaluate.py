@@ -25,6 +25,7 @@ from tintype.errors import InputError, ModelError, SettingsError
 from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
 from tintype.evaluate.models import Constant, Network
+from tintype.images import decode_rgb8
 
 OPTIONS = evaluate.Options(size=SIDE)
 PICTURES = [data.astronaut()[:128, :128], data.chelsea()[:128, :128]]
@@ -55,7 +56,7 @@ def test_the_truths_lightness_goes_in_and_is_kept(photographs, model, tmp_path):
     results = run([model], photographs, tmp_path)
     psnr, delta_e, rmse = [], [], []
     for number in results.used:
-        rgb8 = truths.cut(truths.decode(photographs.records[number].read()), SIDE, "center")
+        rgb8 = truths.cut(decode_rgb8(photographs.records[number].read()), SIDE, "center")
         lab = rgb_to_lab(rgb8 / 255)
         ab = (lab[..., :1] - 50) * (0.2, -0.3)
         rgb = np.rint(255 * lab_to_rgb(np.dstack([lab[..., 0], ab]))) / 255

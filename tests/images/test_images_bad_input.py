@@ -146,3 +146,12 @@ def test_samples_of_other_kinds_are_refused() -> None:
     for values in (GREY.astype(np.float32), GREY.astype(np.int32), GREY.astype(np.int16)):
         with pytest.raises(InputError, match="8 or 16 bits"):
             open_picture(tiff(values))
+
+
+def test_garbage_in_a_chunks_name_does_not_break_the_sentence() -> None:
+    data = bytearray(encoded(GREY, "PNG"))
+    at = data.index(b"IDAT")
+    data[at - 4 : at + 4] = b"\xff\xff\xff\xffID\n\0"
+    with pytest.raises(InputError, match="its 49440a00 chunk is cut off") as caught:
+        read_all(bytes(data))
+    assert_one_sentence(str(caught.value))

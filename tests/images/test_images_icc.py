@@ -173,3 +173,17 @@ def test_png_gamma_counts_where_there_is_no_profile() -> None:
         assert picture.pages[0].tone is SRGB_TONE
     with open_picture(with_gamma(100_000)) as picture:
         assert picture.pages[0].tone.decode(np.array([0.5]))[0] == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("lost", [b"gTRC", b"bTRC", b"rXYZ", b"gXYZ", b"bXYZ"])
+def test_a_profile_that_lacks_a_part_is_told_not_raised(lost: bytes) -> None:
+    table = bytearray(SRGB[128:400])
+    if lost.endswith(b"XYZ"):  # of use only where the curves differ: one is read from elsewhere
+        at = table.index(b"bTRC") + 4
+        table[at : at + 4] = (int.from_bytes(table[at : at + 4], "big") - 4).to_bytes(4, "big")
+    table = table.replace(lost, b"none")
+    notes: list[str] = []
+    profile = read_profile(SRGB[:128] + bytes(table) + SRGB[400:], notes, grey=False)
+    assert len(notes) == 1
+    assert "The ICC profile is damaged" in notes[0]
+    assert profile is SRGB_PROFILE

@@ -25,9 +25,9 @@ from tintype.evaluate.truths import (
     Truth,
     cell_counts,
     cut,
-    decode,
     look_through,
 )
+from tintype.images import decode_rgb8
 from tintype.plan import count_of
 
 TRUTH = "truth"  # the photographs' own column
@@ -198,7 +198,7 @@ def _predict(model: Model, truth: Truth) -> Prediction:
 
 
 def _read(photographs: Photographs, number: int, options: Options) -> Truth:
-    rgb8 = decode(photographs.records[number].read())
+    rgb8 = decode_rgb8(photographs.records[number].read())
     name, label = photographs.names[number], photographs.labels[number]
     return Truth(name, cut(rgb8, options.size, options.crop), label)
 

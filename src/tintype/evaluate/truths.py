@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tintype.color import luma_of, rgb_to_lab
 from tintype.errors import InputError, TintypeError
+from tintype.images import decode_rgb8
 
 Float = NDArray[np.float32]
 RGB8 = NDArray[np.uint8]
@@ -170,7 +171,7 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
     survey = Survey()
     for i, name in enumerate(photographs.names):
         try:
-            rgb8 = decode(photographs.records[i].read())
+            rgb8 = decode_rgb8(photographs.records[i].read())
             survey.enlarged += min(rgb8.shape[:2]) < size
             truth = Truth(name, cut(rgb8, size, crop))
             if np.abs(truth.ab).max() < GREY_LIMIT:
@@ -182,14 +183,6 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
     if not survey.used:
         raise InputError(_why_none(survey))
     return survey
-
-
-def decode(data: bytes) -> RGB8:
-    """Picture bytes to upright RGB (H, W, 3) of 8 bits; InputError when they are no picture."""
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if bgr is None:
-        raise InputError("it is no picture that can be decoded")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def cut(rgb8: RGB8, size: int, crop: str) -> RGB8:

@@ -2,6 +2,7 @@
 
 from tintype.images.files import (
     READABLE_SUFFIXES,
+    decode_rgb8,
     format_of,
     open_picture,
     output_format,
@@ -25,6 +26,7 @@ __all__ = [
     "Profile",
     "Provenance",
     "array_to_luma",
+    "decode_rgb8",
     "format_of",
     "luma_of_codes",
     "merge_pil",

@@ -83,10 +83,12 @@ def _profile_from(data: bytes, tags: dict[bytes, bytes]) -> Profile:
     if any(name.startswith((b"A2B", b"D2B")) for name in tags) or names[0] not in tags:
         table = _sampled(data)
     else:
+        _check_present(names, tags)
         curves = [_curve(tags[name]) for name in names]
         if names[0] == b"kTRC" and data[20:24] == b"Lab ":
             table = _lightness_to_luminance(100 * curves[0])
         elif len({tags[name] for name in names}) > 1:
+            _check_present(list(_PRIMARIES), tags)
             weights = [struct.unpack_from(">i", tags[n[:1] + b"XYZ"], 12)[0] / 65536 for n in names]
             table = np.tensordot(np.array(weights) / sum(weights), np.array(curves), axes=1)
         else:
@@ -97,6 +99,11 @@ def _profile_from(data: bytes, tags: dict[bytes, bytes]) -> Profile:
     codes = np.rint(table * 65535).astype(">u2")
     trc = b"curv" + struct.pack(">II", 0, len(codes)) + codes.tobytes()
     return Profile(_tone(table), build_rgb_profile(trc, version=version, name=_NAME))
+
+
+def _check_present(names: list[bytes], tags: dict[bytes, bytes]) -> None:
+    if missing := [name.decode() for name in names if name not in tags]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
 
 
 _NAME = "Source tone curve, sRGB primaries"

@@ -69,14 +69,19 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         size, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + size
         if end > len(data):
-            raise ValueError(f"its {kind.decode('latin-1')} chunk is cut off")
+            raise ValueError(f"its {_shown(kind)} chunk is cut off")
         check = struct.unpack_from(">I", data, end - 4)[0]
         if zlib.crc32(view[position + 4 : end - 4]) != check and kind in _PIXEL_CHUNKS:
-            raise ValueError(f"the checksum of its {kind.decode('latin-1')} chunk is wrong")
+            raise ValueError(f"the checksum of its {_shown(kind)} chunk is wrong")
         yield kind, data[position + 8 : end - 4]
         if kind == b"IEND":
             return
         position = end
+
+
+def _shown(kind: bytes) -> str:
+    """A chunk's kind for people: four letters, or garbage in hexadecimal."""
+    return kind.decode() if kind.isalpha() else kind.hex()
 
 
 def _metadata(chunks: list[Chunk]) -> Metadata:

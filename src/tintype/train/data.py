@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from tintype.errors import DataError
+from tintype import images
+from tintype.errors import DataError, InputError
 from tintype.train.sources import Photographs
 
 GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
@@ -42,10 +43,10 @@ class CropSettings:
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
     """Picture bytes to RGB (H, W, 3) uint8; DataError when they are no picture."""
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if bgr is None:
-        raise DataError("Not a picture that can be decoded.")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        return images.decode_rgb8(data)
+    except InputError:
+        raise DataError("Not a picture that can be decoded.") from None
 
 
 def is_grey(rgb: NDArray[np.uint8]) -> bool:
