@@ -19,19 +19,25 @@ class FileResult:
     """What became of one picture."""
 
     source: str
+    """The picture, as it was named; `-` for bytes."""
     target: str | None = None
     """Where the result is; of several versions the first."""
     status: str = "done"
-    """`done` or `skipped`."""
+    """`done` or `skipped`; in a run over many also `failed`."""
     reason: str | None = None
-    """Why it was skipped."""
+    """Why it was skipped, or has failed."""
     notes: list[str] = field(default_factory=list)
     """What the user should know: that a coloured picture was made grey first, for one."""
     width: int = 0
+    """Pixels of the first page, as it is stored; 0 where it was never opened."""
     height: int = 0
+    """Pixels of the first page, as it is stored."""
     pages: int = 1
+    """How many pictures the file holds."""
     seconds: float = 0.0
+    """From opening to written."""
     model: str = ""
+    """The model's name."""
 
 
 def default_target(source: Path) -> Path:

@@ -145,6 +145,7 @@ def test_odd_packets_are_marked_once(before: bytes) -> None:
         packet().decode().encode("utf-16"),
         b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
         b"<x>" + bytes(9) + b"</x>",
+        packet("<ps:History><ext:DigitalSourceType>a</ext:DigitalSourceType></ps:History>"),
         b"<x>" + b" " * (1 << 22) + b"</x>",
     ],
 )

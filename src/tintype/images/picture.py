@@ -31,8 +31,10 @@ Pixels = NDArray[Any]  # uint8 or uint16
 class Limits:
     """How many pixels a page may claim before it is refused, judged from its header."""
 
-    max_pixels_banded: int = 1_200_000_000  # striped or tiled TIFF, never held in memory as a whole
+    max_pixels_banded: int = 1_200_000_000
+    """Of a striped or tiled TIFF, which is never held in memory as a whole."""
     max_pixels: int = 250_000_000
+    """Of every other picture."""
 
     def check(self, name: str, height: int, width: int, banded: bool = False) -> None:
         """Raise TooLargeError when (height, width) passes the limit, InputError when it is empty."""

@@ -174,6 +174,8 @@ class _Packet:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         start = self._parser.CurrentByteIndex
+        if self._path and self._path[-1][0] in (_SOURCE_TYPE, _TEXT_HISTORY):
+            raise ValueError("its history or source type is no plain text")
         self._path.append((name, start))
         self._texts.clear()
         self._has_tool |= _TOOL in attributes or name == _TOOL
