@@ -43,15 +43,12 @@ def _link(name: str) -> str:
 def _section(name: str, value: Any) -> Iterator[str]:
     yield f"## {name}\n"
     if issubclass(value, Exception):
-        yield (
-            f"An error, a {_link(value.__base__.__name__)}. {_doc(value)}"
-            if value.__base__ is not Exception
-            else (f"An error. {_doc(value)}")
-        )
+        kind = "" if value.__base__ is Exception else f" of the kind {_link(value.__base__.__name__)}"
+        yield f"An error{kind}. {_doc(value)}"
         return
     yield f"```python\n{_signature(name, value)}\n```\n\n{_doc(value)}"
-    for field, text in _fields(value):
-        yield f"\n- `{field}`: {text}" if text else f"\n- `{field}`"
+    if fields := _fields(value):
+        yield "\n" + "\n".join(f"- `{field}`: {text}" for field, text in fields)
     for method, member in vars(value).items():
         if (method.startswith("_") and method != "__call__") or not (
             inspect.isfunction(member) or isinstance(member, property)
@@ -108,8 +105,9 @@ def _fields(value: Any) -> list[tuple[str, str]]:
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            text = str(after.value.value) if is_text else ""  # type: ignore[union-attr]
-            found.append((node.target.id, " ".join(text.split())))
+            if not is_text:
+                raise SystemExit(f"{value.__name__}.{node.target.id} has no docstring.")
+            found.append((node.target.id, " ".join(after.value.value.split())))  # type: ignore[union-attr]
     return found
 
 
