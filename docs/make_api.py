@@ -19,8 +19,8 @@ HEAD = """\
 # The public names
 
 All of them come from the package: `from tintype import Colorizer`. What stands here, and the command line as
-`tintype COMMAND --help` documents it, is kept within a major version ([CHANGELOG](../CHANGELOG.md)); everything
-else may change. The package is typed (`py.typed`). This page is made by `python docs/make_api.py`.
+`tintype COMMAND --help` documents it, is kept within a major version ([CHANGELOG](../CHANGELOG.md)); all else
+may change. The package is typed (`py.typed`). This page is made by `python docs/make_api.py`.
 """
 
 

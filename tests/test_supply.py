@@ -1,0 +1,100 @@
+"""What is loaded and decoded is what the project names: no pickles, no other formats, no other model."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tintype import Colorizer
+from tintype.errors import InputError, ModelError
+from tintype.images import decode_rgb8, open_picture
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+# What can run code that a file brings, or opens whatever format a file claims; and what makes it safe.
+_NEVER = {
+    "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "joblib.load", "shelve.open",
+    "marshal.load", "marshal.loads", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "eval", "exec",
+    "os.system", "cv2.imread", "torch.hub.load", "runpy.run_path",
+}  # fmt: skip
+_NEEDED = {
+    "torch.load": ("weights_only", True), "trainer.fit": ("weights_only", True),
+    "Image.open": ("formats", None),
+}  # fmt: skip
+_REFUSED = {"allow_pickle": True, "shell": True, "weights_only": False, "trust_remote_code": True}
+# The two places that hand bytes to OpenCV, both after the format was checked.
+_DECODERS = {"images/png.py", "images/files.py"}
+
+
+def calls(source: str) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def faults(source: str) -> list[str]:
+    """The calls in a source that are not allowed."""
+    found = []
+    for name, call in calls(source):
+        values = {k.arg: getattr(k.value, "value", None) for k in call.keywords}
+        if name in _NEVER:
+            found.append(name)
+        if name in _NEEDED:
+            key, wanted = _NEEDED[name]
+            if key not in values or (wanted is not None and values[key] is not wanted):
+                found.append(f"{name} without {key}")
+        found += [f"{name} with {key}" for key, value in _REFUSED.items() if values.get(key) is value]
+    return found
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
+def test_no_source_loads_code_with_its_data(source: Path) -> None:
+    assert faults(source.read_text(encoding="utf-8")) == []
+
+
+def test_the_check_sees_what_it_looks_for() -> None:
+    for bad in (
+        "pickle.load(f)", "torch.load(f)", "torch.load(f, weights_only=False)", "yaml.load(f)",
+        "Image.open(f)", "np.load(f, allow_pickle=True)", "run(x, shell=True)",
+        "trainer.fit(m, ckpt_path=p)", "cv2.imread(p)",
+    ):  # fmt: skip
+        assert faults(bad), bad
+    assert faults("torch.load(f, weights_only=True); Image.open(f, formats=('JPEG',)); np.load(f)") == []
+
+
+def test_only_the_readers_of_pictures_hand_bytes_to_opencv() -> None:
+    names = {
+        source.relative_to(ROOT / "src/tintype").as_posix()
+        for source in SOURCES
+        if any(name == "cv2.imdecode" for name, _ in calls(source.read_text(encoding="utf-8")))
+    }
+    assert names == _DECODERS
+
+
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "SGI", "JPEG2000", "ICO", "EPS", "DDS"])
+def test_formats_off_the_list_are_not_decoded(kind: str) -> None:
+    """Pillow or OpenCV could: their rarely used decoders are where the holes are."""
+    file = BytesIO()
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(file, kind)
+    with pytest.raises(InputError, match="not a picture in JPEG, PNG, TIFF, WebP, AVIF, GIF or BMP"):
+        open_picture(file.getvalue())
+    with pytest.raises(InputError, match="no picture that can be decoded"):
+        decode_rgb8(file.getvalue())
+
+
+def test_a_model_of_another_hash_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    for suffix in (".onnx", ".toml"):
+        shutil.copy(tiny_model.with_suffix(suffix), tmp_path)
+    Colorizer(tmp_path / tiny_model.name)
+    data = bytearray(tiny_model.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / tiny_model.name).write_bytes(data)
+    with pytest.raises(ModelError, match="is not the file its card describes"):
+        Colorizer(tmp_path / tiny_model.name)
