@@ -15,7 +15,7 @@ from PIL import Image
 
 import tintype
 from tintype.archive.manifest import Record, read_records
-from tintype.archive.work import Settings, settings_for
+from tintype.archive.settings import Settings, settings_for
 from tintype.cards import find_model
 
 SOURCE = Path(tintype.__file__).parent.parent

@@ -30,7 +30,7 @@ from archive_makers import (
 
 from tintype.archive.local import LocalEngine
 from tintype.archive.manifest import Record
-from tintype.archive.work import Settings, Task
+from tintype.archive.settings import Settings, Task
 
 COUNT = 12
 KILLS = 20

@@ -17,7 +17,8 @@ from archive_makers import archive, files, hidden, picture, settings
 from tintype.archive import places
 from tintype.archive.places import Folder, Place, check_apart, check_writable, patiently, place
 from tintype.archive.remote import Remote
-from tintype.archive.work import Task, Work
+from tintype.archive.settings import Task
+from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, SettingsError
 
 

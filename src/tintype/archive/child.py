@@ -26,7 +26,8 @@ def main() -> None:
     try:
         import cv2
 
-        from tintype.archive.work import Settings, Task, Work
+        from tintype.archive.settings import Settings, Task
+        from tintype.archive.work import Work
 
         cv2.setNumThreads(1)
         work = Work(Settings.from_json(text))

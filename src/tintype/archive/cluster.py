@@ -17,7 +17,7 @@ from threading import Event
 from typing import Any
 
 from tintype.archive.manifest import FAILED, Record
-from tintype.archive.work import Settings, Task, kind_of, now
+from tintype.archive.settings import Settings, Task, now
 from tintype.archive.worker import Worker
 from tintype.errors import SettingsError, TintypeError
 from tintype.failures import words_for
@@ -101,5 +101,4 @@ class _Actor:
         try:
             return self._worker(task)
         except TintypeError as error:  # no worker can be had here: another model, say
-            kind, reason = kind_of(error), words_for(error)
-            return self._settings.record(task, FAILED, kind=kind, reason=reason, finished=now())
+            return self._settings.record(task, FAILED, kind="worker", reason=words_for(error), finished=now())

@@ -13,8 +13,8 @@ from tintype.archive.local import LocalEngine
 from tintype.archive.manifest import Manifest, read_last
 from tintype.archive.places import check_apart, check_writable
 from tintype.archive.report import report_text, summarize
+from tintype.archive.settings import Settings, settings_for
 from tintype.archive.tasks import wanted
-from tintype.archive.work import Settings, settings_for
 from tintype.arguments import main_colors
 from tintype.cards import find_model
 from tintype.errors import SettingsError

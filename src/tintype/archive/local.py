@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from tintype.archive.manifest import Record
-from tintype.archive.work import Settings, Task
+from tintype.archive.settings import Settings, Task
 from tintype.archive.worker import Worker
 from tintype.running import processors, run_jobs
 

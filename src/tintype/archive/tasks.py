@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tintype.archive.manifest import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Manifest
 from tintype.archive.places import place
-from tintype.archive.work import Settings, Task, now
+from tintype.archive.settings import Settings, Task, now
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
 

@@ -4,84 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import posixpath
 import tempfile
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, cast
+from typing import BinaryIO, Literal, cast
 
 from tintype.archive.manifest import DONE, FAILED, Record
 from tintype.archive.places import IN_MEMORY, patiently, place
-from tintype.cards import ModelCard
+from tintype.archive.settings import Settings, Task, now
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, ModelError, OutputError, TooLargeError
 from tintype.failures import words_for
 from tintype.images import Limits
 
 READ_TRIES = 4
-
-
-class Task(NamedTuple):
-    """A picture to colour: its name in the source, which is its name in the target too."""
-
-    name: str
-    size: int
-    stamp: str
-    known: int
-    """`Record.content` of what is in the target already, or 0: where nothing has changed, nothing is done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that a worker needs to know, on whatever machine it runs."""
-
-    source: str
-    target: str
-    model: str
-    model_name: str
-    model_version: str
-    model_sha256: str
-    coloring: dict[str, Any]
-    """What decides of a result beside picture and model: strength, vividness, colors, size …"""
-    provider: str | None = None
-    tries: int = 6
-    """How often a write is tried."""
-    wait_s: float = 0.5
-    """Seconds before the second try; twice as long before each further one."""
-    time_limit_s: float = 3600.0
-    """Seconds of one picture, after which its worker is ended."""
-
-    def record(self, task: Task, status: str, **values: Any) -> Record:
-        """A task's record, with the names that it needs."""
-        return Record(
-            source=place(self.source).full_name(task.name),
-            output=place(self.target).full_name(task.name),
-            status=status,
-            size=task.size,
-            stamp=task.stamp,
-            model=self.model_name,
-            version=self.model_version,
-            model_sha256=self.model_sha256,
-            settings=self.coloring,
-            **values,
-        )
-
-    def to_json(self) -> str:
-        """A line of text, which `from_json` reads back."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> Settings:
-        """As it was before `to_json`."""
-        return Settings(**json.loads(text))
-
-
-def settings_for(card: ModelCard, **values: Any) -> Settings:
-    """Settings with what stands on the model's card."""
-    return Settings(model_name=card.name, model_version=card.version, model_sha256=card.sha256, **values)
 
 
 class Work:
@@ -184,11 +121,6 @@ def kind_of(error: Exception) -> str:
         (OSError, "system"),
     ]
     return next((word for kind, word in kinds if isinstance(error, kind)), "fault")
-
-
-def now() -> str:
-    """The time in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _sha256(content: bytes | Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tintype import errors
 from tintype.archive.manifest import FAILED, Record
-from tintype.archive.work import Settings, Task, now
+from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
 _TRIES = 2  # of a picture whose worker died: the second tells chance from the picture

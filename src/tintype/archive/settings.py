@@ -1,0 +1,78 @@
+"""What a worker is told: tasks, and what holds for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tintype.archive.manifest import Record
+from tintype.archive.places import place
+from tintype.cards import ModelCard
+
+
+class Task(NamedTuple):
+    """A picture to colour: its name in the source, which is its name in the target too."""
+
+    name: str
+    size: int
+    stamp: str
+    known: int
+    """`Record.content` of what is in the target already, or 0: where nothing has changed, nothing is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that a worker needs to know, on whatever machine it runs."""
+
+    source: str
+    target: str
+    model: str
+    model_name: str
+    model_version: str
+    model_sha256: str
+    coloring: dict[str, Any]
+    """What decides of a result beside picture and model: strength, vividness, colors, size …"""
+    provider: str | None = None
+    tries: int = 6
+    """How often a write is tried."""
+    wait_s: float = 0.5
+    """Seconds before the second try; twice as long before each further one."""
+    time_limit_s: float = 3600.0
+    """Seconds of one picture, after which its worker is ended."""
+
+    def record(self, task: Task, status: str, **values: Any) -> Record:
+        """A task's record, with the names that it needs."""
+        return Record(
+            source=place(self.source).full_name(task.name),
+            output=place(self.target).full_name(task.name),
+            status=status,
+            size=task.size,
+            stamp=task.stamp,
+            model=self.model_name,
+            version=self.model_version,
+            model_sha256=self.model_sha256,
+            settings=self.coloring,
+            **values,
+        )
+
+    def to_json(self) -> str:
+        """A line of text, which `from_json` reads back."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Settings:
+        """As it was before `to_json`."""
+        return Settings(**json.loads(text))
+
+
+def settings_for(card: ModelCard, **values: Any) -> Settings:
+    """Settings with what stands on the model's card."""
+    return Settings(model_name=card.name, model_version=card.version, model_sha256=card.sha256, **values)
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
