@@ -200,5 +200,20 @@ def test_targets_that_take_nothing_are_refused(tmp_path: Path) -> None:
             Remote(text)
     with pytest.raises(InputError, match="no such folder"):
         names(Folder(str(tmp_path / "none")))
-    with pytest.raises(InputError, match="cannot be listed"):
+    with pytest.raises(InputError, match="cannot be listed: there is no such place"):
         names(place("memory://none"))
+
+
+def test_a_target_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or what lies in it, and is others', would be replaced."""
+    at = place("memory://out")
+    assert not at.presence()("a.jpg")
+
+    def away(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the network is away")
+
+    monkeypatch.setattr(fsspec.filesystem("memory"), "ls", away)
+    with pytest.raises(InputError, match=r"memory://out cannot be listed: the network is away"):
+        at.presence()

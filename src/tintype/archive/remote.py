@@ -40,7 +40,13 @@ class Remote:
         self._parts: dict[str, list[str]] = {}
 
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
-        """As `Place`. InputError for a place that cannot be listed."""
+        """As `Place`. InputError for a place that is not there or cannot be listed."""
+        try:
+            yield from self._pictures(leave_out)
+        except FileNotFoundError:
+            raise InputError(f"{self.url} cannot be listed: there is no such place.") from None
+
+    def _pictures(self, leave_out: str | None) -> Iterator[Found]:
         hidden = leave_out.rstrip("/") + "/" if leave_out is not None else None
         for name, entry in self._files():
             if is_picture(posixpath.basename(name)) and not _is_hidden(name):
@@ -84,7 +90,7 @@ class Remote:
                     parts[posixpath.dirname(name)].append(posixpath.basename(name))
                 else:
                     numbers.append(number_of(name))
-        except InputError:
+        except FileNotFoundError:
             pass  # nothing is there yet
         self._parts = dict(parts)
         sorted_numbers = array("Q", sorted(numbers))
@@ -105,11 +111,13 @@ class Remote:
                 self._system.rm_file(path)
 
     def _files(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every file with what the store says of it, a folder at a time."""
+        """Every file with what the store says of it, a folder at a time. FileNotFoundError, InputError."""
         folders = [self._root]
         while folders:
             try:
                 entries = self._system.ls(folders.pop(), detail=True)
+            except FileNotFoundError:
+                raise
             except Exception as error:  # each driver has errors of its own
                 raise InputError(
                     f"{self.url} cannot be listed: {str(error) or type(error).__name__}."
