@@ -648,3 +648,11 @@ def test_names_that_the_terminal_cannot_show(
     grey().save(name)
     assert cli.main(["colorize", name, "--model", str(tiny_model), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source"] == name
+
+
+def test_results_say_that_their_colours_are_computed_unless_told_not_to(album: Path) -> None:
+    assert command("colorize", "album", "-o", "told").returncode == 0
+    assert command("colorize", "album", "-o", "untold", "--no-provenance").returncode == 0
+    for name in ("a.jpg", "b.png"):
+        assert b"algorithmicallyEnhanced" in Path("told", name).read_bytes()
+        assert b"algorithmicallyEnhanced" not in Path("untold", name).read_bytes()
