@@ -187,3 +187,11 @@ def test_a_profile_that_lacks_a_part_is_told_not_raised(lost: bytes) -> None:
     assert len(notes) == 1
     assert "The ICC profile is damaged" in notes[0]
     assert profile is SRGB_PROFILE
+
+
+@pytest.mark.parametrize("values", [(30000.0, 300.0, 0.0, 0.0, 0.0), (-3.0, 1.0, 0.0, 1.0, 0.0)])
+def test_exponents_beyond_reason_are_told(values: tuple[float, ...]) -> None:
+    notes: list[str] = []
+    assert read_profile(rgb_profile(parametric(3, values), 4), notes, grey=False) is SRGB_PROFILE
+    assert len(notes) == 1
+    assert "The ICC profile is damaged" in notes[0]

@@ -91,6 +91,11 @@ def test_a_lossless_pictures_luma_survives_becoming_a_jpeg(grey_photo, kind):
     assert (np.abs(after - grey_photo) <= 3).mean() >= 0.995
 
 
+def test_a_stream_that_breaks_off_after_its_picture_cannot_be_copied(grey_photo):
+    whole = encode(grey_photo)
+    assert not can_keep_luma(whole[:-2])
+
+
 def test_only_grey_files_can_keep_their_luma(grey_photo):
     assert can_keep_luma(encode(grey_photo))
     assert not can_keep_luma(encode(data.chelsea()))

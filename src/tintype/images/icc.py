@@ -49,8 +49,9 @@ def read_profile(data: bytes | None, notes: list[str], *, grey: bool) -> Profile
         if (space == b"GRAY" and not grey) or space not in (b"GRAY", b"RGB "):
             notes.append("The ICC profile is not meant for such pixels: sRGB was assumed.")
             return SRGB_PROFILE
-        return _profile_from(data, tags)
-    except (ValueError, struct.error, IndexError, OSError) as error:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):  # exponents beyond reason
+            return _profile_from(data, tags)
+    except (ValueError, ArithmeticError, struct.error, IndexError, OSError) as error:
         notes.append(f"The ICC profile is damaged ({error}): sRGB was assumed.")
         return SRGB_PROFILE
 

@@ -16,7 +16,10 @@ _PROGRESSIVE = 0xC2
 
 def can_keep_luma(data: bytes) -> bool:
     """Whether `data` is a grey, Huffman-coded JPEG of 8 bits, whose luma can be copied."""
-    frames = [m for m in markers(data) if m.kind in SOF]
+    try:
+        frames = [m for m in markers(data) if m.kind in SOF]
+    except ValueError:  # it breaks off after its picture, which libjpeg lets pass
+        return False
     if len(frames) != 1 or frames[0].kind not in _HUFFMAN:
         return False
     bits, components = frames[0].body[0], frames[0].body[5]
