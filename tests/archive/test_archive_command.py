@@ -7,10 +7,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from archive_makers import archive, batch, environment, files, hidden, line, lines_of, picture, records
+from archive_makers import archive, batch, environment, files, hidden, lines_of, picture, records
 
 from tintype import cli
 from tintype.archive import local
@@ -133,10 +134,19 @@ def test_a_report_is_printed(tmp_path: Path, tiny_model: Path, capsys: pytest.Ca
     assert (values["counts"], values["errors"]) == ({"done": COUNT, "failed": 1}, {"damaged": 1})
 
 
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own parent ignores
+from tintype.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, tiny_model: Path) -> None:
     here = Archive(tmp_path, tiny_model, "m.jsonl")
+    words = ["batch", here.source, "-o", here.target, "--model", tiny_model, "--workers", 1, "--json"]
     process = subprocess.Popen(
-        line(here.source, "-o", here.target, "--model", tiny_model, "--workers", 1, "--json"),
+        [sys.executable, "-c", INTERRUPTIBLE, *map(str, words)],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
