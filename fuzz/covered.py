@@ -7,6 +7,7 @@ READER is card, hints, manifest, metadata, or all, which takes turns by the firs
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from contextlib import suppress
@@ -17,7 +18,7 @@ import atheris
 with atheris.instrument_imports(include=["tintype"]):
     from exercise import READERS
 
-from mutations import metadata_blocks, texts
+from mutations import ODD, metadata_blocks, texts
 
 from tintype.errors import TintypeError
 
@@ -41,13 +42,25 @@ def seeds(names: tuple[str, ...], folder: Path) -> None:
             (folder / f"{name}-{n}").write_bytes(bytes([first]) + content)
 
 
+def dictionary() -> str:
+    """Pieces that chance would take long to find, as libFuzzer reads them."""
+    pieces = {piece[:60] for piece in ODD}
+    for content in texts().values():
+        pieces |= set(re.findall(rb"[A-Za-z_:]{4,40}", content))
+    return "".join('"' + "".join(f"\\x{byte:02x}" for byte in piece) + '"\n' for piece in sorted(pieces))
+
+
 def main(arguments: list[str]) -> None:
     """Run until a finding or the end that the options set."""
     names = NAMES if arguments[1:2] in ([], ["all"]) else (arguments[1],)
     with tempfile.TemporaryDirectory() as folder:
-        seeds(names, Path(folder))
-        usual = ["-timeout=5", "-rss_limit_mb=1024", "-max_len=8192"]
-        atheris.Setup([arguments[0], *usual, *arguments[2:], folder], lambda data: one_case(names, data))
+        corpus, words = Path(folder, "corpus"), Path(folder, "words")
+        corpus.mkdir()
+        seeds(names, corpus)
+        words.write_text(dictionary(), encoding="ascii")
+        usual = ["-timeout=5", "-rss_limit_mb=1024", "-max_len=8192", f"-dict={words}"]
+        options = [arguments[0], *usual, *arguments[2:], str(corpus)]
+        atheris.Setup(options, lambda data: one_case(names, data))
         atheris.Fuzz()
 
 

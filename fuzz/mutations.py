@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from functools import cache
@@ -18,6 +19,12 @@ from tintype.images.provenance import Provenance, marked
 
 SIZE = (24, 20)  # (W, H)
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_VALUE = re.compile(rb"""[=:]\s*("[^"\n]*"|[-\w.]+|\[[^\]]*\]|\{[^}]*\})""")  # of TOML or JSON
+ODD = [
+    b"5", b"-1", b"0", b"true", b"null", b"nan", b"NaN", b"1e999", b"'x'", b'""', b'"\\u0000"', b"[]", b"[1]",
+    b"[[1]]", b"{}", b"{a = 1}", b'{"a": {"b": 1}}', b"1979-01-01", b"9" * 400, b"1" * 5000, b"[" * 3000,
+    b"{a = " * 3000,
+]  # fmt: skip
 _IPTC = b"\x1c\x02\x78\x00\x0bGrandmother"
 _PHOTOSHOP = b"8BIM\x04\x04\0\0" + len(_IPTC).to_bytes(4, "big") + _IPTC
 
@@ -117,12 +124,21 @@ def metadata_blocks() -> list[bytes]:
 def damaged(data: bytes, other: bytes, seed: int) -> bytes:
     """One of the ways to damage a file, `other` being one to take pieces of."""
     rng = np.random.default_rng(seed)
+    if _VALUE.search(data) and data[:1] in (b"{", b"n") and rng.random() < 0.5:
+        return _with_odd_value(data, rng)
     out = bytearray(data)
     for _ in range(int(rng.integers(1, 5))):
         _damage(out, other, rng)
     if data.startswith(b"\x89PNG") and rng.random() < 0.7:
         _mend_checksums(out)
     return bytes(out)
+
+
+def _with_odd_value(text: bytes, rng: np.random.Generator) -> bytes:
+    """A TOML or JSON text in which one value is another."""
+    found = list(_VALUE.finditer(text))
+    place = found[int(rng.integers(len(found)))]
+    return text[: place.start(1)] + ODD[int(rng.integers(len(ODD)))] + text[place.end(1) :]
 
 
 def _damage(out: bytearray, other: bytes, rng: np.random.Generator) -> None:

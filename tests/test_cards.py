@@ -64,7 +64,14 @@ def test_bad_cards_are_refused(tmp_path, text, message):
         cards.load_card(model)
 
 
-@pytest.mark.parametrize(("key", "value"), [("size", '"big"'), ("stride", "0"), ("name", "7")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size", '"big"'), ("size", "true"), ("stride", "0"), ("name", "7"), ("limits", "[]"),
+        ("parameters", "-1"),
+        ("file_bytes", "1.5"), ("pretrained", "5"), ("pretrained", "[5]"),
+    ],
+)  # fmt: skip
 def test_ill_typed_entries_are_refused(tiny_model, tmp_path, key, value):
     copy = tmp_path / "tiny.onnx"
     copy.write_bytes(tiny_model.read_bytes())
@@ -83,3 +90,20 @@ def test_unknown_model_names_the_known():
 def test_missing_file_is_said(tmp_path):
     with pytest.raises(ModelError, match="no model file"):
         cards.find_model(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize("key", ["inputs", "outputs", "training", "scores", "data"])
+@pytest.mark.parametrize("value", ["5", "true", '"x"', "[1]", "[[1]]", "1979-01-01"])
+def test_what_must_be_a_table_is_refused_as_anything_else(tiny_model, tmp_path, key, value):
+    text = tiny_model.with_suffix(".toml").read_text(encoding="utf-8").split("\n[")[0]
+    (tmp_path / "m.onnx").write_bytes(b"x")
+    (tmp_path / "m.toml").write_text(f"{key} = {value}\n{text}\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=key):
+        cards.load_card(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "1" * 5000, "a = " + "{a = " * 3000])
+def test_cards_beyond_reason_are_refused(tmp_path, text):
+    (tmp_path / "m.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match="is damaged"):
+        cards.read_card(tmp_path / "m.toml")

@@ -53,6 +53,9 @@ def test_a_file_is_read_whole(tmp_path):
         ({"points": [{**POINT, "color": "red"}]}, "point 1: A colour is written #rrggbb"),
         ({"points": [{**POINT, "color": 7}]}, "point 1: A hint's color is text"),
         ({"points": [POINT], "units": "inches"}, "point 1: A hint's units are pixels or fractions"),
+        ("[" * 100_000, "no JSON"),
+        ('{"points": [' + "1" * 5000 + "]}", "no JSON"),
+        ({"points": [{**POINT, "x": 10**400}]}, "point 1: A hint's x is a number"),
         ({"points": [POINT], "orientation": 6}, "point 1: A hint's orientation is upright or stored"),
     ],
 )

@@ -91,13 +91,13 @@ def read_card(path: Path) -> ModelCard:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"There is no card {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML or UTF-8; numbers and nesting beyond reason
         raise ModelError(f"The card {path} is damaged: {error}.") from None
     known = {f.name for f in dataclasses.fields(ModelCard)} - {"path"}
     if unknown := sorted(values.keys() - known):
         raise ModelError(f"The card {path} has unknown entries: {', '.join(unknown)}.")
     for key in ("data", "pretrained"):
-        if key in values:
+        if isinstance(values.get(key), list):
             values[key] = tuple(values[key])
     try:
         card = ModelCard(**values, path=path.with_suffix(".onnx"))
@@ -137,13 +137,25 @@ def read_model(card: ModelCard) -> bytes:
 
 
 def _check_types(card: ModelCard, path: Path) -> None:
-    for name in ("name", "version", "description", "recipe", "license", "sha256"):
+    for name in ("name", "version", "description", "recipe", "license", "sha256", "commit", "limits"):
         if not isinstance(getattr(card, name), str):
             raise ModelError(f"The card {path} must give {name} as text.")
     for name in ("size", "multiple", "stride"):
         value = getattr(card, name)
-        if not isinstance(value, int) or not 1 <= value <= 8192:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 8192:
             raise ModelError(f"The card {path} must give {name} as a whole number from 1 to 8192.")
+    for name in ("parameters", "file_bytes"):
+        value = getattr(card, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ModelError(f"The card {path} must give {name} as a whole number.")
+    for name in ("inputs", "outputs", "training", "scores"):
+        if not isinstance(getattr(card, name), dict):
+            raise ModelError(f"The card {path} must give {name} as a table.")
+    for name, kind in (("data", dict), ("pretrained", str)):
+        values = getattr(card, name)
+        if not (isinstance(values, tuple) and all(isinstance(value, kind) for value in values)):
+            what = "tables" if kind is dict else "texts"
+            raise ModelError(f"The card {path} must give {name} as a list of {what}.")
     for name, entry in card.inputs.items():
         default = entry.get("default") if isinstance(entry, dict) else None
         if isinstance(default, bool) or not isinstance(default, (int, float)):

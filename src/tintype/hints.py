@@ -66,13 +66,20 @@ class Hint:
             value = getattr(self, name)
             if value is None and name == "radius":
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
                 raise SettingsError(f"A hint's {name} is a number, not {value!r}.")
             if value < 0 or (name == "radius" and value == 0):
                 raise SettingsError(f"A hint's {name} cannot be {value:g}.")
         if not isinstance(self.color, str):
             raise SettingsError(f"A hint's color is text such as #c04020, not {self.color!r}.")
         hex_to_ab(self.color)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def read_hints(path: Path) -> tuple[Hint, ...]:
@@ -83,7 +90,7 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
         raise InputError(f"The hints {path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise InputError(f"The hints {path} are not text in UTF-8.") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond reason
         raise InputError(f"The hints {path} are no JSON: {error}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("points"), list) or not values["points"]:
         raise InputError(f'The hints {path} must be an object with a list "points" of at least one.')

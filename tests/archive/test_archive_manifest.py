@@ -119,3 +119,18 @@ def test_a_report_counts_rates_and_tells_errors_by_kind() -> None:
 def test_there_must_be_a_manifest_to_report_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no manifest"):
         list(read_last(tmp_path / "none.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": 1}, {"status": ["done"]}, {"status": "odd"}, {"notes": 5}, {"notes": [5]}, {"pages": "x"},
+        {"finished": "x"}, {"seconds": "x"}, {"kind": []}, {"settings": []}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_record_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
+    values = {"source": "a", "output": "b", "status": "done"}
+    lines = [json.dumps({"source": "c", "output": "d", "status": "begun"}), json.dumps(values | change)]
+    (tmp_path / "m.jsonl").write_text("\n".join([*lines, "[" * 100_000, ""]))
+    (found,) = read_last(tmp_path / "m.jsonl")
+    assert found.source == "c"

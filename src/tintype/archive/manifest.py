@@ -14,6 +14,7 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -28,6 +29,11 @@ BEGUN, DONE, SKIPPED, FAILED = "begun", "done", "skipped", "failed"
 EXISTS_KIND = "exists"
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 _ROWS = 10_000
+_NUMBERS = ("size", "width", "height", "pages")
+_TEXTS = (
+    "source", "output", "status", "sha256", "stamp", "model", "version", "model_sha256", "finished", "kind",
+    "reason",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,12 +228,26 @@ def _lines(path: Path) -> Iterator[Record]:
 def _record(line: bytes) -> Record | None:
     """None for a line that is torn."""
     try:
-        values = json.loads(line)
-        record = Record(**values)
+        return _checked(json.loads(line))
     except (ValueError, TypeError, RecursionError):
         return None
-    named = all(isinstance(text, str) for text in (record.source, record.output, record.stamp, record.sha256))
-    return record if named and record.status in (BEGUN, DONE, SKIPPED, FAILED) else None
+
+
+def _checked(values: dict[str, Any]) -> Record:
+    """The record of these values. ValueError, TypeError where they are none."""
+    record = Record(**values)
+    kinds = {str: _TEXTS, int: _NUMBERS, float: ("seconds",), dict: ("settings",), list: ("notes",)}
+    for kind, names in kinds.items():
+        for name in names:
+            if not isinstance(getattr(record, name), (int, float) if kind is float else kind):
+                raise TypeError(f"{name} is of another type")
+    if record.status not in (BEGUN, DONE, SKIPPED, FAILED) or not all(
+        isinstance(n, str) for n in record.notes
+    ):
+        raise ValueError("its status or notes are none")
+    if record.finished:
+        datetime.fromisoformat(record.finished)
+    return record
 
 
 def _line_of(record: Record) -> bytes:
@@ -239,7 +259,7 @@ def _parquet_rows(path: Path) -> Iterator[Record]:
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
             for row in batch.to_pylist():
-                yield Record(**row | {"settings": json.loads(row["settings"])})
+                yield _checked(row | {"settings": json.loads(row["settings"])})
     except Exception as error:  # pyarrow's errors share no base with each other
         raise InputError(f"{path} is no manifest of tintype batch: {error}.") from None
 
