@@ -175,6 +175,13 @@ def odd(data, *args, **options):
         time.sleep(600)
     return decode(data, *args, **options)
 simplejpeg.decode_jpeg = odd
+sync = os.fsync
+def dying(number):
+    if "STORE_ONCE" in os.environ and not os.path.exists(os.environ["STORE_ONCE"]):
+        open(os.environ["STORE_ONCE"], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(number)
+os.fsync = dying
 """
 
 
@@ -202,3 +209,16 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Pa
     assert found["3.jpg"].kind == "time"
     assert "--time-limit" in found["3.jpg"].reason
     assert sorted(files(tmp_path / "out")) == ["0.jpg", "2.jpg", "4.jpg"]
+
+
+@pytest.mark.usefixtures("_odd_decoder")
+def test_a_worker_that_dies_while_it_writes_leaves_no_part(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = archive(tmp_path / "in", 2)
+    monkeypatch.setenv("STORE_ONCE", str(tmp_path / "died"))
+    found = run(settings(tmp_path / "in", tmp_path / "out", tiny_model), tasks(tmp_path / "in", names))
+    assert (tmp_path / "died").exists()
+    assert {record.status for record in found.values()} == {"done"}
+    assert sorted(files(tmp_path / "out")) == names
+    assert hidden(tmp_path / "out") == []

@@ -72,6 +72,13 @@ def place(text: str) -> Place:
     return Remote(text)
 
 
+def full_name(text: str, name: str) -> str:
+    """The path or URL of what is called `name` in the place that `text` names; no driver is needed for it."""
+    if "://" in text:
+        return f"{text.rstrip('/')}/{name}"
+    return os.path.join(os.path.abspath(text), *name.split("/"))
+
+
 class Folder:
     """A folder of this machine's file system."""
 
@@ -97,7 +104,7 @@ class Folder:
 
     def full_name(self, name: str) -> str:
         """As `Place`."""
-        return os.path.join(self.root, *name.split("/"))
+        return full_name(self.root, name)
 
     def fetch(self, name: str) -> bytes | Path:
         """As `Place`."""

@@ -6,16 +6,16 @@ import posixpath
 import tempfile
 from array import array
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tintype.archive.manifest import number_of
-from tintype.archive.places import IN_MEMORY, Found
+from tintype.archive.places import IN_MEMORY, Found, full_name
 from tintype.errors import InputError, SettingsError
 from tintype.plan import is_picture
-from tintype.results import PART_SUFFIX, is_part, part_name
+from tintype.results import is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
 _SINGLE_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}
@@ -37,7 +37,6 @@ class Remote:
         self._root = self._root.rstrip("/")
         protocol = self._system.protocol
         self._puts_whole = not _SINGLE_PUT.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
-        self._parts: dict[str, list[str]] = {}
 
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
         """As `Place`. InputError for a place that is not there or cannot be listed."""
@@ -59,7 +58,7 @@ class Remote:
 
     def full_name(self, name: str) -> str:
         """As `Place`."""
-        return f"{self.url}/{name}"
+        return full_name(self.url, name)
 
     def fetch(self, name: str) -> bytes | Path:
         """As `Place`; always the bytes."""
@@ -83,16 +82,9 @@ class Remote:
 
     def presence(self) -> Callable[[str], bool]:
         """As `Place`: of all that is listed here and now, eight bytes a file."""
-        numbers, parts = array("Q"), defaultdict(list)
-        try:
-            for name, _ in self._files():
-                if name.endswith(PART_SUFFIX):
-                    parts[posixpath.dirname(name)].append(posixpath.basename(name))
-                else:
-                    numbers.append(number_of(name))
-        except FileNotFoundError:
-            pass  # nothing is there yet
-        self._parts = dict(parts)
+        numbers = array("Q")
+        with suppress(FileNotFoundError):  # nothing is there yet
+            numbers.extend(number_of(name) for name, _ in self._files())
         sorted_numbers = array("Q", sorted(numbers))
 
         def is_there(name: str) -> bool:
@@ -103,12 +95,14 @@ class Remote:
         return is_there
 
     def clear(self, name: str) -> None:
-        """As `Place`, of those that `presence` saw."""
-        folder = posixpath.dirname(name)
-        for part in self._parts.get(folder, []):
-            path = posixpath.join(self._root, folder, part)
-            if is_part(part, posixpath.basename(name)) and self._system.exists(path):
-                self._system.rm_file(path)
+        """As `Place`; there are none where an upload shows when it is complete."""
+        if self._puts_whole:
+            return
+        folder, own = posixpath.split(f"{self._root}/{name}")
+        with suppress(FileNotFoundError):
+            for path in self._system.ls(folder, detail=False, refresh=True):
+                if is_part(posixpath.basename(path), own):
+                    self._system.rm_file(path)
 
     def _files(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every file with what the store says of it, a folder at a time. FileNotFoundError, InputError."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tintype.archive.manifest import Record
-from tintype.archive.places import place
+from tintype.archive.places import full_name
 from tintype.cards import ModelCard
 
 
@@ -46,8 +46,8 @@ class Settings:
     def record(self, task: Task, status: str, **values: Any) -> Record:
         """A task's record, with the names that it needs."""
         return Record(
-            source=place(self.source).full_name(task.name),
-            output=place(self.target).full_name(task.name),
+            source=full_name(self.source, task.name),
+            output=full_name(self.target, task.name),
             status=status,
             size=task.size,
             stamp=task.stamp,

@@ -40,7 +40,7 @@ def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite:
                 continue
             if settled:
                 task = task._replace(known=known.content)
-        if ours:
+        if known is not None and known.status == BEGUN:
             target.clear(found.name)
         manifest.add(record)
         yield task

@@ -13,6 +13,7 @@ from typing import Any
 
 from tintype import errors
 from tintype.archive.manifest import FAILED, Record
+from tintype.archive.places import place
 from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
@@ -58,6 +59,7 @@ class Worker:
             if answer is not None:
                 return Record(**answer)
             reason = self._epitaph()
+            place(self._settings.target).clear(task.name)
             if self._overdue:
                 self._overdue = False
                 reason = f"it took longer than {self._settings.time_limit_s:g} s (--time-limit)"
