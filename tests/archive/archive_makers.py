@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 import tintype
-from tintype.archive.manifest import Record, read_records
+from tintype.archive.manifest import read_records
+from tintype.archive.record import Record
 from tintype.archive.settings import Settings, settings_for
 from tintype.cards import find_model
 

@@ -16,7 +16,8 @@ from archive_makers import archive, batch, environment, files, hidden, lines_of,
 from tintype import cli
 from tintype.archive import local
 from tintype.archive.local import default_workers
-from tintype.archive.manifest import Record, read_last
+from tintype.archive.manifest import read_last
+from tintype.archive.record import Record
 from tintype.running import processors
 
 COUNT = 6

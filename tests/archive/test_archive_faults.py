@@ -29,7 +29,7 @@ from archive_makers import (
 )
 
 from tintype.archive.local import LocalEngine
-from tintype.archive.manifest import Record
+from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
 
 COUNT = 12

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tintype.archive.manifest import Manifest, Record, read_last, read_records
+from tintype.archive.manifest import Manifest, read_last, read_records
+from tintype.archive.record import Record
 from tintype.archive.report import report_text, summarize
 from tintype.errors import InputError, SettingsError
 

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from threading import Event
 from typing import Any
 
-from tintype.archive.manifest import FAILED, Record
+from tintype.archive.record import FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 from tintype.archive.worker import Worker
 from tintype.errors import SettingsError, TintypeError

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event
 
-from tintype.archive.manifest import Record
+from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
 from tintype.archive.worker import Worker
 from tintype.running import processors, run_jobs

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tintype.archive.manifest import number_of
 from tintype.archive.places import IN_MEMORY, Found, full_name
+from tintype.archive.record import number_of
 from tintype.errors import InputError, SettingsError
 from tintype.plan import is_picture
 from tintype.results import is_part, part_name

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tintype.archive.manifest import Record
 from tintype.archive.places import full_name
+from tintype.archive.record import Record
 from tintype.cards import ModelCard
 
 

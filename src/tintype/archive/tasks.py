@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tintype.archive.manifest import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Manifest
+from tintype.archive.manifest import Manifest
 from tintype.archive.places import place
+from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED
 from tintype.archive.settings import Settings, Task, now
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from tintype.archive.manifest import DONE, FAILED, Record
 from tintype.archive.places import IN_MEMORY, patiently, place
+from tintype.archive.record import DONE, FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, ModelError, OutputError, TooLargeError

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from tintype import errors
-from tintype.archive.manifest import FAILED, Record
 from tintype.archive.places import place
+from tintype.archive.record import FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
