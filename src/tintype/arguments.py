@@ -11,7 +11,7 @@ PROVIDER_NAMES = ("cpu", "cuda", "tensorrt", "coreml", "openvino", "directml")
 def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = False) -> None:
     """Which model colours, how strongly, and what computes it; `auto_size` offers --size auto."""
     add = parser.add_argument
-    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
+    add_engine_arguments(parser)
     add("--strength", type=strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)")
     vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
     add("--vividness", type=strength, default=1.0, metavar="0..2", help=vivid)
@@ -21,6 +21,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, auto_size: bool = Fa
         add("--size", type=size, metavar="N|auto", help=f"{pixels}; auto chooses by size and detail")
     else:
         add("--size", type=count, metavar="N", help=pixels)
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model colours, and what computes it."""
+    add = parser.add_argument
+    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
     add("--threads", type=count, metavar="N", help="processor threads for one picture (default: all)")
     what = "what onnxruntime computes with: %(choices)s; an error where it is not installed (default: cpu)"
     add("--provider", choices=PROVIDER_NAMES, metavar="NAME", help=what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from tintype.view import Lens, View
 
 MOST_CANDIDATES = 16
 _ORIENTATION = 0x0112  # the EXIF tag
+_MADE_GREY = "It was in colour and was made grey first."
 
 Float = NDArray[np.float32]
 
@@ -62,14 +64,12 @@ class Colorizer:
         provider: str = "cpu",
         limits: images.Limits | None = None,
     ) -> None:
-        if not 0 <= strength <= 2:
-            raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
         if size is not None and size != "auto" and not (isinstance(size, int) and 32 <= size <= 2048):
             raise SettingsError(f"The size must be from 32 to 2048 pixels, or auto, not {size}.")
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
-        self.strength, self.vividness, self.colors = strength, vividness, tuple(colors)
+        self.strength, self.vividness, self.colors = _checked_strength(strength), vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
         self._lens = Lens(self.card, self.size)
@@ -185,19 +185,41 @@ class Colorizer:
 
         A picture skipped because it is in colour comes back as it was.
         """
-        started = time.perf_counter()
         with images.open_picture(data, self.limits) as picture:
-            result = self._result("-", picture)
-            out = BytesIO()
             if skip_colored and any(page.is_colored() for page in picture.pages):
+                result = self._result("-", picture)
                 result.status, result.reason = "skipped", "it is in colour already"
-                out.write(data)
-            else:
-                suffix = f".{format.lower().lstrip('.')}" if format else None
-                self._write(picture, [out], images.output_format(picture, suffix), 0, hints)
-            result.notes += picture.notes
-        result.seconds = time.perf_counter() - started
+                result.notes += picture.notes
+                return data, result
+            out = BytesIO()
+            result = self.colorize_opened(picture, out, format=format, hints=hints)
         return out.getvalue(), result
+
+    def colorize_opened(
+        self,
+        picture: images.Picture,
+        target: BinaryIO,
+        *,
+        format: str | None = None,
+        hints: Sequence[Hint] | None = None,
+        candidate: int = 0,
+    ) -> FileResult:
+        """Colour an opened file, all its pages, into `target`, which is open for reading and writing.
+
+        `format` is a suffix such as "png", the input's by default; `candidate` is the number, from 1 on, of
+        one of the versions that `candidates` gives. Raises as these two do.
+        """
+        started = time.perf_counter()
+        suffix = f".{format.lower().lstrip('.')}" if format else None
+        kind = images.output_format(picture, suffix)
+        result = self._result("-", picture)
+        if any(page.is_colored() for page in picture.pages):
+            picture.note(_MADE_GREY)
+        fields = [self.field_of(page, hints=hints, candidate=candidate) for page in picture.pages]
+        images.save_picture(picture, list(fields), target, kind)
+        result.notes += picture.notes
+        result.seconds = time.perf_counter() - started
+        return result
 
     def predict_ab(self, L: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """The model's chroma for lightness L (H, W) in 0…100: ab (h, w, 2) in Lab units.
@@ -226,9 +248,25 @@ class Colorizer:
         """
         return self._predict(L, {})
 
-    def field_of(self, page: images.Page) -> chroma.ChromaField:
-        """The colours of one page, to be read off at full size."""
-        return self._fields(self._lens.page(page), 0, None)[0]
+    def field_of(
+        self, page: images.Page, *, hints: Sequence[Hint] | None = None, candidate: int = 0
+    ) -> chroma.ChromaField:
+        """The colours of one page, or of a version of them as `colorize_opened` has it, for its full size."""
+        if candidate:
+            check_count(candidate)
+        return self._fields(self._lens.page(page), candidate, hints)[-1]
+
+    def ab_of(self, page: images.Page, *, hints: Sequence[Hint] | None = None) -> Float:
+        """The model's chroma for one page, upright: ab (h, w, 2) in Lab units, as `predict_ab` gives it."""
+        view = self._lens.page(page)
+        return self._predict(view.L(), self._maps(view, hints))
+
+    def at(self, *, strength: float, vividness: float) -> Colorizer:
+        """The same model, loaded once, at another strength and vividness. SettingsError as at the making."""
+        other = copy.copy(self)
+        other.strength, other.vividness = _checked_strength(strength), vividness
+        other._inputs = guidance.graph_inputs(self._session, vividness, self.colors)
+        return other
 
     def _fields(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[chroma.ChromaField]:
         """The colours of what is seen, or `count` versions of them where that is not 0."""
@@ -278,7 +316,7 @@ class Colorizer:
         hints: Sequence[Hint] | None,
     ) -> None:
         if any(page.is_colored() for page in picture.pages):
-            picture.notes.append("It was in colour and was made grey first.")
+            picture.note(_MADE_GREY)
         pages = [self._fields(self._lens.page(page), count, hints) for page in picture.pages]
         for file, fields in zip(files, zip(*pages, strict=True), strict=True):
             images.save_picture(picture, list(fields), file, format)
@@ -298,6 +336,12 @@ def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
         return *images.pil_to_luma(picture), picture.getexif().get(_ORIENTATION, 1)
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
+
+
+def _checked_strength(strength: float) -> float:
+    if not 0 <= strength <= 2:
+        raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
+    return strength
 
 
 def check_count(count: int) -> None:
