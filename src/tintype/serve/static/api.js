@@ -5,12 +5,22 @@ export class Refusal extends Error {}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+let asked = 0;
+
+/** Tell those who cannot see it whether the service is at work. */
+function busy(change) {
+  asked += change;
+  document.getElementById("stage").setAttribute("aria-busy", asked > 0);
+}
+
 async function once(path, options) {
+  busy(1);
   try {
     return await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new Refusal("Tintype cannot be reached: is it still running?");
+  } finally {
+    busy(-1);
   }
 }
 

@@ -42,7 +42,7 @@ function say(text, bad = false) {
 }
 
 function complain(error) {
-  if (error.name !== "AbortError") say(error.message, true);
+  say(error.message, true);
 }
 
 /** Run something that takes a while, with a sign of it. */
@@ -216,7 +216,6 @@ function startHint(place, focus = false) {
   if (viewer.isGrey(place)) viewer.divide(0);
   draw();
   askColor(current.state.hints.length, focus);
-  say("Choose the colour of this spot.");
 }
 
 function askColor(index, focus = false) {

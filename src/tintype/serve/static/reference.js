@@ -7,11 +7,16 @@ function element(name, text = "", className = "") {
   return made;
 }
 
+/** Text whose `parts` are set as code. */
+function words(text) {
+  return text.split("`").map((part, i) => (i % 2 ? element("code", part) : part));
+}
+
 function table(rows) {
   const made = element("table");
   for (const row of rows) {
     const line = made.insertRow();
-    for (const cell of row) line.insertCell().textContent = cell;
+    for (const cell of row) line.insertCell().append(...words(cell));
   }
   return made;
 }

@@ -39,7 +39,8 @@ export class Swatches extends EventTarget {
 
   /** Open beside `box` for a spot of grey 0…255. */
   show(hint, grey, box, focus) {
-    const L = lightness(grey);
+    // In nearly black or white one colour looks like another; a little nearer to the middle they still fit.
+    const L = Math.min(90, Math.max(24, lightness(grey)));
     const color = (hue, chroma) => {
       const angle = (hue * Math.PI) / 180;
       const bounded = Math.min(chroma, 0.97 * mostChroma(L, angle));
