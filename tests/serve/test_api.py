@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import encoded, serving
 from fastapi.testclient import TestClient
 from PIL import Image
+from service_helpers import encoded, serving
 
 from tintype import Colorizer, Hint
 from tintype.serve import bodies
@@ -90,7 +90,9 @@ def test_all_pages_and_16_bits_stay(client):
 
 
 def test_settings_are_heeded(client, telling_model, jpeg):
-    response = client.post("/v1/colorize", params={"strength": 0.5, "vividness": 2, "format": "png"}, content=jpeg)
+    response = client.post(
+        "/v1/colorize", params={"strength": 0.5, "vividness": 2, "format": "png"}, content=jpeg
+    )
     colorizer = Colorizer(telling_model, strength=0.5, vividness=2)
     assert response.content == colorizer.colorize_bytes(jpeg, format="png")[0]
 
@@ -118,12 +120,14 @@ def test_the_chroma_alone(client, telling_model, jpeg):
     assert ab.dtype == np.float32
     L = np.zeros((300, 451), np.float32)
     assert ab.shape == Colorizer(telling_model).predict_ab(L).shape
-    hinted = np.load(io.BytesIO(client.post("/v1/ab", params={"hints": json.dumps(HINTS)}, content=jpeg).content))
+    hinted = np.load(
+        io.BytesIO(client.post("/v1/ab", params={"hints": json.dumps(HINTS)}, content=jpeg).content)
+    )
     middle = tuple(side // 2 for side in ab.shape[:2])
-    np.testing.assert_allclose(hinted[middle], Hint_ab("#c02030"), atol=0.5)
+    np.testing.assert_allclose(hinted[middle], lab_of("#c02030"), atol=0.5)
 
 
-def Hint_ab(color: str) -> np.ndarray:
+def lab_of(color: str) -> np.ndarray:
     from tintype.guidance import hex_to_ab
 
     return hex_to_ab(color)
@@ -348,15 +352,21 @@ TOKEN = "a token that is long enough"
 
 
 @pytest.fixture(scope="module")
-def locked(tiny_model: Path) -> TestClient:
+def locked(tiny_model: Path) -> Iterator[TestClient]:
     """A service for other computers."""
-    return TestClient(make_app(ServeSettings(model=str(tiny_model), token=TOKEN, hosts=None)))
+    with TestClient(make_app(ServeSettings(model=str(tiny_model), token=TOKEN, hosts=None))) as opened:
+        yield opened
 
 
 def test_without_the_token_nothing_is_given(locked, jpeg):
     for method, path in [("GET", "/"), ("GET", "/main.js"), ("GET", "/openapi.json"), ("GET", "/metrics"),
                          ("GET", "/v1/models"), *(("POST", route) for route in ROUTES)]:  # fmt: skip
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": f"tintype={TOKEN}"}, {"Cookie": "tintype="}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Cookie": f"tintype={TOKEN}"},
+            {"Cookie": "tintype="},
+        ):
             response = locked.request(method, path, content=jpeg, headers=headers)
             assert response.status_code == 401, path
             assert response.headers["www-authenticate"] == "Bearer"
@@ -389,9 +399,9 @@ def test_a_browser_gets_a_cookie_for_the_token(locked):
 
 
 def test_a_token_is_made_up_for_other_computers(tiny_model):
-    with serving("--host", "0.0.0.0", "--model", tiny_model) as address:
+    with serving("--host", "0.0.0.0", "--model", str(tiny_model)) as address:
         assert re.search(r"\?token=[\w-]{32}$", address)
-    with serving("--model", tiny_model) as address:
+    with serving("--model", str(tiny_model)) as address:
         assert "token" not in address
 
 
@@ -421,7 +431,9 @@ def test_a_port_that_is_taken(service):
 
 
 def test_without_the_extra_there_is_one_sentence():
-    code = "import sys; sys.modules['uvicorn'] = None; from tintype.cli import main; sys.exit(main(['serve']))"
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; from tintype.cli import main; sys.exit(main(['serve']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'tintype[web]'" in done.stderr

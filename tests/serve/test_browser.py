@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import serving
 from PIL import Image
+from service_helpers import serving
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -79,7 +79,7 @@ def drop(page: Any, *paths: Path) -> None:
         """(files) => {
             const transfer = new DataTransfer();
             for (const file of files) transfer.items.add(new File([new Uint8Array(file.bytes)], file.name));
-            window.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true, bubbles: true}));
+            window.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
         }""",
         files,
     )
@@ -305,4 +305,4 @@ def test_every_control_has_a_name(page: Any, photo: Path) -> None:
 def test_the_interfaces_page_tells_every_route(page: Any, tint_service: str) -> None:
     page.goto(tint_service + "api")
     for route in ("/v1/colorize", "/v1/ab", "/v1/preview", "/v1/models", "/healthz", "/metrics"):
-        assert page.locator("article h2", has_text=route).count() == 1
+        page.locator("article h2", has_text=route).wait_for()

@@ -148,7 +148,7 @@ class Service:
                 own = self.shelf.colorizer(name)
                 return act(own.at(strength=asked.strength, vividness=asked.vividness), upload, look, job)
 
-            answer = await place.run(run, _gone(request), self.settings.timeout)
+            answer = await place.run(run, partial(_gone, request), self.settings.timeout)
         return _response(answer)
 
     async def _read(self, request: Request, upload: Upload) -> str | None:

@@ -31,8 +31,8 @@ def make_app(settings: ServeSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        desk.close()
+        with desk.opened():
+            yield
 
     app = FastAPI(
         title="Tintype",

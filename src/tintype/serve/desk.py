@@ -59,7 +59,9 @@ class Place:
         self._desk = desk
         self._handed = False
 
-    async def run(self, work: Callable[[Job], T], gone: Coroutine[Any, Any, None], seconds: float) -> T:
+    async def run(
+        self, work: Callable[[Job], T], gone: Callable[[], Coroutine[Any, Any, None]], seconds: float
+    ) -> T:
         """The result of `work`, in one of the desk's threads.
 
         `gone` returns when the client goes away, which raises GoneError; LateError after `seconds`. The place
@@ -69,7 +71,7 @@ class Place:
         future = self._desk.submit(work, job)
         self._handed = True
         future.add_done_callback(lambda _: self.leave())
-        ended, went = asyncio.wrap_future(future), asyncio.create_task(gone)
+        ended, went = asyncio.wrap_future(future), asyncio.create_task(gone())
         try:
             done, _ = await asyncio.wait({ended, went}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:
@@ -100,7 +102,17 @@ class Desk:
         self.ended, self.seconds = 0, 0.0
         """How many works have ended, and how long they took together."""
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="tintype-worker")
+        self._pool: ThreadPoolExecutor | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Its threads, while the service runs; at the end what has not begun is dropped."""
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="tintype-worker")
+        try:
+            yield
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -117,7 +129,8 @@ class Desk:
                 place.leave()
 
     def submit(self, work: Callable[[Job], T], job: Job) -> Any:
-        """Have a thread do the work; its future."""
+        """Have a thread do the work; its future. Only while the desk is `opened`."""
+        assert self._pool is not None
 
         def timed() -> T:
             began = time.perf_counter()
@@ -137,10 +150,6 @@ class Desk:
         """A place is free again."""
         with self._lock:
             self.taken -= 1
-
-    def close(self) -> None:
-        """Take no more work; what has not begun is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _wait(self) -> int:
         """Seconds, from 1 on, in which half of the places are likely to be free."""
