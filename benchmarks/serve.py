@@ -4,7 +4,7 @@
     python benchmarks/serve.py steady [--requests 2000] [--at-once 16] [--workers N]
     python benchmarks/serve.py hints [--requests 40]
 
-- rate: pictures a second, from a grey JPEG's bytes to a colour JPEG's, in turn by a `Colorizer` in one process
+- rate: pictures a second, from a grey JPEG to a colour JPEG in memory, in turn by a `Colorizer` in a process
   and by `tintype serve` in another, asked on several connections from this one.
 - steady: that many requests at once; which statuses came, and the service's memory after 100 and at the end.
 - hints: milliseconds from a hint on the page's preview to the coloured preview, one request at a time.

@@ -161,13 +161,15 @@ export class Viewer extends EventTarget {
     const line = left + this.#part * (right - left);
     const cut = clamp((line - this.#at[0]) / size[0], 0, 1);
     for (const name of ["after", "sure"]) this.#images[name].style.clipPath = `inset(0 0 0 ${100 * cut}%)`;
+    const top = Math.max(0, this.#at[1]);
     this.#split.style.left = `${line}px`;
+    this.#split.style.top = `${top}px`;
+    this.#split.style.height = `${Math.min(clientHeight, this.#at[1] + size[1]) - top}px`;
     this.#split.setAttribute("aria-valuenow", Math.round(100 * this.#part));
     this.#split.setAttribute("aria-valuetext", `${Math.round(100 * this.#part)}% before`);
     this.#tags[0].style.left = `${left + 12}px`;
     this.#tags[1].style.right = `${clientWidth - right + 12}px`;
-    const top = Math.max(12, this.#at[1] + 12);
-    for (const tag of this.#tags) tag.style.top = `${top}px`;
+    for (const tag of this.#tags) tag.style.top = `${top + 12}px`;
     this.#tags[0].hidden = line - left < 84;
     this.#tags[1].hidden = right - line < 76;
     document.getElementById("percent").textContent = `${Math.round(100 * this.zoom)}%`;
