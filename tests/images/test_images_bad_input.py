@@ -146,3 +146,13 @@ def test_samples_of_other_kinds_are_refused() -> None:
     for values in (GREY.astype(np.float32), GREY.astype(np.int32), GREY.astype(np.int16)):
         with pytest.raises(InputError, match="8 or 16 bits"):
             open_picture(tiff(values))
+
+
+def test_a_sentence_quotes_no_control_characters() -> None:
+    whole = WHOLE["png"]
+    at = whole.index(b"IDAT") - 4
+    odd = whole[:at] + b"\x00\x00\x00\x05\n\x07\x1b\x00" + b"12345" + b"\x00" * 4 + whole[at:]
+    with pytest.raises(InputError) as caught:
+        read_all(odd)
+    assert_one_sentence(str(caught.value))
+    assert str(caught.value).isprintable()

@@ -73,7 +73,7 @@ def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | Non
             result.seek(0)
             return Answer(result.read(), MEDIA_TYPES[kind], headers)
     result.seek(0)
-    return Answer(result, MEDIA_TYPES[kind], headers)
+    return Answer(result, MEDIA_TYPES[kind], headers | {"Content-Length": str(size)})
 
 
 def chroma(colorizer: Colorizer, upload: Upload, look: Look, job: Job) -> Answer:

@@ -11,6 +11,7 @@ import { Strip } from "/strip.js";
 import { Swatches } from "/swatches.js";
 import { Viewer } from "/viewer.js";
 
+const STILL = 400; // milliseconds without a change before what is not urgent is made anew
 const byId = (id) => document.getElementById(id);
 const pictures = [];
 let current = null;
@@ -123,27 +124,30 @@ function draw() {
   strip.draw(pictures, current);
 }
 
-/** Have the colours made anew, and all that hangs on them. */
+let later = 0;
+
+/** Have the colours made anew, and, once nothing changes any more, the small pictures. */
 function refresh() {
   const picture = current;
-  coloring.refresh().then(() => picture.canUndo && picture === current && updateThumb(picture));
-  if (panel.modelOf(picture.state.model).candidates) {
-    const key = JSON.stringify({ ...picture.state, candidate: 0, strength: 1 });
-    if (picture.versionsOf === key) {
-      for (let n = 1; n <= panel.versionCount; n++) panel.showVersion(n, picture.urls[`version-${n}`]);
-    } else {
-      coloring.versions(picture, panel.versionCount, (n, url) => {
-        panel.showVersion(n, url);
-        if (n === panel.versionCount) picture.versionsOf = key;
-      });
-    }
-  }
+  coloring.refresh();
+  clearTimeout(later);
+  later = setTimeout(() => {
+    if (picture !== current) return;
+    if (panel.modelOf(picture.state.model).candidates) showVersions(picture);
+    if (picture.canUndo) coloring.thumb(picture).then(() => strip.draw(pictures, current), complain);
+  }, STILL);
 }
 
-let thumbTimer = 0;
-function updateThumb(picture) {
-  clearTimeout(thumbTimer);
-  thumbTimer = setTimeout(() => coloring.thumb(picture).then(() => strip.draw(pictures, current), complain), 600);
+function showVersions(picture) {
+  const key = JSON.stringify({ ...picture.state, candidate: 0, strength: 1 });
+  if (picture.versionsOf === key) {
+    for (let n = 1; n <= panel.versionCount; n++) panel.showVersion(n, picture.urls[`version-${n}`]);
+    return;
+  }
+  coloring.versions(picture, panel.versionCount, (n, url) => {
+    panel.showVersion(n, url);
+    if (n === panel.versionCount) picture.versionsOf = key;
+  });
 }
 
 function set(change) {
@@ -233,13 +237,13 @@ function dropPending() {
 }
 
 function endHint() {
+  if (!swatches.open) return;
   swatches.hide();
   const index = marks.chosen;
   const returns = byId("swatches").contains(document.activeElement) || document.activeElement === document.body;
   marks.choose(-1);
-  if (!current) return;
   dropPending();
-  coloring.refresh();
+  coloring.refresh(); // of what was tried and not chosen nothing stays
   if (returns) index < current.state.hints.length ? marks.focus(index) : byId("view").focus();
 }
 

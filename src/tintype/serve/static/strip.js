@@ -6,7 +6,9 @@ export class Strip extends EventTarget {
   /** Show all pictures; `current` is the one on the stage. */
   draw(pictures, current) {
     this.#row.hidden = pictures.length < 2;
+    const focused = [...this.#row.children].indexOf(document.activeElement.closest(".item"));
     this.#row.replaceChildren(...pictures.map((picture) => this.#item(picture, picture === current)));
+    if (focused >= 0) this.#row.children[Math.min(focused, pictures.length - 1)]?.firstChild.focus();
     this.#row.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
