@@ -3,11 +3,13 @@
     python benchmarks/serve.py rate [--megapixels 1] [--pictures 60] [--rounds 5] [--workers N] [--at-once 4]
     python benchmarks/serve.py steady [--requests 2000] [--at-once 16] [--workers N]
     python benchmarks/serve.py hints [--requests 40]
+    python benchmarks/serve.py page [--requests 20]
 
 - rate: pictures a second, from a grey JPEG to a colour JPEG in memory, in turn by a `Colorizer` in a process
   and by `tintype serve` in another, asked on several connections from this one.
 - steady: that many requests at once; which statuses came, and the service's memory after 100 and at the end.
 - hints: milliseconds from a hint on the page's preview to the coloured preview, one request at a time.
+- page: the same in Chromium, from the click on a swatch until the new colours are drawn (needs playwright).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -192,6 +195,40 @@ def hints(args: argparse.Namespace) -> None:
           f"max {max(times):.0f} of {len(times)}.")  # fmt: skip
 
 
+# Clicks a swatch; the milliseconds until the picture in colour is another one and a frame has been drawn.
+_CLICK = """(number) => new Promise((resolve) => {
+    const began = performance.now(), image = document.getElementById("after");
+    const done = () => requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
+    const watch = new MutationObserver(() => { watch.disconnect(); done(); });
+    watch.observe(image, { attributeFilter: ["src"] });
+    document.querySelectorAll("#grid button")[number].click();
+})"""
+
+
+def page(args: argparse.Namespace) -> None:
+    """How long a person waits for a hint."""
+    from playwright.sync_api import sync_playwright
+
+    photo = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photograph(args.megapixels)}
+    with serving(*_settings(args)) as address, sync_playwright() as started:
+        options = {"executable_path": shutil.which("chromium"), "args": ["--no-sandbox"]}
+        browser = started.chromium.launch(**options)
+        opened = browser.new_page(viewport={"width": 1200, "height": 800})
+        opened.goto(address)
+        opened.set_input_files("#files", photo)
+        opened.locator("#after[src]").wait_for()
+        opened.wait_for_timeout(3000)
+        opened.locator("#view").focus()
+        opened.keyboard.press("h")
+        times = []
+        for number in range(args.requests):
+            times.append(opened.evaluate(_CLICK, number % 36))
+            opened.wait_for_timeout(1500)  # people look before they click again
+        browser.close()
+    print(f"From click to colour: median {median(times):.0f} ms, min {min(times):.0f}, "
+          f"max {max(times):.0f} of {len(times)}.")  # fmt: skip
+
+
 def _memory(watcher: Caller) -> float:
     """Resident memory of the service in MiB, as its metrics tell it."""
     text = watcher.get("/metrics").decode()
@@ -207,7 +244,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("rate", "steady", "hints"))
+    parser.add_argument("what", choices=("rate", "steady", "hints", "page"))
     parser.add_argument("--model", default="tint")
     parser.add_argument("--megapixels", type=float, default=1.0)
     parser.add_argument("--workers", type=int)
@@ -217,7 +254,7 @@ if __name__ == "__main__":
     parser.add_argument("--requests", type=int)
     parser.add_argument("--at-once", type=int)
     arguments = parser.parse_args()
-    usual = {"rate": (0, 4), "steady": (2000, 16), "hints": (40, 1)}[arguments.what]
+    usual = {"rate": (0, 4), "steady": (2000, 16), "hints": (40, 1), "page": (20, 1)}[arguments.what]
     arguments.requests = arguments.requests or usual[0]
     arguments.at_once = arguments.at_once or usual[1]
-    {"rate": rate, "steady": steady, "hints": hints}[arguments.what](arguments)
+    {"rate": rate, "steady": steady, "hints": hints, "page": page}[arguments.what](arguments)

@@ -151,7 +151,7 @@ def test_samples_of_other_kinds_are_refused() -> None:
 def test_a_sentence_quotes_no_control_characters() -> None:
     whole = WHOLE["png"]
     at = whole.index(b"IDAT") - 4
-    odd = whole[:at] + b"\x00\x00\x00\x05\n\x07\x1b\x00" + b"12345" + b"\x00" * 4 + whole[at:]
+    odd = whole[:at] + b"\x7f\xff\xff\xff" + b"\n\x07\x1b\x00" + whole[at:]
     with pytest.raises(InputError) as caught:
         read_all(odd)
     assert_one_sentence(str(caught.value))

@@ -55,13 +55,22 @@ function setUpButtons({ viewer }) {
 
 function setUpTheme() {
   const root = document.documentElement;
-  const kept = localStorage.getItem("theme");
+  const kept = memory()?.getItem("theme");
   if (kept) root.dataset.theme = kept;
   byId("theme").addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : !matchMedia("(prefers-color-scheme: light)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
+    memory()?.setItem("theme", root.dataset.theme);
   });
+}
+
+/** Where the browser keeps things for this page; null where it was told to keep nothing. */
+function memory() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
 }
 
 function onKey(event, does) {
