@@ -28,6 +28,7 @@ See = Callable[[Float], Float]
 EVERY = 4  # pictures between two looks, where nothing hurries
 # Chosen with `benchmarks/video.py` in view: more keeps stiller, and further from the true colours.
 _KEPT = 0.6  # weight, at most, of the carried colours against the model's new proposal
+_DOUBLINGS = 8  # of the distance between looks, from 1 at a shot's start
 _APPROACH = 0.3  # of the way from the shown to the wanted colours that is gone at each picture
 _STALE_LIMIT = 0.03  # share of a picture that may be stale before the model looks again
 _MISMATCH = 28  # luma codes of 255 between a place and where it came from, beyond which it is another
@@ -85,7 +86,8 @@ class Steady:
         self._carry(flow, hidden)
         self._before = now
         self._since += 1
-        if self._since >= min(self._every, self._shot_looks) or self._stale.mean() > _STALE_LIMIT:
+        due = min(self._every, 1 << min(self._shot_looks - 1, _DOUBLINGS))
+        if self._since >= due or self._stale.mean() > _STALE_LIMIT:
             self._look(luma)
         self._shown = self._shown + np.float32(_APPROACH) * (self._wanted - self._shown)
         return self._shown

@@ -1,7 +1,53 @@
-"""Small tensors gain nothing from threads, and lose much where another process wants the processor."""
+"""What several tests of training need.
+
+Small tensors gain nothing from threads, and lose much where another process wants the processor.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
+from safetensors.torch import save_file
+
+from tintype.train import perceptual
+from tintype.train.perceptual import LpipsAlex, LpipsSqueeze
 
 torch.set_num_threads(1)
+
+
+def _shapes(network):
+    """The names and shapes of a network's features."""
+    if network == "alex":
+        for index, (c_in, c_out, kernel, *_) in perceptual._ALEX.items():
+            yield f"features.{index}", (c_out, c_in, kernel, kernel)
+        return
+    yield "features.0", (64, 3, 3, 3)
+    c_in = 64
+    for index, (narrow, wide, *_) in perceptual._SQUEEZE.items():
+        yield f"features.{index}.squeeze", (narrow, c_in, 1, 1)
+        yield f"features.{index}.expand1x1", (wide, narrow, 1, 1)
+        yield f"features.{index}.expand3x3", (wide, narrow, 3, 3)
+        c_in = 2 * wide
+
+
+@pytest.fixture(scope="session")
+def lpips_files(tmp_path_factory):
+    """Weight files of LPIPS for both networks, with weights drawn from a seed."""
+    folder = tmp_path_factory.mktemp("lpips")
+    files = {}
+    for network, cls in (("alex", LpipsAlex), ("squeeze", LpipsSqueeze)):
+        rng = np.random.default_rng(7)
+        features = {}
+        for name, shape in _shapes(network):
+            scale = (2 / np.prod(shape[1:])) ** 0.5
+            features[f"{name}.weight"] = torch.from_numpy(rng.normal(0, scale, shape).astype(np.float32))
+            features[f"{name}.bias"] = torch.from_numpy(rng.normal(0, 0.05, shape[0]).astype(np.float32))
+        heads = {
+            f"lin{i}.model.1.weight": torch.from_numpy(rng.random((1, width, 1, 1), np.float32))
+            for i, width in enumerate(cls.widths)
+        }
+        files[network] = folder / f"{network}.safetensors", folder / f"{network}_heads.safetensors"
+        save_file(features, files[network][0])
+        save_file(heads, files[network][1])
+    return files

@@ -14,7 +14,6 @@ from torch import nn
 
 from tintype.errors import DataError, ModelError, SettingsError, TintypeError
 from tintype.evaluate import networks
-from tintype.train import perceptual
 from tintype.train.judges import ClassifierJudge, InceptionJudge, LpipsJudge
 from tintype.train.perceptual import LpipsAlex, LpipsSqueeze
 
@@ -29,46 +28,9 @@ def photograph(side=96):
     return np.ascontiguousarray(data.astronaut()[:side, 60 : 60 + side])
 
 
-def shapes(network):
-    """The names and shapes of a network's features."""
-    if network == "alex":
-        for index, (c_in, c_out, kernel, *_) in perceptual._ALEX.items():
-            yield f"features.{index}", (c_out, c_in, kernel, kernel)
-        return
-    yield "features.0", (64, 3, 3, 3)
-    c_in = 64
-    for index, (narrow, wide, *_) in perceptual._SQUEEZE.items():
-        yield f"features.{index}.squeeze", (narrow, c_in, 1, 1)
-        yield f"features.{index}.expand1x1", (wide, narrow, 1, 1)
-        yield f"features.{index}.expand3x3", (wide, narrow, 3, 3)
-        c_in = 2 * wide
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Files of both networks with weights drawn from a seed."""
-    folder = tmp_path_factory.mktemp("lpips")
-    files = {}
-    for network, cls in (("alex", LpipsAlex), ("squeeze", LpipsSqueeze)):
-        rng = np.random.default_rng(7)
-        features = {}
-        for name, shape in shapes(network):
-            scale = (2 / np.prod(shape[1:])) ** 0.5
-            features[f"{name}.weight"] = torch.from_numpy(rng.normal(0, scale, shape).astype(np.float32))
-            features[f"{name}.bias"] = torch.from_numpy(rng.normal(0, 0.05, shape[0]).astype(np.float32))
-        heads = {
-            f"lin{i}.model.1.weight": torch.from_numpy(rng.random((1, width, 1, 1), np.float32))
-            for i, width in enumerate(cls.widths)
-        }
-        files[network] = folder / f"{network}.safetensors", folder / f"{network}_heads.safetensors"
-        save_file(features, files[network][0])
-        save_file(heads, files[network][1])
-    return files
-
-
 @pytest.mark.parametrize("network", ["alex", "squeeze"])
-def test_lpips_gives_its_stored_number_and_grows_with_the_difference(network, weights):
-    judge = LpipsJudge(network, *weights[network])
+def test_lpips_gives_its_stored_number_and_grows_with_the_difference(network, lpips_files):
+    judge = LpipsJudge(network, *lpips_files[network])
     rgb8 = photograph()
     seen = [judge.look(rgb8 // step * step) for step in (1, 32, 128)]
     truth = judge.look(rgb8)
@@ -78,10 +40,12 @@ def test_lpips_gives_its_stored_number_and_grows_with_the_difference(network, we
     assert found[1] == pytest.approx(STORED[network], rel=1e-3)
 
 
-def test_lpips_by_its_definition(weights):
+def test_lpips_by_its_definition(lpips_files):
     """Unit-length features, squared differences, weighed by the head, averaged over places, summed."""
     tensors = {
-        k: v for f in weights["alex"] for k, v in __import__("safetensors.torch").torch.load_file(f).items()
+        k: v
+        for f in lpips_files["alex"]
+        for k, v in __import__("safetensors.torch").torch.load_file(f).items()
     }
     x, y = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     shift = torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1)
@@ -97,23 +61,23 @@ def test_lpips_by_its_definition(weights):
         fx, fy = (F.normalize(p, dim=1) for p in pair)
         head = tensors[f"lin{i}.model.1.weight"][0, :, 0, 0]
         total += float(((fx - fy) ** 2 * head.view(1, -1, 1, 1)).sum(1).mean())
-    assert float(LpipsAlex(*weights["alex"])(x, y)) == pytest.approx(total, rel=1e-4)
+    assert float(LpipsAlex(*lpips_files["alex"])(x, y)) == pytest.approx(total, rel=1e-4)
 
 
-def test_squeezenet_is_cut_into_seven(weights):
-    seen = LpipsSqueeze(*weights["squeeze"]).look(torch.rand(1, 3, 64, 64))
+def test_squeezenet_is_cut_into_seven(lpips_files):
+    seen = LpipsSqueeze(*lpips_files["squeeze"]).look(torch.rand(1, 3, 64, 64))
     assert [(x.shape[1], x.shape[2]) for x in seen] == [
         (64, 31), (128, 15), (256, 7), (384, 3), (384, 3), (512, 3), (512, 3)
     ]  # fmt: skip
 
 
-def test_lpips_files_that_are_missing_or_swapped(weights, tmp_path):
-    features, heads = weights["alex"]
+def test_lpips_files_that_are_missing_or_swapped(lpips_files, tmp_path):
+    features, heads = lpips_files["alex"]
     for one, two in ((tmp_path / "none", heads), (features, tmp_path / "none"), (heads, features)):
         with pytest.raises(ModelError, match=r"richzhang/PerceptualSimilarity"):
             LpipsAlex(one, two)
     with pytest.raises(ModelError, match="no LPIPS weight file for SqueezeNet"):
-        LpipsSqueeze(*weights["alex"])
+        LpipsSqueeze(*lpips_files["alex"])
 
 
 # --- the classifier
@@ -235,10 +199,10 @@ def test_inception_gives_features_for_fid(scripted, tmp_path):
 
 
 @JIT
-def test_judges_of_a_command_line(weights, classifier, scripted, tmp_path):
+def test_judges_of_a_command_line(lpips_files, classifier, scripted, tmp_path):
     classes = tmp_path / "classes.csv"
     classes.write_text("label,class\na rose,0\n")
-    lpips = [f"alex={','.join(map(str, weights['alex']))}"]
+    lpips = [f"alex={','.join(map(str, lpips_files['alex']))}"]
     found = networks.open_judges(lpips, str(classifier), str(classes), str(scripted(2048)))
     assert [judge.name for judge in found] == ["lpips_alex", "classifier", "inception"]
     assert networks.open_judges() == []

@@ -128,3 +128,14 @@ def test_points_are_drawn_on_the_gpu():
     hint_ab, mask = revealed(torch.randn(4, 2, 32, 32, device="cuda"))
     assert hint_ab.is_cuda
     assert mask.is_cuda
+
+
+def test_few_bits_neither_shift_what_is_told_nor_divide_by_zero():
+    ab = torch.randn(8, 2, 64, 64) * 40
+    exact, mask = revealed(ab, largest=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        told, _ = revealed(ab, largest=1)
+        cells = hinted_cells(told, mask, 16)
+    torch.testing.assert_close(told, exact)
+    assert torch.isfinite(cells).all()
+    assert torch.isfinite(hinted_cells(told.bfloat16(), mask.bfloat16(), 16)).all()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
 from tintype.plan import plain_words
 from tintype.results import default_target
 from tintype.temporal import EVERY, FrameByFrame, Steady
+from tintype.video.ahead import ahead
 from tintype.video.colored import shows_color
 from tintype.video.encoder import CONTAINERS, Encoding, Segment, layout_for, make_encoding
 from tintype.video.film import Film
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 SEGMENT_FRAMES = 300  # pictures that are lost, at most, when a film is stopped; x264 keeps 250 together
 Progress = Callable[[int, int | None], None]
+State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,26 +188,28 @@ class _Run:
             if last.last:
                 return
             self._carry.restore(self._work.state(last.index))
-        frames = self._frames(last)
-        frame = next(frames, None)
-        if frame is None:
-            raise InputError(f"{self._film.path} has no pictures there to colour.")
         index = 0 if last is None else last.index + 1
         total = self._total()
-        while frame is not None:
-            with Segment(
-                self._work.part(), self._film, self._encoding, self._layout, self._painter.width
-            ) as part:
-                while frame is not None and len(part.pts) < self._options.segment_frames:
-                    part.write(self._painter(frame))
-                    result.frames += 1
-                    if progress is not None:
-                        progress(result.frames, total)
-                    frame = next(frames, None)
-            end = self._film.last_end if frame is None else frame.pts
-            done = Done(index, tuple(part.pts), tuple(part.stored), end or 0, frame is None)
-            self._work.finish(done, self._carry.state())
-            index += 1
+        with closing(ahead(self._painted(ahead(self._frames(last))))) as pictures:
+            picture = next(pictures, None)
+            if picture is None:
+                raise InputError(f"{self._film.path} has no pictures there to colour.")
+            while picture is not None:
+                with Segment(
+                    self._work.part(), self._film, self._encoding, self._layout, self._painter.width
+                ) as part:
+                    state: State = {}
+                    while picture is not None and len(part.pts) < self._options.segment_frames:
+                        frame, state = picture
+                        part.write(frame)
+                        result.frames += 1
+                        if progress is not None:
+                            progress(result.frames, total)
+                        picture = next(pictures, None)
+                end = self._film.last_end if picture is None else picture[0].pts
+                done = Done(index, tuple(part.pts), tuple(part.stored), end or 0, picture is None)
+                self._work.finish(done, state)
+                index += 1
         result.looks = getattr(self._carry, "looks", result.frames - result.resumed)
         self._tell_damage()
 
@@ -219,6 +226,11 @@ class _Run:
                 film.last_end = frame.pts
                 return
             yield frame
+
+    def _painted(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, State]]:
+        """The pictures painted, each with what is remembered after it, by which a later run goes on."""
+        for frame in frames:
+            yield self._painter(frame), self._carry.state()
 
     def _total(self) -> int | None:
         """About how many pictures there are to paint, those of earlier runs included."""

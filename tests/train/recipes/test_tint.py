@@ -11,6 +11,7 @@ from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.blocks import MobileNetV2, SameConv
 from tintype.train.lab import rgb_to_lab
+from tintype.train.recipes import tint as tint_module
 
 NO_LABELS = torch.full((4,), -1)
 
@@ -186,3 +187,53 @@ def test_stride_two_pads_right_and_bottom_only():
     torch.nn.init.ones_(conv.weight)
     torch.nn.init.zeros_(conv.bias)
     assert conv(torch.ones(1, 1, 4, 4))[0, 0].tolist() == [[9, 6], [6, 4]]
+
+
+def test_pictures_are_shrunk_to_sizes_that_the_network_takes(model, batch):
+    seen = set()
+    for seed in range(30):
+        torch.manual_seed(seed)
+        L, ab = tint_module._shrunk(*batch, 32)
+        assert L.shape[2:] == ab.shape[2:]
+        seen.add(L.shape[2:])
+        torch.testing.assert_close(L.mean((2, 3)), batch[0].mean((2, 3)), atol=1.5, rtol=0)
+    assert seen == {(32, 32), (64, 64), (96, 96)}
+
+
+def test_lpips_counts_as_much_as_its_weight(batch, lpips_files):
+    features, heads = map(str, lpips_files["squeeze"])
+    tint = recipes.get("tint")
+    settings = tint.Settings(
+        width=32, head_width=32, lpips_weight=2.0, lpips_features=features, lpips_heads=heads
+    )
+    torch.manual_seed(0)
+    model = tint.Model(settings)
+    losses = model.loss(*batch, NO_LABELS)
+    assert losses["lpips"] > 0.1
+    assert losses["loss"].item() == pytest.approx((losses["cross_entropy"] + 2 * losses["lpips"]).item())
+    losses["lpips"].backward()
+    assert model.head.weight.grad.abs().max() > 0
+    assert not any("lpips" in name or "squeeze" in name for name in model.state_dict())
+
+
+def test_lpips_can_be_asked_for_first_in_validation(batch, lpips_files):
+    features, heads = map(str, lpips_files["squeeze"])
+    tint = recipes.get("tint")
+    settings = tint.Settings(
+        width=32, head_width=32, lpips_weight=2.0, lpips_features=features, lpips_heads=heads
+    )
+    model = tint.Model(settings)
+    with torch.inference_mode():
+        model.eval().loss(*batch, NO_LABELS)
+    model.train().loss(*batch, NO_LABELS)["loss"].backward()
+
+
+def test_lpips_without_its_files_is_told(batch):
+    tint = recipes.get("tint")
+    with pytest.raises(ModelError, match="features of SqueezeNet"):
+        tint.Model(tint.Settings(lpips_weight=1.0)).loss(*batch, NO_LABELS)
+
+
+def test_a_least_size_must_be_a_multiple_of_32():
+    with pytest.raises(SettingsError, match="multiple of 32"):
+        recipes.get("tint").Settings(smallest=100)
