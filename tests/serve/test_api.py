@@ -18,8 +18,10 @@ from PIL import Image
 from service_helpers import encoded, serving
 
 from tintype import Colorizer, Hint
+from tintype.cli import build_parser
 from tintype.serve import bodies
 from tintype.serve.app import make_app
+from tintype.serve.command import settings_of
 from tintype.serve.guard import SECURITY_HEADERS
 from tintype.serve.settings import ServeSettings
 
@@ -420,6 +422,29 @@ def test_a_start_that_cannot_be(arguments, status, words):
     assert done.returncode == status
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "names"),
+    [
+        ([], False, {"127.0.0.1", "localhost", "[::1]"}),
+        (["--host", "::1"], False, {"127.0.0.1", "localhost", "[::1]"}),
+        (["--host", "127.0.0.9"], False, {"127.0.0.1", "localhost", "[::1]", "127.0.0.9"}),
+        (["--token", TOKEN], True, None),  # behind a server that speaks HTTPS
+        (["--host", "0.0.0.0"], True, None),
+        (["--host", "photos.example"], True, None),
+    ],
+)
+def test_who_a_service_is_for(arguments, token, names, monkeypatch):
+    monkeypatch.delenv("TINTYPE_TOKEN", raising=False)
+    settings = settings_of(build_parser().parse_args(["serve", *arguments]))
+    assert (settings.token is not None) == token
+    assert settings.hosts == names
+
+
+def test_the_token_of_the_environment(monkeypatch):
+    monkeypatch.setenv("TINTYPE_TOKEN", TOKEN)
+    assert settings_of(build_parser().parse_args(["serve"])).token == TOKEN
 
 
 def test_a_port_that_is_taken(service):

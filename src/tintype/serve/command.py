@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 import webbrowser
 
 from tintype.errors import SettingsError, TintypeError
@@ -42,7 +43,8 @@ def run_serve(args: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
     if args.open:
-        webbrowser.open(page)  # it waits in the socket's queue until the server takes it
+        # It waits in the socket's queue for the server; one in the terminal must not keep that from starting.
+        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
     return 0
@@ -64,7 +66,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         max_pixels=args.max_pixels,
         max_bytes=args.max_bytes,
         token=token,
-        hosts=_LOCAL_NAMES | {_in_address(args.host)} if local else None,
+        hosts=_LOCAL_NAMES | {_in_address(args.host)} if token is None else None,
     )
 
 

@@ -1,7 +1,7 @@
 """What stands before every request: who may ask, and under which headers a browser gets the answer.
 
-- A service for this computer alone is called by this computer's names alone: another site's name that was
-  made to point here (DNS rebinding) is refused.
+- A service without a token, which is for this computer alone, is called by this computer's names alone:
+  another site's name that was made to point here (DNS rebinding) is refused.
 - Requests that another site's page sends are refused, by what the browser says of their origin.
 - Where there is a token, it is demanded: as `Authorization: Bearer …`, or in the cookie that the page gets
   for `/?token=…`.
