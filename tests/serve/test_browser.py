@@ -212,6 +212,71 @@ def test_hints_by_keyboard_alone(page: Any, photo: Path) -> None:
     settle(page)
 
 
+def test_a_hint_is_dragged_and_removed_by_pointer(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    page.locator("#split").focus()
+    page.keyboard.press("Home")
+    before = seen(page, 0.87, 0.2)
+    hint(page, 0.5, 0.75, "#c82828")
+    page.mouse.move(*screen_place(page, 0.5, 0.75))
+    page.mouse.down()
+    page.mouse.move(*screen_place(page, 0.85, 0.2), steps=6)
+    page.mouse.up()
+    settle(page)
+    assert distance(seen(page, 0.87, 0.2), RED) < distance(before, RED) - 15
+    with page.expect_download() as saved:
+        page.locator("#hints-save").click()
+    told = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["points"]
+    assert [round(told[0][axis], 2) for axis in "xy"] == [0.85, 0.2]
+    page.locator(".mark").click()
+    page.locator("#swatches-remove").click()
+    settle(page)
+    assert page.locator(".mark").count() == 0
+    np.testing.assert_allclose(seen(page, 0.87, 0.2), before, atol=4)
+
+
+def test_paste_zoom_pan_and_theme(page: Any, photo: Path) -> None:
+    page.evaluate(
+        """(bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+            window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
+        }""",
+        list(photo.read_bytes()),
+    )
+    page.locator("#after[src]").wait_for()
+    settle(page)
+    fitted = page.locator("#sheet").bounding_box()
+    page.mouse.move(*screen_place(page, 0.5, 0.5))
+    page.mouse.wheel(0, -300)  # until no side has room to spare
+    page.wait_for_timeout(200)
+    spot = screen_place(page, 0.25, 0.25)
+    page.mouse.move(*spot)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(200)
+    zoomed = page.locator("#sheet").bounding_box()
+    assert zoomed["width"] > 1.7 * fitted["width"]
+    assert screen_place(page, 0.25, 0.25) == pytest.approx(spot, abs=1)  # it stays under the pointer
+    page.mouse.down()
+    page.mouse.move(spot[0] - 40, spot[1] - 30, steps=4)
+    page.mouse.up()
+    moved = page.locator("#sheet").bounding_box()
+    assert (moved["x"] - zoomed["x"], moved["y"] - zoomed["y"]) == pytest.approx((-40, -30), abs=1)
+    assert page.locator(".mark").count() == 0  # which was no click
+    page.keyboard.press("0")
+    assert page.locator("#sheet").bounding_box() == pytest.approx(fitted, abs=1)
+
+    def ground() -> str:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    first = ground()
+    page.locator("#theme").click()
+    changed = ground()
+    assert changed != first
+    page.reload()
+    assert ground() == changed
+
+
 def test_sliders_versions_and_sureness_change_what_is_seen(page: Any, photo: Path) -> None:
     drop(page, photo)
     page.locator("#split").focus()

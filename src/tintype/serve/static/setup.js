@@ -1,4 +1,4 @@
-// What belongs to the page as a whole: dropping, pasting and choosing files, keys, dark and light.
+// What belongs to the page as a whole: dropping, pasting and choosing files, keys.
 
 const byId = (id) => document.getElementById(id);
 
@@ -6,7 +6,6 @@ const byId = (id) => document.getElementById(id);
 export function setUpPage(does) {
   setUpFiles(does);
   setUpButtons(does);
-  setUpTheme();
   addEventListener("keydown", (event) => onKey(event, does));
   addEventListener("beforeunload", (event) => {
     if (does.isUnsaved()) event.preventDefault();
@@ -45,32 +44,13 @@ function setUpFiles({ add, loadHints }) {
 
 function setUpButtons({ viewer }) {
   for (const id of ["open", "choose"]) byId(id).addEventListener("click", () => byId("files").click());
+  byId("theme").addEventListener("click", () => changeTheme()); // of theme.js, which has run by then
   byId("help").addEventListener("click", () => byId("keys").showModal());
   byId("keys-close").addEventListener("click", () => byId("keys").close());
   byId("in").addEventListener("click", () => viewer.zoomBy(1.5));
   byId("out").addEventListener("click", () => viewer.zoomBy(1 / 1.5));
   byId("fit").addEventListener("click", () => viewer.fit());
   byId("full").addEventListener("click", () => viewer.full());
-}
-
-function setUpTheme() {
-  const root = document.documentElement;
-  const kept = memory()?.getItem("theme");
-  if (kept) root.dataset.theme = kept;
-  byId("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : !matchMedia("(prefers-color-scheme: light)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    memory()?.setItem("theme", root.dataset.theme);
-  });
-}
-
-/** Where the browser keeps things for this page; null where it was told to keep nothing. */
-function memory() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
 }
 
 function onKey(event, does) {
