@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -211,6 +213,10 @@ def test_lpips_counts_as_much_as_its_weight(batch, lpips_files):
     losses = model.loss(*batch, NO_LABELS)
     assert losses["lpips"] > 0.1
     assert losses["loss"].item() == pytest.approx((losses["cross_entropy"] + 2 * losses["lpips"]).item())
+    few = tint.Model(replace(settings, lpips_among=1, hint_none=1.0))
+    few.load_state_dict(model.state_dict())
+    one = few.loss(batch[0][:1], batch[1][:1], NO_LABELS[:1])["lpips"]
+    assert few.loss(*batch, NO_LABELS)["lpips"].item() == pytest.approx(one.item(), rel=1e-3)
     losses["lpips"].backward()
     assert model.head.weight.grad.abs().max() > 0
     assert not any("lpips" in name or "squeeze" in name for name in model.state_dict())

@@ -65,6 +65,8 @@ class Settings:
     from, so that colours hang little on the size; 0 leaves the size as it is."""
     lpips_weight: float = 0.0
     """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
+    lpips_among: int = 0
+    """How many photographs of a batch LPIPS is asked of, since it costs as much as the network; 0 for all."""
     lpips_features: str = ""
     """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
     lpips_heads: str = ""
@@ -210,7 +212,8 @@ class Model(RecipeModel):
         logits = self.logits(L, *self._revealed(ab)) if self.training else self.logits(L)
         losses = {"loss": colour_bins.soft_cross_entropy(logits, index, weight, self.bin_weights)}
         if s.lpips_weight:
-            losses["lpips"] = self._perceived(L, ab, logits)
+            few = slice(s.lpips_among or None)
+            losses["lpips"] = self._perceived(L[few], ab[few], logits[few])
             losses["cross_entropy"] = losses["loss"]
             losses["loss"] = losses["loss"] + s.lpips_weight * losses["lpips"]
         return losses
