@@ -222,3 +222,17 @@ def test_64_megapixels(colorizer, kind):
     assert (after.mode, after.size) == ("RGB", (8000, 8000))
     error = np.abs(np.asarray(after.convert("L")).astype(np.int16) - before)
     assert (error <= (3 if kind == "JPEG" else 1)).mean() >= 0.995
+
+
+def test_other_settings_share_the_loaded_model(telling_model, grey_photo):
+    first = Colorizer(telling_model)
+    other = first.at(strength=0.5, vividness=2)
+    np.testing.assert_array_equal(
+        other(grey_photo), Colorizer(telling_model, strength=0.5, vividness=2)(grey_photo)
+    )
+    np.testing.assert_array_equal(first(grey_photo), Colorizer(telling_model)(grey_photo))
+    assert other._session is first._session
+    with pytest.raises(SettingsError, match="strength"):
+        first.at(strength=3, vividness=1)
+    with pytest.raises(SettingsError, match="vividness"):
+        first.at(strength=1, vividness=3)

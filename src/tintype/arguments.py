@@ -16,7 +16,7 @@ def add_model_arguments(
     Without `threads` there is no --threads.
     """
     add = parser.add_argument
-    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
+    add_engine_arguments(parser, threads=threads)
     add("--strength", type=strength, default=1.0, metavar="0..2", help="strength of the colours (default: 1)")
     vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
     add("--vividness", type=strength, default=1.0, metavar="0..2", help=vivid)
@@ -26,6 +26,12 @@ def add_model_arguments(
         add("--size", type=size, metavar="N|auto", help=f"{pixels}; auto chooses by size and detail")
     else:
         add("--size", type=count, metavar="N", help=pixels)
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:
+    """Which model colours, and what computes it. Without `threads` there is no --threads."""
+    add = parser.add_argument
+    add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
     if threads:
         add("--threads", type=count, metavar="N", help="processor threads for one picture (default: all)")
     what = "what onnxruntime computes with: %(choices)s; an error where it is not installed (default: cpu)"

@@ -171,6 +171,22 @@ def run_live(args: argparse.Namespace) -> int:
     return command.run_live(args)
 
 
+def add_serve(commands: Commands) -> None:
+    """`tintype serve`."""
+    from tintype.serve.arguments import SERVE_EXAMPLES, add_serve_arguments
+
+    what = "a page to colour photographs by hand, and a service for programs"
+    parser = _command(commands, "serve", run_serve, what, SERVE_EXAMPLES)
+    add_serve_arguments(parser)
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Serve the page; the exit status."""
+    from tintype.serve import command
+
+    return command.run_serve(args)
+
+
 def add_train(commands: Commands) -> None:
     """`tintype train`."""
     from tintype.train.arguments import TRAIN_EXAMPLES, add_train_arguments
@@ -263,7 +279,8 @@ def _training() -> Any:
 
 
 SUBCOMMANDS: list[Callable[[Commands], None]] = [
-    add_colorize, add_batch, add_video, add_live, add_models, add_compare, add_evaluate, add_train, add_data,
+    add_colorize, add_batch, add_video, add_live, add_serve, add_models, add_compare, add_evaluate, add_train,
+    add_data,
     add_export, add_experiment,
 ]  # fmt: skip
 

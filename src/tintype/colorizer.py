@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from tintype.view import Lens, View
 
 MOST_CANDIDATES = 16
 _ORIENTATION = 0x0112  # the EXIF tag
+_MADE_GREY = "It was in colour and was made grey first."
 
 Float = NDArray[np.float32]
 
@@ -66,14 +68,12 @@ class Colorizer:
         limits: images.Limits | None = None,
         provenance: bool = True,
     ) -> None:
-        if not 0 <= strength <= 2:
-            raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
         if size is not None and size != "auto" and not (isinstance(size, int) and 32 <= size <= 2048):
             raise SettingsError(f"The size must be from 32 to 2048 pixels, or auto, not {size}.")
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
-        self.strength, self.vividness, self.colors = strength, vividness, tuple(colors)
+        self.strength, self.vividness, self.colors = _checked_strength(strength), vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
         self.provenance = provenance
@@ -209,13 +209,40 @@ class Colorizer:
         """
         started = time.perf_counter()
         with images.open_picture(source, self.limits) as picture:
-            result = self._result("-" if isinstance(source, bytes) else str(source), picture)
             if skip_colored and any(page.is_colored() for page in picture.pages):
+                result = self._result("-", picture)
                 result.status, result.reason = "skipped", "it is in colour already"
+                result.notes += picture.notes
             else:
-                suffix = f".{format.lower().lstrip('.')}" if format else None
-                self._write(picture, [target], images.output_format(picture, suffix), 0, hints)
-            result.notes += picture.notes
+                result = self.colorize_opened(picture, target, format=format, hints=hints)
+        result.source = "-" if isinstance(source, bytes) else str(source)
+        result.seconds = time.perf_counter() - started
+        return result
+
+    def colorize_opened(
+        self,
+        picture: images.Picture,
+        target: BinaryIO,
+        *,
+        format: str | None = None,
+        hints: Sequence[Hint] | None = None,
+        candidate: int = 0,
+    ) -> FileResult:
+        """Colour an opened file, all its pages, into `target`, which is open for reading and writing.
+
+        `format` is a suffix such as "png", the input's by default; `candidate` is the number, from 1 on, of
+        one of the versions that `candidates` gives. Raises as these two do.
+        """
+        started = time.perf_counter()
+        suffix = f".{format.lower().lstrip('.')}" if format else None
+        kind = images.output_format(picture, suffix)
+        result = self._result("-", picture)
+        if any(page.is_colored() for page in picture.pages):
+            picture.note(_MADE_GREY)
+        self._mark(picture)
+        fields = [self.field_of(page, hints=hints, candidate=candidate) for page in picture.pages]
+        images.save_picture(picture, list(fields), target, kind)
+        result.notes += picture.notes
         result.seconds = time.perf_counter() - started
         return result
 
@@ -246,9 +273,25 @@ class Colorizer:
         """
         return self._predict(L, {})
 
-    def field_of(self, page: images.Page) -> chroma.ChromaField:
-        """The colours of one page, to be read off at full size."""
-        return self._fields(self._lens.page(page), 0, None)[0]
+    def field_of(
+        self, page: images.Page, *, hints: Sequence[Hint] | None = None, candidate: int = 0
+    ) -> chroma.ChromaField:
+        """The colours of one page, or of a version of them as `colorize_opened` has it, for its full size."""
+        if candidate:
+            check_count(candidate)
+        return self._fields(self._lens.page(page), candidate, hints)[-1]
+
+    def ab_of(self, page: images.Page, *, hints: Sequence[Hint] | None = None) -> Float:
+        """The model's chroma for one page, upright: ab (h, w, 2) in Lab units, as `predict_ab` gives it."""
+        view = self._lens.page(page)
+        return self._predict(view.L(), self._maps(view, hints))
+
+    def at(self, *, strength: float, vividness: float) -> Colorizer:
+        """The same model, loaded once, at another strength and vividness. SettingsError as at the making."""
+        other = copy.copy(self)
+        other.strength, other.vividness = _checked_strength(strength), vividness
+        other._inputs = guidance.graph_inputs(self._session, vividness, self.colors)
+        return other
 
     def _fields(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[chroma.ChromaField]:
         """The colours of what is seen, or `count` versions of them where that is not 0."""
@@ -298,13 +341,17 @@ class Colorizer:
         hints: Sequence[Hint] | None,
     ) -> None:
         if any(page.is_colored() for page in picture.pages):
-            picture.notes.append("It was in colour and was made grey first.")
-        if self.provenance:
-            model = f"{self.card.name} {self.card.version}"
-            picture.provenance = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
+            picture.note(_MADE_GREY)
+        self._mark(picture)
         pages = [self._fields(self._lens.page(page), count, hints) for page in picture.pages]
         for file, fields in zip(files, zip(*pages, strict=True), strict=True):
             images.save_picture(picture, list(fields), file, format)
+
+    def _mark(self, picture: images.Picture) -> None:
+        """Have the result say whose colours it has."""
+        if self.provenance:
+            model = f"{self.card.name} {self.card.version}"
+            picture.provenance = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
 
     def _result(self, source: str, picture: images.Picture) -> FileResult:
         first = picture.pages[0]
@@ -321,6 +368,12 @@ def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
         return *images.pil_to_luma(picture), picture.getexif().get(_ORIENTATION, 1)
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
+
+
+def _checked_strength(strength: float) -> float:
+    if not 0 <= strength <= 2:
+        raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
+    return strength
 
 
 def check_count(count: int) -> None:

@@ -59,45 +59,45 @@ class Hint:
 
     def __post_init__(self) -> None:
         if self.units not in ("pixels", "fractions"):
-            raise SettingsError(f"A hint's units are pixels or fractions, not {self.units!r}.")
+            raise SettingsError(f"A hint's units are pixels or fractions, not {_short(self.units)}.")
         if self.orientation not in ("upright", "stored"):
-            raise SettingsError(f"A hint's orientation is upright or stored, not {self.orientation!r}.")
+            raise SettingsError(f"A hint's orientation is upright or stored, not {_short(self.orientation)}.")
         for name in ("x", "y", "radius"):
             value = getattr(self, name)
             if value is None and name == "radius":
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
-                raise SettingsError(f"A hint's {name} is a number, not {value!r}.")
+                raise SettingsError(f"A hint's {name} is a number, not {_short(value)}.")
             if value < 0 or (name == "radius" and value == 0):
                 raise SettingsError(f"A hint's {name} cannot be {value:g}.")
         if not isinstance(self.color, str):
-            raise SettingsError(f"A hint's color is text such as #c04020, not {self.color!r}.")
+            raise SettingsError(f"A hint's color is text such as #c04020, not {_short(self.color)}.")
         hex_to_ab(self.color)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
 
 
 def read_hints(path: Path) -> tuple[Hint, ...]:
     """The hints of a JSON file (see the module). Raises InputError, which names the file and the point."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"The hints {path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise InputError(f"The hints {path} are not text in UTF-8.") from None
-    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond reason
-        raise InputError(f"The hints {path} are no JSON: {error}.") from None
+    return parse_hints(text, f"The hints {path}")
+
+
+def parse_hints(text: str, name: str = "The hints") -> tuple[Hint, ...]:
+    """The hints of a JSON text (see the module). Raises InputError, which says `name` and the point."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a nest too deep
+        raise InputError(f"{name} are no JSON: {error}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("points"), list) or not values["points"]:
-        raise InputError(f'The hints {path} must be an object with a list "points" of at least one.')
+        raise InputError(f'{name} must be an object with a list "points" of at least one.')
     if unknown := sorted(values.keys() - _FILE_KEYS):
-        raise InputError(f"The hints {path} have unknown entries: {', '.join(unknown)}.")
+        raise InputError(f"{name} have unknown entries: {', '.join(unknown)}.")
     common = {key: values[key] for key in ("units", "orientation") if key in values}
-    return tuple(_read_point(path, n, point, common) for n, point in enumerate(values["points"], start=1))
+    return tuple(_read_point(name, n, point, common) for n, point in enumerate(values["points"], start=1))
 
 
 def hint_maps(
@@ -139,14 +139,27 @@ def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation:
     return upright(disc, orientation) if stored_frame else disc
 
 
-def _read_point(path: Path, number: int, point: Any, common: dict[str, Any]) -> Hint:
+def _read_point(name: str, number: int, point: Any, common: dict[str, Any]) -> Hint:
     if not isinstance(point, dict):
-        raise InputError(f"The hints {path}, point {number}: it must be an object with x, y and color.")
+        raise InputError(f"{name}, point {number}: it must be an object with x, y and color.")
     if missing := sorted({"x", "y", "color"} - point.keys()):
-        raise InputError(f"The hints {path}, point {number}: {', '.join(missing)} is missing.")
+        raise InputError(f"{name}, point {number}: {', '.join(missing)} is missing.")
     if unknown := sorted(point.keys() - _POINT_KEYS):
-        raise InputError(f"The hints {path}, point {number}: there is no {', '.join(unknown)}.")
+        raise InputError(f"{name}, point {number}: there is no {', '.join(unknown)}.")
     try:
         return Hint(**point, **common)
     except SettingsError as error:
-        raise InputError(f"The hints {path}, point {number}: {error}") from None
+        raise InputError(f"{name}, point {number}: {error}") from None
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond floating point
+        return False
+
+
+def _short(value: object) -> str:
+    """What was given, cut to fit into a sentence."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -155,3 +155,13 @@ def test_garbage_in_a_chunks_name_does_not_break_the_sentence() -> None:
     with pytest.raises(InputError, match="its 49440a00 chunk is cut off") as caught:
         read_all(bytes(data))
     assert_one_sentence(str(caught.value))
+
+
+def test_a_sentence_quotes_no_control_characters() -> None:
+    whole = WHOLE["png"]
+    at = whole.index(b"IDAT") - 4
+    odd = whole[:at] + b"\x7f\xff\xff\xff" + b"\n\x07\x1b\x00" + whole[at:]
+    with pytest.raises(InputError) as caught:
+        read_all(odd)
+    assert_one_sentence(str(caught.value))
+    assert str(caught.value).isprintable()

@@ -21,32 +21,33 @@ _HEAD = 32
 _KEEPS_16_BIT = ("PNG", "TIFF")
 
 
-def open_picture(source: Path | bytes, limits: Limits | None = None) -> Picture:
+def open_picture(source: Path | bytes, limits: Limits | None = None, name: str | None = None) -> Picture:
     """Open a picture by its content, whatever its name says; use it as a context manager.
 
-    Raises InputError when it cannot be read, TooLargeError when its header claims more than `limits`.
+    Raises InputError when it cannot be read, TooLargeError when its header claims more than `limits`; both
+    call the picture `name`, by default its path.
     A TIFF stays open and is read as it is needed; every other file is read once, here.
     """
     limits = limits or Limits()
-    picture = _read(source, limits)
+    picture = _read(source, limits, name or ("The picture" if isinstance(source, bytes) else str(source)))
     picture.limits = limits
     return picture
 
 
-def _read(source: Path | bytes, limits: Limits) -> Picture:
+def _read(source: Path | bytes, limits: Limits, name: str) -> Picture:
     if isinstance(source, bytes):
-        return _opened(source, "The picture", limits)
+        return _opened(source, name, limits)
     try:
         with source.open("rb") as file:
             head = file.read(_HEAD)
-            if _sniff(head, str(source)) != "TIFF":
+            if _sniff(head, name) != "TIFF":
                 file.seek(0)
-                return _opened(file.read(), str(source), limits)
+                return _opened(file.read(), name, limits)
     except OSError as error:
-        raise InputError(f"{source} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"{name} cannot be read: {error.strerror or error}.") from error
     from tintype.images.tiff_read import open_tiff
 
-    return open_tiff(source, str(source), limits)
+    return open_tiff(source, name, limits)
 
 
 def _opened(data: bytes, name: str, limits: Limits) -> Picture:

@@ -77,7 +77,8 @@ def decoding(name: str, what: str) -> Iterator[None]:
     except (TintypeError, MemoryError):
         raise
     except Exception as error:  # decoders raise a dozen unrelated types on garbage
-        reason = str(error).strip().rstrip(".") or type(error).__name__
+        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason = "".join(letter if letter.isprintable() else "?" for letter in words)  # it may quote the file
         raise InputError(f"{name} is a damaged or truncated {what} ({reason}).") from error
 
 

@@ -1,0 +1,100 @@
+"""Runs `tintype serve`."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+
+from tintype.errors import SettingsError, TintypeError
+from tintype.serve.settings import ServeSettings
+
+TOKEN_VARIABLE = "TINTYPE_TOKEN"
+LEAST_TOKEN = 16
+_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_END_SECONDS = 5  # that requests in hand get at the end
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Serve until the process is ended; the exit status. Raises TintypeError."""
+    try:
+        import uvicorn
+
+        from tintype.serve.app import make_app
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tintype"):
+            raise
+        raise TintypeError(
+            f"The page needs more than is installed ({error.name} is missing): pip install 'tintype[web]'."
+        ) from None
+    settings = settings_of(args)
+    app = make_app(settings)
+    listening = _listen(args.host, args.port)
+    address = _address(args.host, listening.getsockname()[1])
+    page = f"{address}?token={settings.token}" if settings.token else address
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, ws="none",
+        timeout_keep_alive=30, timeout_graceful_shutdown=_END_SECONDS,
+    )  # fmt: skip
+    print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
+    if args.open:
+        # It waits in the socket's queue for the server; one in the terminal must not keep that from starting.
+        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def settings_of(args: argparse.Namespace) -> ServeSettings:
+    """What the arguments say. SettingsError for a token that is too short."""
+    local = is_local(args.host)
+    token = args.token or os.environ.get(TOKEN_VARIABLE) or (None if local else secrets.token_urlsafe(24))
+    if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
+        raise SettingsError(f"A token is at least {LEAST_TOKEN} plain letters and digits, hard to guess.")
+    return ServeSettings(
+        model=args.model,
+        threads=args.threads,
+        provider=args.provider or "cpu",
+        workers=args.workers or min(4, os.cpu_count() or 1),
+        queue=args.queue,
+        timeout=args.timeout,
+        max_pixels=args.max_pixels,
+        max_bytes=args.max_bytes,
+        token=token,
+        hosts=_LOCAL_NAMES | {_in_address(args.host)} if token is None else None,
+    )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this computer can reach a server on this host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. TintypeError where it cannot."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise TintypeError(
+            f"Port {port} of {host} cannot be used ({error.strerror}); --host and --port name others."
+        ) from None
+
+
+def _address(host: str, port: int) -> str:
+    if host in ("0.0.0.0", "::", ""):
+        host = socket.gethostname()
+    return f"http://{_in_address(host)}:{port}/"
+
+
+def _in_address(host: str) -> str:
+    """A host as an address has it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,174 @@
+"""What a worker's thread does for one request: from an upload to what is sent back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, BinaryIO, Literal, cast
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from tintype import images
+from tintype.color import linear_to_srgb
+from tintype.colorizer import Colorizer
+from tintype.confidence import confidence_picture
+from tintype.errors import TooLargeError
+from tintype.framing import upright
+from tintype.hints import Hint
+from tintype.images.picture import ArrayPage
+from tintype.serve.bodies import MEMORY_BYTES, Upload
+from tintype.serve.desk import Job
+
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
+    "AVIF": "image/avif", "GIF": "image/gif", "BMP": "image/bmp",
+}  # fmt: skip
+_QUALITY = 90  # of a preview
+
+Showing = Literal["color", "grey", "confidence"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a request says of the colours."""
+
+    hints: Sequence[Hint] = ()
+    candidate: int = 0
+    """The number of a version, from 1 on; 0 is the usual one."""
+
+
+@dataclass
+class Answer:
+    """What is sent back."""
+
+    body: bytes | IO[bytes]
+    """In memory, or a file at its start, which whoever sends it closes."""
+    media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | None, job: Job) -> Answer:
+    """The whole picture in colour, with all that came with it. Raises TintypeError."""
+    result = cast(BinaryIO, _Result(job))
+    try:
+        with _opened(colorizer, upload, job) as picture:
+            done = colorizer.colorize_opened(
+                picture, result, format=format, hints=look.hints, candidate=look.candidate
+            )
+            kind = images.output_format(picture, f".{format}" if format else None)
+            headers = _headers(picture, colorizer)
+        headers["Tintype-Notes"] = json.dumps(done.notes)
+    except BaseException:
+        result.close()
+        raise
+    size = result.seek(0, io.SEEK_END)
+    if size <= MEMORY_BYTES:
+        with result:
+            result.seek(0)
+            return Answer(result.read(), MEDIA_TYPES[kind], headers)
+    result.seek(0)
+    return Answer(result, MEDIA_TYPES[kind], headers | {"Content-Length": str(size)})
+
+
+def chroma(colorizer: Colorizer, upload: Upload, look: Look, job: Job) -> Answer:
+    """The model's ab (h, w, 2) of the first page, upright, float32 in Lab units, as a .npy file."""
+    with _opened(colorizer, upload, job) as picture:
+        ab = colorizer.ab_of(picture.pages[0], hints=look.hints)
+        headers = _headers(picture, colorizer)
+    file = io.BytesIO()
+    np.save(file, ab, allow_pickle=False)
+    return Answer(file.getvalue(), "application/octet-stream", headers)
+
+
+def preview(
+    colorizer: Colorizer, upload: Upload, look: Look, showing: Showing, side: int, job: Job
+) -> Answer:
+    """The first page, upright, at most `side` pixels long, as an sRGB JPEG that has nothing but pixels."""
+    with _opened(colorizer, upload, job) as picture:
+        page = picture.pages[0]
+        luma8 = _shown(page, side)
+        headers = _headers(picture, colorizer) | {"Tintype-Notes": json.dumps(picture.notes)}
+    job.check()
+    pixels = _PICTURES[showing](colorizer, luma8, look)
+    space = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "420")
+    return Answer(simplejpeg.encode_jpeg(pixels, _QUALITY, *space), "image/jpeg", headers)
+
+
+def _grey(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+    return luma8[..., None]
+
+
+def _colored(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+    page = ArrayPage(luma8.shape, np.uint8, lambda: (luma8, None))
+    return colorizer.field_of(page, hints=look.hints, candidate=look.candidate).rgb(0, luma8)
+
+
+def _sureness(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+    """Without the scale below, which the page has itself."""
+    height, width = luma8.shape
+    chart = confidence_picture(luma8, colorizer.confidence(luma8, hints=look.hints))
+    return np.ascontiguousarray(chart[:height, :width])
+
+
+_PICTURES: dict[str, Callable[[Colorizer, NDArray[np.uint8], Look], NDArray[np.uint8]]] = {
+    "grey": _grey,
+    "color": _colored,
+    "confidence": _sureness,
+}
+
+
+def _shown(page: images.Page, side: int) -> NDArray[np.uint8]:
+    """The page's luma as a screen shows it: upright, uint8, sRGB, at most `side` pixels long."""
+    scale = min(1.0, side / max(page.height, page.width))
+    luma = page.thumbnail(max(1, round(page.height * scale)), max(1, round(page.width * scale)))
+    if page.tone.table is not None:
+        luma = linear_to_srgb(page.tone.decode(luma))
+    codes = cv2.convertScaleAbs(luma, alpha=255)  # rounds and clips
+    return upright(codes, page.orientation)
+
+
+def _opened(colorizer: Colorizer, upload: Upload, job: Job) -> images.Picture:
+    """The picture, whose pages together are within the limits. Raises InputError."""
+    job.check()
+    picture = images.open_picture(upload.source(), colorizer.limits, "The file")
+    claimed = sum(page.height * page.width for page in picture.pages)
+    if claimed > colorizer.limits.max_pixels:
+        picture.close()
+        limit = colorizer.limits.max_pixels
+        raise TooLargeError(f"The file's pages claim {claimed:,} pixels together; the limit is {limit:,}.")
+    return picture
+
+
+def _headers(picture: images.Picture, colorizer: Colorizer) -> dict[str, str]:
+    """What is told of a picture beside the answer; sizes are those of its first page, upright."""
+    page = picture.pages[0]
+    height, width = (page.width, page.height) if page.orientation in _TURNED else (page.height, page.width)
+    return {
+        "Tintype-Model": colorizer.card.name,
+        "Tintype-Size": f"{width}x{height}",
+        "Tintype-Orientation": str(page.orientation),
+        "Tintype-Format": picture.format,
+        "Tintype-Pages": str(len(picture.pages)),
+    }
+
+
+_TURNED = (5, 6, 7, 8)  # EXIF's orientations of a picture that lies on its side
+
+
+class _Result(SpooledTemporaryFile[bytes]):
+    """Where a picture is written to: memory, and a nameless file beyond; ends work that nobody wants."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(max_size=MEMORY_BYTES)
+        self._job = job
+
+    def write(self, data: Any) -> int:
+        """Write, unless the client has gone."""
+        self._job.check()
+        return super().write(data)

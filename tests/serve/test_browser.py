@@ -1,0 +1,373 @@
+"""The page in a real browser: what a person does, and what they see."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from service_helpers import serving
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
+
+RED = (200, 40, 40)
+
+
+@pytest.fixture(scope="module")
+def tint_service() -> Iterator[str]:
+    """The model that ships, whose hints reach beyond their spot."""
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        # The sandbox wants rights that a container's root has not.
+        options = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, tint_service: str) -> Iterator[Any]:
+    """The page, which must not complain nor ask any other host."""
+    context = browser.new_context(viewport={"width": 1200, "height": 800}, accept_downloads=True)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("dialog", lambda dialog: dialog.accept())
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(tint_service)
+    yield opened
+    assert complaints == []
+    assert all(url.startswith((tint_service, f"blob:{tint_service}")) for url in asked)
+    context.close()
+
+
+def is_complaint(message: Any) -> bool:
+    """An error that is not just a picture's refusal, which the page tells in words."""
+    return message.type == "error" and "422" not in message.text
+
+
+@pytest.fixture
+def photo(tmp_path: Path, grey_photo: np.ndarray) -> Path:
+    exif = Image.Exif()
+    exif[0x010E] = "A cat"
+    path = tmp_path / "cat.png"
+    Image.fromarray(grey_photo).save(path, exif=exif, dpi=(300, 300))
+    return path
+
+
+def drop(page: Any, *paths: Path) -> None:
+    """Drop files on the page, as the browser tells it."""
+    files = [{"name": path.name, "bytes": list(path.read_bytes())} for path in paths]
+    page.evaluate(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const file of files) transfer.items.add(new File([new Uint8Array(file.bytes)], file.name));
+            window.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
+        }""",
+        files,
+    )
+    page.locator("#after[src]").wait_for()
+    settle(page)
+
+
+def settle(page: Any) -> None:
+    """Until nothing is asked of the service any more."""
+    quiet = 0
+    while quiet < 3:
+        page.wait_for_timeout(70)
+        quiet = 0 if page.locator("#stage").get_attribute("aria-busy") == "true" else quiet + 1
+
+
+def seen(page: Any, x: float, y: float, half: int = 3) -> np.ndarray:
+    """The mean colour (3,) of what stands on the screen around a place of the picture, in fractions."""
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), float)
+    column, row = (round(v) for v in screen_place(page, x, y))
+    return shot[row - half : row + half + 1, column - half : column + half + 1].mean((0, 1))
+
+
+def screen_place(page: Any, x: float, y: float) -> tuple[float, float]:
+    box = page.locator("#sheet").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def distance(color: np.ndarray, to: tuple[int, int, int]) -> float:
+    """How far the red-green and blue-yellow parts are apart, whatever the lightness."""
+    difference = color - np.array(to)
+    return float(np.hypot(difference[0] - difference[1], difference[2] - difference[1]))
+
+
+def hint(page: Any, x: float, y: float, color: str) -> None:
+    """Click a place and give it a colour by the picker."""
+    page.mouse.click(*screen_place(page, x, y))
+    page.locator("#swatches").wait_for()
+    page.locator("#picker").fill(color)
+    page.locator("#swatches-close").click()
+    settle(page)
+
+
+def test_drop_slide_hint_undo_save_reload(page: Any, photo: Path, tmp_path: Path) -> None:
+    drop(page, photo)
+    assert page.locator("#percent").inner_text().endswith("%")
+
+    # The slider: grey to its left, colour to its right, by pointer and by key.
+    line = page.locator("#split .knob").bounding_box()
+    middle = line["x"] + line["width"] / 2, line["y"] + line["height"] / 2
+    left, right = screen_place(page, 0, 0)[0], screen_place(page, 1, 0)[0]
+    assert np.ptp(seen(page, 0.3, 0.55)) < 3
+    colored = seen(page, 0.7, 0.55)
+    assert np.ptp(colored) > 8
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(left + 0.9 * (right - left), middle[1], steps=4)
+    page.mouse.up()
+    assert np.ptp(seen(page, 0.7, 0.55)) < 3
+    page.locator("#split").focus()
+    page.keyboard.press("Home")
+    np.testing.assert_allclose(seen(page, 0.7, 0.55), colored, atol=3)
+
+    # A hint: pixels beside it turn towards its colour.
+    near = (0.62, 0.68)
+    before = seen(page, *near)
+    hint(page, 0.6, 0.68, "#c82828")
+    after = seen(page, *near)
+    assert distance(after, RED) < distance(before, RED) - 15
+    assert page.locator(".mark").count() == 1
+
+    # Undo and redo, by keys.
+    page.keyboard.press("Control+z")
+    settle(page)
+    np.testing.assert_allclose(seen(page, *near), before, atol=4)
+    assert page.locator(".mark").count() == 0
+    page.keyboard.press("Control+Shift+z")
+    settle(page)
+    np.testing.assert_allclose(seen(page, *near), after, atol=4)
+
+    # Save: full size, all that came with it, the same colours.
+    with page.expect_download() as saved:
+        page.keyboard.press("Control+s")
+    assert saved.value.suggested_filename == "cat.color.png"
+    saved.value.save_as(tmp_path / "saved.png")
+    with Image.open(photo) as grey, Image.open(tmp_path / "saved.png") as color:
+        assert (color.mode, color.size) == ("RGB", grey.size)
+        assert round(color.info["dpi"][0]) == 300
+        assert color.getexif()[0x010E] == "A cat"
+        np.testing.assert_allclose(np.asarray(color.convert("L"), int), np.asarray(grey, int), atol=1)
+        spot = color.getpixel((round(near[0] * grey.width), round(near[1] * grey.height)))
+        assert distance(np.array(spot, float), RED) < distance(before, RED) - 15
+
+    # The hints go to a file, and come back after a reload.
+    with page.expect_download() as hints:
+        page.locator("#hints-save").click()
+    hints.value.save_as(tmp_path / "cat.hints.json")
+    told = json.loads((tmp_path / "cat.hints.json").read_text(encoding="utf-8"))
+    assert told["units"] == "fractions"
+    assert told["points"][0]["color"] == "#c82828"
+    page.reload()
+    assert page.locator("#empty").is_visible()
+    drop(page, photo)
+    page.locator("#hints-file").set_input_files(tmp_path / "cat.hints.json")
+    settle(page)
+    page.locator("#split").focus()
+    page.keyboard.press("Home")
+    np.testing.assert_allclose(seen(page, *near), after, atol=4)
+
+
+def test_hints_by_keyboard_alone(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    page.locator("#view").focus()
+    page.keyboard.press("h")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    mark = page.locator(".mark")
+    assert mark.count() == 1
+    where = mark.bounding_box()["x"]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    width = page.locator("#sheet").bounding_box()["width"]
+    assert page.locator(".mark").bounding_box()["x"] - where == pytest.approx(0.02 * width, abs=1)
+    page.keyboard.press("Control+z")
+    assert page.locator(".mark").bounding_box()["x"] - where == pytest.approx(0.01 * width, abs=1)
+    page.locator(".mark").focus()
+    page.keyboard.press("Delete")
+    assert page.locator(".mark").count() == 0
+    settle(page)
+
+
+def test_a_hint_is_dragged_and_removed_by_pointer(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    page.locator("#split").focus()
+    page.keyboard.press("Home")
+    before = seen(page, 0.87, 0.2)
+    hint(page, 0.5, 0.75, "#c82828")
+    page.mouse.move(*screen_place(page, 0.5, 0.75))
+    page.mouse.down()
+    page.mouse.move(*screen_place(page, 0.85, 0.2), steps=6)
+    page.mouse.up()
+    settle(page)
+    assert distance(seen(page, 0.87, 0.2), RED) < distance(before, RED) - 15
+    with page.expect_download() as saved:
+        page.locator("#hints-save").click()
+    told = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["points"]
+    assert [round(told[0][axis], 2) for axis in "xy"] == [0.85, 0.2]
+    page.locator(".mark").click()
+    page.locator("#swatches-remove").click()
+    settle(page)
+    assert page.locator(".mark").count() == 0
+    np.testing.assert_allclose(seen(page, 0.87, 0.2), before, atol=4)
+
+
+def test_paste_zoom_pan_and_theme(page: Any, photo: Path) -> None:
+    page.evaluate(
+        """(bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+            window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
+        }""",
+        list(photo.read_bytes()),
+    )
+    page.locator("#after[src]").wait_for()
+    settle(page)
+    fitted = page.locator("#sheet").bounding_box()
+    page.mouse.move(*screen_place(page, 0.5, 0.5))
+    page.mouse.wheel(0, -300)  # until no side has room to spare
+    page.wait_for_timeout(200)
+    spot = screen_place(page, 0.25, 0.25)
+    page.mouse.move(*spot)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(200)
+    zoomed = page.locator("#sheet").bounding_box()
+    assert zoomed["width"] > 1.7 * fitted["width"]
+    assert screen_place(page, 0.25, 0.25) == pytest.approx(spot, abs=1)  # it stays under the pointer
+    page.mouse.down()
+    page.mouse.move(spot[0] - 40, spot[1] - 30, steps=4)
+    page.mouse.up()
+    moved = page.locator("#sheet").bounding_box()
+    assert (moved["x"] - zoomed["x"], moved["y"] - zoomed["y"]) == pytest.approx((-40, -30), abs=1)
+    assert page.locator(".mark").count() == 0  # which was no click
+    page.keyboard.press("0")
+    assert page.locator("#sheet").bounding_box() == pytest.approx(fitted, abs=1)
+
+    def ground() -> str:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    first = ground()
+    page.locator("#theme").click()
+    changed = ground()
+    assert changed != first
+    page.reload()
+    assert ground() == changed
+
+
+def test_sliders_versions_and_sureness_change_what_is_seen(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    page.locator("#split").focus()
+    page.keyboard.press("Home")
+    usual = seen(page, 0.7, 0.55)
+    page.locator("#strength").fill("0")
+    settle(page)
+    assert np.ptp(seen(page, 0.7, 0.55)) < 3
+    page.keyboard.press("Control+z")
+    settle(page)
+    np.testing.assert_allclose(seen(page, 0.7, 0.55), usual, atol=4)
+    page.locator("#versions button").nth(2).click()
+    settle(page)
+    other = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), float)
+    page.locator("#versions button").nth(0).click()
+    settle(page)
+    same = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), float)
+    box = page.locator("#sheet").bounding_box()
+    part = np.s_[int(box["y"]) : int(box["y"] + box["height"]), int(box["x"]) : int(box["x"] + box["width"])]
+    assert np.abs(other[part] - same[part]).mean() > 2
+    page.locator("#sureness").check()
+    settle(page)
+    assert page.locator("#sure").is_visible()
+    assert np.abs(seen(page, 0.7, 0.55) - usual).max() > 15
+
+
+def test_zooming_in_brings_full_detail(page: Any, tmp_path: Path) -> None:
+    lines = np.zeros((1800, 2400), np.uint8)
+    lines[:, ::2] = 255  # a pattern that no smaller picture can show
+    Image.fromarray(lines).save(tmp_path / "lines.png")
+    drop(page, tmp_path / "lines.png")
+    page.keyboard.press("1")
+    page.wait_for_timeout(500)
+    settle(page)
+    assert page.locator("#percent").inner_text() == "100%"
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), float)
+    part = shot[300:340, 200:260]
+    assert np.abs(np.diff(part, axis=1)).mean() > 100
+
+
+def test_several_pictures_and_a_zip(page: Any, photo: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (120, 1))).save(tmp_path / "ramp.tif")
+    (tmp_path / "words.jpg").write_text("no picture", encoding="utf-8")
+    (tmp_path / "again").mkdir()
+    second = tmp_path / "again" / photo.name
+    second.write_bytes(photo.read_bytes())
+    drop(page, photo, second, tmp_path / "ramp.tif", tmp_path / "words.jpg")
+    page.locator("#strip .is-bad").wait_for()
+    settle(page)
+    assert "is not a picture" in page.locator("#strip .is-bad").get_attribute("title")
+    page.keyboard.press("PageDown")
+    settle(page)
+    assert page.locator("#strip [aria-current=true]").get_attribute("aria-label") == "cat.png"
+    with page.expect_download() as saved:
+        page.locator("#zip").click()
+    saved.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as packed:
+        assert packed.testzip() is None
+        assert packed.namelist() == ["cat.color.png", "cat-2.color.png", "ramp.color.tif"]
+        with Image.open(io.BytesIO(packed.read("ramp.color.tif"))) as ramp:
+            assert (ramp.mode, ramp.size) == ("RGB", (200, 120))
+    page.locator("#status", has_text="words.jpg").wait_for()
+
+
+def test_nothing_overflows_on_a_telephone(browser: Any, tint_service: str, photo: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(tint_service)
+    drop(page, photo)
+    for address in ("", "api"):
+        if address:
+            page.goto(tint_service + address)
+            page.get_by_text("/v1/colorize").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    context.close()
+
+
+def test_every_control_has_a_name(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    page.mouse.click(*screen_place(page, 0.7, 0.5))
+    page.locator("#swatches").wait_for()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, [role=slider]")]
+            .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.innerText?.trim()
+                || e.labels?.[0]?.textContent.trim()))
+            .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_the_interfaces_page_tells_every_route(page: Any, tint_service: str) -> None:
+    page.goto(tint_service + "api")
+    for route in ("/v1/colorize", "/v1/ab", "/v1/preview", "/v1/models", "/healthz", "/metrics"):
+        page.locator("article h2", has_text=route).wait_for()

@@ -1,0 +1,159 @@
+"""Many requests at once, clients that go away, work that takes too long."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from service_helpers import Caller, hammer
+
+from tintype.serve import work
+from tintype.serve.app import make_app
+from tintype.serve.desk import GoneError
+from tintype.serve.settings import ServeSettings
+
+PATIENCE = 20  # seconds that a test waits for what must come
+
+
+@contextmanager
+def running(**settings: Any) -> Iterator[tuple[str, Any]]:
+    """A service in a thread of this process: its address and its desk."""
+    app = make_app(ServeSettings(**settings))
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", app.state.desk
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        listening.close()
+        assert not thread.is_alive()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Work that goes on until the event is set, or until nobody wants it."""
+    go_on = threading.Event()
+    real = work.colorize
+
+    def waiting(colorizer: Any, upload: Any, look: Any, format: Any, job: Any) -> Any:
+        while not go_on.wait(0.01):
+            job.check()
+        return real(colorizer, upload, look, format, job)
+
+    monkeypatch.setattr(work, "colorize", waiting)
+    yield go_on
+    go_on.set()
+
+
+def request(address: str, body: bytes) -> socket.socket:
+    """Send a picture and do not wait for the answer."""
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+    head = f"POST /v1/colorize HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def test_many_at_once_fail_only_by_429(tiny_model, jpeg):
+    with running(model=str(tiny_model), workers=2, queue=6) as (address, desk):
+        counts = hammer(address, jpeg, requests=200, at_once=16)
+        assert sum(counts.values()) == 200
+        assert set(counts) <= {200, 429}
+        assert counts[200] >= 8
+        until(lambda: desk.taken == desk.working == 0)
+
+
+def test_beyond_the_queue_429_says_when_to_come_again(tiny_model, jpeg, slow):
+    with running(model=str(tiny_model), workers=1, queue=2) as (address, desk):
+        held = [request(address, jpeg) for _ in range(3)]
+        until(lambda: desk.taken == 3)
+        with Caller(address) as caller:
+            status, headers, body = caller.post("/v1/colorize", jpeg)
+            assert status == 429
+            assert 1 <= int(headers["retry-after"]) <= 60
+            assert "try again" in json.loads(body)["error"]
+            slow.set()
+            for connection in held:
+                assert connection.recv(12) == b"HTTP/1.1 200"
+                connection.close()
+            until(lambda: desk.taken == 0)
+            assert caller.post("/v1/colorize", jpeg)[0] == 200
+
+
+def test_clients_that_go_away_free_their_places(tiny_model, jpeg, slow):
+    with running(model=str(tiny_model), workers=1, queue=3) as (address, desk):
+        held = [request(address, jpeg) for _ in range(4)]
+        until(lambda: desk.taken == 4)
+        for connection in held[1:]:  # those that wait
+            connection.close()
+        until(lambda: desk.taken == 1)
+        held[0].close()  # the one in hand
+        until(lambda: desk.taken == desk.working == 0)
+        slow.set()
+        with Caller(address) as caller:
+            assert caller.post("/v1/colorize", jpeg)[0] == 200
+
+
+def test_a_client_that_goes_away_while_it_sends_frees_its_place(tiny_model, jpeg):
+    with running(model=str(tiny_model), workers=1, queue=1) as (address, desk):
+        parts = urlsplit(address)
+        connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+        connection.sendall(
+            f"POST /v1/ab HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 99999\r\n\r\n".encode()
+        )
+        connection.sendall(jpeg[:500])
+        until(lambda: desk.taken == 1)
+        connection.close()
+        until(lambda: desk.taken == 0)
+
+
+def test_work_that_takes_too_long_is_given_up(tiny_model, jpeg, slow):
+    with (
+        running(model=str(tiny_model), workers=1, queue=1, timeout=0.3) as (address, desk),
+        Caller(address) as caller,
+    ):
+        status, _, body = caller.post("/v1/colorize", jpeg)
+        assert status == 503
+        assert "longer than this service allows" in json.loads(body)["error"]
+        until(lambda: desk.taken == desk.working == 0)
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(tiny_model):
+    with running(model=str(tiny_model), workers=1, queue=1, timeout=0.3) as (address, desk):
+        parts = urlsplit(address)
+        connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+        connection.sendall(
+            f"POST /v1/ab HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 99999\r\n\r\n".encode()
+        )
+        assert connection.recv(12) == b"HTTP/1.1 408"
+        connection.close()
+        until(lambda: desk.taken == 0)
+
+
+def test_a_result_that_nobody_wants_is_not_written_on():
+    from tintype.serve.desk import Job
+
+    job = Job()
+    with work._Result(job) as result:
+        result.write(b"some")
+        job.drop()
+        with pytest.raises(GoneError):
+            result.write(b"more")
