@@ -58,7 +58,7 @@ def warm(model: str, repeat: int) -> None:
     jpeg = grey_jpeg(HEIGHT, WIDTH)
     rgb = np.repeat(simplejpeg.decode_jpeg(jpeg, "GRAY"), 3, axis=-1)
     colorizer, without = Colorizer(model), Colorizer(model)
-    run, answers = without._session.run_for, {}
+    run, answers = without._proposer.session.run_for, {}
 
     def remembered(names: Any, L: Any) -> Any:
         """The network's answer is kept from its first call: what is timed is all the rest."""
@@ -66,7 +66,7 @@ def warm(model: str, repeat: int) -> None:
             answers[L.shape] = run(names, L)
         return dict(answers[L.shape])
 
-    without._session.run_for = remembered  # type: ignore[method-assign]
+    without._proposer.session.run_for = remembered  # type: ignore[method-assign]
 
     def plain() -> None:
         simplejpeg.decode_jpeg(jpeg, "GRAY")

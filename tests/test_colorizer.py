@@ -124,8 +124,8 @@ def test_the_suffix_chooses_the_format(colorizer, grey_photo, tmp_path):
 def test_the_network_sees_pictures_upright(tiny_model, grey_photo, orientation):
     colorizer = Colorizer(tiny_model, threads=1)
     seen = []
-    predict = colorizer._predict
-    colorizer._predict = lambda L, maps: seen.append(L) or predict(L, maps)
+    predict = colorizer._proposer.predict
+    colorizer._proposer.predict = lambda L, maps: seen.append(L) or predict(L, maps)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = png(grey_photo[:, :300], exif=exif.tobytes())
@@ -193,8 +193,8 @@ def test_a_wrong_suffix_gives_what_the_name_says(colorizer, grey_photo, tmp_path
 def test_pil_pictures_are_seen_upright_too(tiny_model, grey_photo):
     colorizer = Colorizer(tiny_model, threads=1)
     seen = []
-    predict = colorizer._predict
-    colorizer._predict = lambda L, maps: seen.append(L) or predict(L, maps)
+    predict = colorizer._proposer.predict
+    colorizer._proposer.predict = lambda L, maps: seen.append(L) or predict(L, maps)
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = png(grey_photo[:, :300], exif=exif.tobytes())
@@ -231,7 +231,7 @@ def test_other_settings_share_the_loaded_model(telling_model, grey_photo):
         other(grey_photo), Colorizer(telling_model, strength=0.5, vividness=2)(grey_photo)
     )
     np.testing.assert_array_equal(first(grey_photo), Colorizer(telling_model)(grey_photo))
-    assert other._session is first._session
+    assert other._proposer.session is first._proposer.session
     with pytest.raises(SettingsError, match="strength"):
         first.at(strength=3, vividness=1)
     with pytest.raises(SettingsError, match="vividness"):

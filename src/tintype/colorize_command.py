@@ -83,9 +83,9 @@ def run_colorize(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> Options:
     from tintype.batch import Options
-    from tintype.colorizer import check_count
     from tintype.hints import read_hints
     from tintype.plan import check_file_name
+    from tintype.proposer import check_count
 
     if args.candidates is not None:
         check_count(args.candidates)

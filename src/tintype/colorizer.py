@@ -13,10 +13,11 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype import __version__, cards, chroma, guidance, images, predict
+from tintype import __version__, cards, chroma, images
 from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
+from tintype.proposer import Proposer, check_count
 from tintype.results import (
     FileResult,
     check_targets,
@@ -26,9 +27,8 @@ from tintype.results import (
     whole_files,
 )
 from tintype.session import Session
-from tintype.view import Lens, View
+from tintype.view import Lens
 
-MOST_CANDIDATES = 16
 _ORIENTATION = 0x0112  # the EXIF tag
 _MADE_GREY = "It was in colour and was made grey first."
 
@@ -73,16 +73,16 @@ class Colorizer:
         if threads is not None and threads < 1:
             raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
         self.card = cards.find_model(model)
-        self.strength, self.vividness, self.colors = _checked_strength(strength), vividness, tuple(colors)
         self.size = size or self.card.size
         self.limits = limits or images.Limits()
         self.provenance = provenance
         self._lens = Lens(self.card, self.size)
         self.provider = provider
         self.threads = threads
-        self._session = Session(self.card, threads, provider)
-        self._inputs = guidance.graph_inputs(self._session, vividness, colors)
-        self._hints = self._checked(hints)
+        self._proposer = Proposer(
+            Session(self.card, threads, provider),
+            strength=strength, vividness=vividness, colors=colors, hints=hints, threads=threads,
+        )  # fmt: skip
 
     def __call__(self, picture: Any, *, hints: Sequence[Hint] | None = None) -> Any:
         """Colour a picture and give back the same kind.
@@ -127,8 +127,8 @@ class Colorizer:
         if isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview)):
             source = Path(picture) if isinstance(picture, (str, os.PathLike)) else bytes(picture)
             with images.open_picture(source, self.limits) as opened:
-                return self._confidence(self._lens.page(opened.pages[0]), hints)
-        return self._confidence(self._lens.array(*_luma_of(picture)[::2]), hints)
+                return self._proposer.confidence(self._lens.page(opened.pages[0]), hints)
+        return self._proposer.confidence(self._lens.array(*_luma_of(picture)[::2]), hints)
 
     def confidence_file(self, source: Path, target: Path, *, overwrite: bool = False) -> None:
         """Write `confidence_picture` of a picture's first page to `target`, whose suffix sets the format.
@@ -139,7 +139,7 @@ class Colorizer:
         kind = images.format_of(target.suffix)
         with images.open_picture(source, self.limits) as picture:
             view = self._lens.page(picture.pages[0])
-            confidence = self._confidence(view, None)
+            confidence = self._proposer.confidence(view, None)
             shown = view.shown8(picture.pages[0])
         with whole_file(target) as file:
             images.write_rgb8(confidence_picture(shown, confidence), file, kind)
@@ -257,7 +257,23 @@ class Colorizer:
         if not (L.min() >= -0.5 and L.max() <= 100.5):  # NaN fails both
             raise InputError("predict_ab takes lightness L in 0…100, not code values; see tintype.color.")
         small = self._lens.lightness(L)
-        return self._predict(small, hint_maps(self._hints, small.shape, L.shape) if self._hints else {})
+        hints = self._proposer.hints
+        return self._proposer.predict(small, hint_maps(hints, small.shape, L.shape) if hints else {})
+
+    @property
+    def strength(self) -> float:
+        """What multiplies the chroma."""
+        return self._proposer.strength
+
+    @property
+    def vividness(self) -> float:
+        """From 0, the mean of the likely colours, to 2, bold choices."""
+        return self._proposer.vividness
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """The main colours that were told, as "#rrggbb"."""
+        return self._proposer.colors
 
     @property
     def fixed_size(self) -> int:
@@ -271,7 +287,7 @@ class Colorizer:
 
         The size is `framing.network_size` of the picture's. ab (h / stride, w / stride, 2) in Lab units.
         """
-        return self._predict(L, {})
+        return self._proposer.predict(L, {})
 
     def field_of(
         self, page: images.Page, *, hints: Sequence[Hint] | None = None, candidate: int = 0
@@ -279,44 +295,17 @@ class Colorizer:
         """The colours of one page, or of a version of them as `colorize_opened` has it, for its full size."""
         if candidate:
             check_count(candidate)
-        return self._fields(self._lens.page(page), candidate, hints)[-1]
+        return self._proposer.fields(self._lens.page(page), candidate, hints)[-1]
 
     def ab_of(self, page: images.Page, *, hints: Sequence[Hint] | None = None) -> Float:
         """The model's chroma for one page, upright: ab (h, w, 2) in Lab units, as `predict_ab` gives it."""
-        view = self._lens.page(page)
-        return self._predict(view.L(), self._maps(view, hints))
+        return self._proposer.ab(self._lens.page(page), hints)
 
     def at(self, *, strength: float, vividness: float) -> Colorizer:
         """The same model, loaded once, at another strength and vividness. SettingsError as at the making."""
         other = copy.copy(self)
-        other.strength, other.vividness = _checked_strength(strength), vividness
-        other._inputs = guidance.graph_inputs(self._session, vividness, self.colors)
+        other._proposer = self._proposer.at(strength=strength, vividness=vividness)
         return other
-
-    def _fields(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[chroma.ChromaField]:
-        """The colours of what is seen, or `count` versions of them where that is not 0."""
-        maps = self._maps(view, hints)
-        found = self._predict_versions(view.L(), maps, count) if count else [self._predict(view.L(), maps)]
-        return [view.field(ab, self.strength, self.threads) for ab in found]
-
-    def _predict(self, L: Float, maps: dict[str, Float]) -> Float:
-        """L (h, w), multiples of the stride, and maps of hints to ab (h / stride, w / stride, 2)."""
-        return predict.predict(self._session, L, self._inputs | maps)
-
-    def _predict_versions(self, L: Float, maps: dict[str, Float], count: int) -> list[Float]:
-        return predict.predict_versions(self._session, L, self._inputs | maps, count)
-
-    def _confidence(self, view: View, hints: Sequence[Hint] | None) -> Float:
-        return predict.predict_confidence(self._session, view.L(), self._inputs | self._maps(view, hints))
-
-    def _maps(self, view: View, hints: Sequence[Hint] | None) -> dict[str, Float]:
-        chosen = self._hints if hints is None else self._checked(hints)
-        return hint_maps(chosen, view.L().shape, view.size, view.orientation) if chosen else {}
-
-    def _checked(self, hints: Sequence[Hint]) -> tuple[Hint, ...]:
-        if hints:
-            guidance.check_takes(self._session, "hint_ab", "colours by hand")
-        return tuple(hints)
 
     def _versions(self, picture: Any, count: int, hints: Sequence[Hint] | None) -> list[Any]:
         """A picture that is no path in colour, or in `count` versions of colours, as the same kind."""
@@ -326,7 +315,7 @@ class Colorizer:
                 self._write(opened, files, images.output_format(opened, None), count, hints)
             return [file.getvalue() for file in files]
         luma, alpha, orientation = _luma_of(picture)
-        fields = self._fields(self._lens.array(luma, orientation), count, hints)
+        fields = self._proposer.fields(self._lens.array(luma, orientation), count, hints)
         results = [field.rgb(0, luma) for field in fields]
         if isinstance(picture, np.ndarray):
             return [rgb if alpha is None else np.dstack([rgb, alpha]) for rgb in results]
@@ -343,7 +332,7 @@ class Colorizer:
         if any(page.is_colored() for page in picture.pages):
             picture.note(_MADE_GREY)
         self._mark(picture)
-        pages = [self._fields(self._lens.page(page), count, hints) for page in picture.pages]
+        pages = [self._proposer.fields(self._lens.page(page), count, hints) for page in picture.pages]
         for file, fields in zip(files, zip(*pages, strict=True), strict=True):
             images.save_picture(picture, list(fields), file, format)
 
@@ -368,15 +357,3 @@ def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
         return *images.pil_to_luma(picture), picture.getexif().get(_ORIENTATION, 1)
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
-
-
-def _checked_strength(strength: float) -> float:
-    if not 0 <= strength <= 2:
-        raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
-    return strength
-
-
-def check_count(count: int) -> None:
-    """SettingsError for a number of candidates that cannot be."""
-    if not 1 <= count <= MOST_CANDIDATES:
-        raise SettingsError(f"There can be from 1 to {MOST_CANDIDATES} candidates, not {count}.")

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from tintype.colorizer import MOST_CANDIDATES, Colorizer
+from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
 from tintype.guidance import VIVIDNESS_LIMIT
 from tintype.hints import Hint, parse_hints
+from tintype.proposer import MOST_CANDIDATES
 from tintype.serve import work
 from tintype.serve.bodies import Upload, read_body
 from tintype.serve.counters import MEDIA_TYPE, Counters
