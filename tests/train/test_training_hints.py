@@ -108,7 +108,8 @@ def test_where_nothing_is_told_all_is_exactly_zero(objects):
     reader = HintReader(6, 5)
     torch.nn.init.ones_(reader.gamma)
     assert not reader(torch.cat([none, spread], 1)).any()
-    assert not Evidence(torch.from_numpy(bins.hull_bins()))(none, spread).any()
+    evidence = Evidence(torch.from_numpy(bins.hull_bins()))
+    assert not evidence(evidence.told(none, spread)).any()
 
 
 def test_evidence_makes_any_colour_the_likeliest():
@@ -119,7 +120,7 @@ def test_evidence_makes_any_colour_the_likeliest():
     for color in ([55.0, -20.0], [0.0, 0.0], [-42.0, 31.0]):
         ab = torch.tensor(color)
         cells = torch.cat([ab / 110, torch.ones(1)]).reshape(1, 3, 1, 1)
-        told = logits + evidence(cells, torch.zeros_like(cells))
+        told = logits + evidence(evidence.told(cells, torch.zeros_like(cells)))
         assert (bins.annealed_mean(told, hull, 0.7).flatten() - ab).norm() < 4
 
 

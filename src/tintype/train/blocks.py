@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,25 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride[0] == 2 and self.kernel_size[0] == 3:
+            if torch.onnx.is_in_onnx_export():
+                return _PaddedConv.apply(x, self.weight, self.bias, self.groups)  # type: ignore[no-untyped-call]
             x = F.pad(x, (0, 1, 0, 1))
         return super().forward(x)
+
+
+class _PaddedConv(torch.autograd.Function):
+    """`SameConv` at stride 2 as one node of an ONNX graph, whose Conv can pad one side alone.
+
+    As two nodes it is slower: onnxruntime changes the layout before and after the padding.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
+        return F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, bias, 2, groups=groups)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, weight: Any, bias: Any, groups: int) -> Any:
+        return g.op("Conv", x, weight, bias, group_i=groups, pads_i=[0, 0, 1, 1], strides_i=[2, 2])
 
 
 class InvertedResidual(nn.Module):

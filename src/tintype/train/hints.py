@@ -151,10 +151,13 @@ class Evidence(nn.Module):
         self.register_buffer("weight", weight[:, :, None, None], persistent=False)
         self.log_strength = nn.Parameter(torch.tensor([5.0, 0.1]).log())
 
-    def forward(self, cells: Tensor, spread: Tensor) -> Tensor:
-        """Hints of each cell and those spread to it, both (N, 3, h, w), to addends (N, Q, h, w)."""
-        with torch.autocast(cells.device.type, enabled=False):  # squares of colours want more than bfloat16
-            own, others = self.log_strength.float().exp()
-            here = torch.split(cells.float(), [2, 1], 1)[1]
-            told = own * cells.float() + others * spread.float() * (1 - here)
-            return F.conv2d(told, self.get_buffer("weight"))
+    def told(self, cells: Tensor, spread: Tensor) -> Tensor:
+        """Hints of each cell and those spread to it, both (N, 3, h, w), by their strengths: (N, 3, h, w)."""
+        own, others = self.log_strength.float().exp()
+        here = torch.split(cells.float(), [2, 1], 1)[1]
+        return own * cells.float() + others * spread.float() * (1 - here)
+
+    def forward(self, told: Tensor) -> Tensor:
+        """What is `told` (N, 3, h, w) to addends (N, Q, h, w)."""
+        with torch.autocast(told.device.type, enabled=False):  # squares of colours want more than bfloat16
+            return F.conv2d(told.float(), self.get_buffer("weight"))

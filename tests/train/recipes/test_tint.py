@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from skimage import data
 
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
+from tintype.train.bins import annealed_mean
 from tintype.train.blocks import MobileNetV2, SameConv
 from tintype.train.lab import rgb_to_lab
 from tintype.train.recipes import tint as tint_module
@@ -243,3 +246,31 @@ def test_lpips_without_its_files_is_told(batch):
 def test_a_least_size_must_be_a_multiple_of_32():
     with pytest.raises(SettingsError, match="multiple of 32"):
         recipes.get("tint").Settings(smallest=100)
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_decoding_is_the_annealed_mean_of_the_rebalanced_logits(model, batch, hinted):
+    torch.nn.init.normal_(model.bin_weights, 2, 0.3)
+    hints = []
+    if hinted:
+        mask = torch.zeros_like(batch[0])
+        mask[:, :, 10:14, 20:25] = 1
+        hints = [torch.full_like(batch[1], 30.0), mask]
+    for vividness in (0.0, 0.5, 1.0, 2.0):
+        power = vividness * (model.settings.rebalance_decode + 1) - 1
+        T = max(1 + vividness * (model.settings.T - 1), 0.05)
+        logits = model.logits(batch[0], *hints) + power * model.bin_weights.log()[:, None, None]
+        ab = model.everything(batch[0], torch.tensor(vividness), *hints)[0]
+        torch.testing.assert_close(ab, annealed_mean(logits, model.bins, T), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_padding_of_one_side_is_exported_within_the_convolution(tmp_path):
+    conv = SameConv(3, 4, 3, stride=2)
+    file = tmp_path / "conv.onnx"
+    x = torch.randn(1, 3, 8, 10)
+    torch.onnx.export(conv, (x,), str(file), dynamo=False, opset_version=18)
+    assert [node.op_type for node in onnx.load(file).graph.node] == ["Conv"]
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+    np.testing.assert_allclose(found, conv(x).detach().numpy(), atol=1e-5)
