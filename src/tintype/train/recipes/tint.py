@@ -214,7 +214,10 @@ class Model(RecipeModel):
             x = torch.cat([x, told.to(x.dtype)], 1)
             weight = torch.cat([weight, self.hints.evidence.get_buffer("weight").flatten(1)], 1)
         seen = x.permute(0, 2, 3, 1) / T
-        return (seen @ weight.t() + (bias + power * self.bin_weights.log()) / T).softmax(-1)
+        bias = (bias + power * self.bin_weights.log()) / T
+        # As one flat product with its bias, which is one node of the graph.
+        logits = torch.addmm(bias, seen.flatten(0, 2), weight.t())
+        return logits.softmax(-1).reshape(*seen.shape[:3], len(bias))
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
         """Rebalanced soft cross-entropy, and LPIPS if it has a weight.
