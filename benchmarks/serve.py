@@ -24,8 +24,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -58,12 +59,10 @@ class Caller:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
 
-def hammer(
-    address: str, body: bytes, requests: int, at_once: int, after: Callable[[int], None] = lambda done: None
-) -> Counter[int]:
+def hammer(address: str, body: bytes, requests: int, at_once: int) -> Counter[int]:
     """Have a picture coloured that many times on `at_once` connections; how often each status came.
 
-    Where 429 came, the connection rests for a moment. `after` hears, one at a time, how many are done.
+    Where 429 came, the connection rests for a moment.
     """
     left, statuses, lock = iter(range(requests)), Counter[int](), threading.Lock()
     failures: list[BaseException] = []
@@ -79,7 +78,6 @@ def hammer(
                     status = caller.post("/v1/colorize", body)[0]
                     with lock:
                         statuses[status] += 1
-                        after(statuses.total())
                     if status == 429:
                         time.sleep(0.02)
         except BaseException as error:
@@ -161,12 +159,12 @@ def steady(args: argparse.Namespace) -> None:
     jpeg = photograph(args.megapixels)
     memory: list[tuple[int, float]] = []
     with serving(*_settings(args)) as address, Caller(address) as watcher:
-
-        def after(done: int) -> None:
-            if done == 100 or done % max(1, args.requests // 5) == 0:
-                memory.append((done, _memory(watcher)))
-
-        statuses = hammer(address, jpeg, args.requests, args.at_once, after)
+        # Between parts nothing is in hand, so what a few requests need while they run does not count.
+        marks = sorted({100, *(args.requests * part // 5 for part in range(1, 6))})
+        statuses: Counter[int] = Counter()
+        for done, mark in pairwise([0, *(m for m in marks if m <= args.requests)]):
+            statuses += hammer(address, jpeg, mark - done, args.at_once)
+            memory.append((mark, _memory(watcher)))
     came = ", ".join(f"{number:,} × {status}" for status, number in sorted(statuses.items()))
     print(f"{args.requests:,} requests of {args.megapixels:g} megapixels, {args.at_once} at once: {came}\n")
     print("| after | memory, MiB |\n| ---: | ---: |")

@@ -12,6 +12,7 @@ import threading
 import webbrowser
 
 from tintype.errors import SettingsError, TintypeError
+from tintype.serve.memory import give_back_early
 from tintype.serve.settings import ServeSettings
 
 TOKEN_VARIABLE = "TINTYPE_TOKEN"
@@ -33,6 +34,7 @@ def run_serve(args: argparse.Namespace) -> int:
             f"The page needs more than is installed ({error.name} is missing): pip install 'tintype[web]'."
         ) from None
     settings = settings_of(args)
+    give_back_early()
     app = make_app(settings)
     listening = _listen(args.host, args.port)
     address = _address(args.host, listening.getsockname()[1])
@@ -56,11 +58,13 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
     token = args.token or os.environ.get(TOKEN_VARIABLE) or (None if local else secrets.token_urlsafe(24))
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
         raise SettingsError(f"A token is at least {LEAST_TOKEN} plain letters and digits, hard to guess.")
+    processors = os.cpu_count() or 1
+    workers = args.workers or min(4, processors)
     return ServeSettings(
         model=args.model,
-        threads=args.threads,
+        threads=args.threads or max(1, processors // workers),  # all workers together use the machine once
         provider=args.provider or "cpu",
-        workers=args.workers or min(4, os.cpu_count() or 1),
+        workers=workers,
         queue=args.queue,
         timeout=args.timeout,
         max_pixels=args.max_pixels,
