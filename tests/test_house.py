@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TEST_COMMAND = "pip install -q -c constraints.txt -e '.[dev]' && pytest"
+TEST_COMMAND = "pip install -q -c constraints.txt '.[dev]' && pytest"
 
 
 @pytest.mark.parametrize(

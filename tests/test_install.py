@@ -53,6 +53,7 @@ def installed(wheel, tmp_path_factory):
     # A path file's folders are searched last, and their own path files (an editable Tintype's) ignored.
     (packages / "rest.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "-q", "--no-deps", "--no-index"]
+    pip.append("--ignore-installed")  # this environment may hold the same version, which must not count
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     return folder / "bin"
 
