@@ -21,7 +21,8 @@ from tintype import metrics
 from tintype.color import rgb_to_lab
 from tintype.evaluate import Options, Survey, Truth, find_photographs, open_models
 from tintype.evaluate.scores import Judged, arithmetic
-from tintype.evaluate.truths import cut, decode, to_float
+from tintype.evaluate.truths import cut, to_float
+from tintype.images import decode_rgb8
 
 SIZE = 256
 
@@ -30,7 +31,7 @@ def photographs(paths: list[Path], limit: int) -> Iterator[NDArray[np.uint8]]:
     """RGB (256, 256, 3) uint8."""
     if paths:
         for record in find_photographs(paths, limit=limit).records:
-            yield cut(decode(record.read()), SIZE, "center")
+            yield cut(decode_rgb8(record.read()), SIZE, "center")
         return
     from skimage import data
 

@@ -35,7 +35,7 @@ Float = NDArray[np.float32]
 # Luma variance (luma in 0…1) below which the fit trusts the mean chroma rather than the slope; measured
 # by `benchmarks/edges.py` on true chroma brought back from an eighth of its size.
 EDGE_EPSILON = 0.015
-BAND_PIXELS = 1 << 15  # pixels handled at once: their planes stay in the processor's cache
+BAND_PIXELS = 1 << 17  # pixels handled at once: their planes stay in the processor's cache
 _CUBIC_A = -0.75  # the kernel of OpenCV's INTER_CUBIC, which does the horizontal half
 
 
