@@ -36,6 +36,7 @@ Float = NDArray[np.float32]
 # by `benchmarks/edges.py` on true chroma brought back from an eighth of its size.
 EDGE_EPSILON = 0.015
 BAND_PIXELS = 1 << 17  # pixels handled at once: their planes stay in the processor's cache
+SMALL_PLANE = 1 << 20  # pixels up to which bands are a quarter of that
 _CUBIC_A = -0.75  # the kernel of OpenCV's INTER_CUBIC, which does the horizontal half
 
 
@@ -125,7 +126,9 @@ class ChromaField:
         return out
 
     def _in_bands(self, work: Callable[[int, int], None], height: int, width: int) -> None:
-        step = max(1, BAND_PIXELS // width)
+        # Measured: small planes (a film's) are quicker cut finely, large ones (a photograph's) coarsely.
+        pixels = BAND_PIXELS if height * width > SMALL_PLANE else BAND_PIXELS // 4
+        step = max(1, pixels // width)
         bands = [(y, min(step, height - y)) for y in range(0, height, step)]
         if self._threads == 1 or len(bands) == 1:
             for band in bands:
