@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from skimage import data
 
-from tintype import color
+from tintype import color, metrics
 from tintype.train import lab
 
 
@@ -32,3 +33,13 @@ def test_colours_stay_exact_where_the_network_runs_in_bf16():
     assert torch.equal(colours, lab.rgb_to_lab(rgb))
     assert torch.equal(luma, lab.luma_of(rgb))
     assert (back - rgb).abs().max() < 1e-3
+
+
+def test_colorfulness_is_that_of_the_metrics_and_can_be_learnt_from_in_grey():
+    pictures = np.stack([data.astronaut()[:64, :64], data.coffee()[:64, :64], data.cat()[:64, :64]]) / 255
+    rgb = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    expected = [metrics.colorfulness(picture) for picture in pictures]
+    assert lab.colorfulness(rgb).tolist() == pytest.approx(expected, rel=1e-4)
+    grey = torch.full((1, 3, 4, 4), 0.5, requires_grad=True)
+    lab.colorfulness(grey).sum().backward()
+    assert grey.grad.isfinite().all()

@@ -46,9 +46,12 @@ def random_hints(
     columns = _covered(width, side, positions)  # (N, M, W)
     area = (rows.sum(2) * columns.sum(2)).clamp(min=1)
     with torch.autocast(ab.device.type, enabled=False):  # bfloat16 would shift the colours that are told
-        mean = torch.einsum("nmh,nchw,nmw->nmc", rows, ab.float(), columns) / area[..., None]
+        # One axis at a time: no tensor has the points and both sides of the picture.
+        shown = torch.einsum("nchw,nmw->nmch", ab.float(), columns)
+        mean = torch.einsum("nmch,nmh->nmc", shown, rows) / area[..., None]
         mask = torch.einsum("nmh,nmw->nhw", rows, columns)[:, None]
-        hint_ab = torch.einsum("nmh,nmw,nmc->nchw", rows, columns, mean) / mask.clamp(min=1)
+        spread = mean[..., None] * rows[:, :, None]  # (N, M, 2, H)
+        hint_ab = torch.einsum("nmch,nmw->nchw", spread, columns) / mask.clamp(min=1)
     return hint_ab, mask.clamp(max=1)
 
 

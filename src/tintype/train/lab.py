@@ -46,6 +46,15 @@ def luma_of(rgb: Tensor) -> Tensor:
     return _times(rgb.new_tensor(LUMA_WEIGHTS)[None], rgb)
 
 
+def colorfulness(rgb: Tensor) -> Tensor:
+    """`tintype.metrics.colorfulness` (N,) of sRGB (N, 3, H, W); its slope is finite for grey, too."""
+    r, g, b = (255 * rgb).unbind(1)
+    opponents = torch.stack([r - g, (r + g) / 2 - b], 1).flatten(2)
+    spread = opponents.var(2, correction=0).sum(1)
+    distance = opponents.mean(2).square().sum(1)
+    return _root(spread) + 0.3 * _root(distance)
+
+
 def ab_to_unit(ab: Tensor) -> Tensor:
     """ab in Lab units, any shape, to 0…1 as 8-bit Lab spaces it: (ab + 128) / 255."""
     return (ab + 128) / 255
@@ -69,3 +78,8 @@ def _srgb_to_linear(rgb: Tensor) -> Tensor:
 
 def _lab_f(t: Tensor) -> Tensor:
     return torch.where(t > LAB_KNEE, t.clamp(min=LAB_KNEE) ** (1 / 3), LAB_TOE * t + LAB_OFFSET)
+
+
+def _root(x: Tensor) -> Tensor:
+    """The square root, with a finite slope at 0."""
+    return (x + 1e-6).sqrt()

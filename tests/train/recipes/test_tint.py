@@ -225,6 +225,24 @@ def test_lpips_counts_as_much_as_its_weight(batch, lpips_files):
     assert not any("lpips" in name or "squeeze" in name for name in model.state_dict())
 
 
+def test_colorfulness_in_the_loss_makes_pictures_livelier(batch):
+    tint = recipes.get("tint")
+    torch.manual_seed(0)
+    model = tint.Model(tint.Settings(width=32, head_width=32, colorfulness_weight=0.1, hint_none=1.0))
+    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.01)
+    apart = []
+    for _ in range(12):
+        losses = model.loss(*batch, NO_LABELS)
+        assert losses["loss"].item() == pytest.approx(
+            (losses["cross_entropy"] + 0.1 * losses["colorfulness"]).item(), rel=1e-5
+        )
+        apart.append(losses["colorfulness"].item())
+        optimizer.zero_grad()
+        losses["colorfulness"].backward()
+        optimizer.step()
+    assert apart[-1] < 0.8 * apart[0]
+
+
 def test_lpips_can_be_asked_for_first_in_validation(batch, lpips_files):
     features, heads = map(str, lpips_files["squeeze"])
     tint = recipes.get("tint")

@@ -13,6 +13,7 @@ a network without it are taken as a start (`adopt`), and give the same colours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from tintype.errors import SettingsError
 from tintype.train import bins as colour_bins
 from tintype.train.blocks import MobileNetV2, separable
 from tintype.train.hints import Evidence, HintReader, Spread, hinted_cells, random_hints
-from tintype.train.lab import lab_to_rgb
+from tintype.train.lab import colorfulness, lab_to_rgb
 from tintype.train.perceptual import LpipsSqueeze
 from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel, Schedule
 
@@ -66,11 +67,14 @@ class Settings:
     lpips_weight: float = 0.0
     """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
     lpips_among: int = 0
-    """How many photographs of a batch LPIPS is asked of, since it costs as much as the network; 0 for all."""
+    """Of how many photographs of a batch LPIPS and colourfulness are asked, which cost time; 0 for all."""
     lpips_features: str = ""
     """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
     lpips_heads: str = ""
     """Safetensors file of LPIPS's heads for them."""
+    colorfulness_weight: float = 0.0
+    """Weight of the difference in colourfulness (Hasler and Süsstrunk 2003) between the picture at
+    vividness 1 and the true one: absolute, of each photograph."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.hint_none <= 1:
@@ -220,7 +224,7 @@ class Model(RecipeModel):
         return logits.softmax(-1).reshape(*seen.shape[:3], len(bias))
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
-        """Rebalanced soft cross-entropy, and LPIPS if it has a weight.
+        """Rebalanced soft cross-entropy, and LPIPS and colourfulness if they have a weight.
 
         In training some pictures come with hints and batches in many sizes, in validation none do.
         """
@@ -232,23 +236,34 @@ class Model(RecipeModel):
         losses = {
             "loss": colour_bins.soft_cross_entropy(self._logits(*seen), index, weight, self.bin_weights)
         }
-        if s.lpips_weight:
+        if s.lpips_weight or s.colorfulness_weight:
             few = slice(s.lpips_among or None)
-            losses["lpips"] = self._perceived(L[few], ab[few], *(part[few] for part in seen))
             losses["cross_entropy"] = losses["loss"]
-            losses["loss"] = losses["loss"] + s.lpips_weight * losses["lpips"]
+            for name, weight, term in self._pictured(L[few], ab[few], *(part[few] for part in seen)):
+                losses[name] = term
+                losses["loss"] = losses["loss"] + weight * term
         return losses
 
-    def _perceived(self, L: Tensor, ab: Tensor, x: Tensor, told: Tensor) -> Tensor:
-        """The mean LPIPS distance of the colours at vividness 1 to the true ones, both on this L."""
+    def _pictured(
+        self, L: Tensor, ab: Tensor, x: Tensor, told: Tensor
+    ) -> Iterator[tuple[str, float, Tensor]]:
+        """Name, weight and value of the terms that compare the picture at vividness 1 with the true one."""
+        s = self.settings
+        predicted = colour_bins.mean_of(self._decoded(x, told, L.new_ones(())), self.bins)
+        predicted = F.interpolate(predicted, L.shape[2:], mode="bilinear", align_corners=False)
+        painted, true = (lab_to_rgb(torch.cat([L, colors], 1)) for colors in (predicted, ab))
+        if s.lpips_weight:
+            yield "lpips", s.lpips_weight, self._judge(L.device)(painted, true).mean()
+        if s.colorfulness_weight:
+            apart = (colorfulness(painted) - colorfulness(true)).abs().mean()
+            yield "colorfulness", s.colorfulness_weight, apart
+
+    def _judge(self, device: torch.device) -> LpipsSqueeze:
         if not self._lpips:
             s = self.settings
             with torch.inference_mode(False):  # it may be called for first in validation
                 self._lpips = (LpipsSqueeze(Path(s.lpips_features), Path(s.lpips_heads)),)
-        predicted = colour_bins.mean_of(self._decoded(x, told, L.new_ones(())), self.bins)
-        predicted = F.interpolate(predicted, L.shape[2:], mode="bilinear", align_corners=False)
-        judge = self._lpips[0].to(L.device)
-        return judge(*(lab_to_rgb(torch.cat([L, colors], 1)) for colors in (predicted, ab))).mean()
+        return self._lpips[0].to(device)
 
     def _revealed(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         s = self.settings
