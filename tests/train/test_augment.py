@@ -40,7 +40,7 @@ def test_without_changes_the_input_is_the_true_lightness(rgb, L):
     assert torch.equal(pair(rgb)[1], lab[:, 1:])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "mount"])
 def test_each_change_alone_changes_the_grey_and_leaves_the_colours(rgb, L, name):
     changed, ab = pair(rgb, **{name: 1.0})
     assert torch.equal(ab, rgb_to_lab(rgb)[:, 1:])
@@ -100,3 +100,16 @@ def test_scratches_are_thin():
     grey = torch.full((50, 1, 128, 128), 50.0)
     touched = (damage.scratches(grey) - grey).abs() > 5
     assert 0.001 < touched.float().mean() < 0.06
+
+
+def test_a_mount_is_grey_to_both_and_leaves_the_picture_within_as_it_is(rgb, L):
+    mounted, ab = pair(rgb, mount=1.0)
+    true_ab = rgb_to_lab(rgb)[:, 1:]
+    border = (ab.abs().amax(1, keepdim=True) < 0.01) & (true_ab.abs().amax(1, keepdim=True) > 0.5)
+    assert (border.sum((1, 2, 3)) > 50).all()
+    middle = slice(20, -20)
+    inside = (mounted - L).abs()[..., middle, middle].amax((1, 2, 3)) < 1e-4
+    assert inside.sum() >= 9  # of 12; the others are empty pages
+    assert torch.equal(ab[inside][..., middle, middle], true_ab[inside][..., middle, middle])
+    for one, edge in zip(mounted, border, strict=True):
+        assert one[edge[0][None]].std() < 1e-3  # one grey all around

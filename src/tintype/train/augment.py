@@ -1,4 +1,7 @@
-"""What old photographs went through, done to the grey input of a batch; the true colours stay."""
+"""What old photographs went through, done to the grey input of a batch; the true colours stay.
+
+A mount alone is new to both: it has no colour.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from torch import Tensor
 from tintype.train import damage
 from tintype.train.damage import chosen, uniform
 from tintype.train.lab import luma_of, luma_to_L, rgb_to_lab
+
+
+_MOUNT = 1 / 7  # of the side, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +39,14 @@ class GreySettings:
     """Scratches and dust, bright or dark."""
     halftone: float = 0.03
     """The screen of dots of a printed page."""
+    mount: float = 0.05
+    """A border of white, black or grey about the picture, as of a print, a film or an album's page, and true
+    grey there; of one in ten nothing else is left, as of an empty page."""
 
 
 def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tensor]:
     """RGB (N, 3, H, W), 0…1, to the input L (N, 1, H, W) and the true ab (N, 2, H, W)."""
-    lab = rgb_to_lab(rgb)
+    lab = rgb_to_lab(_some(_mounted, rgb, settings.mount))
     L, ab = lab[:, :1], lab[:, 1:]
     n = len(rgb)
     L = torch.where(chosen(n, settings.luma, rgb), luma_to_L(luma_of(rgb)), L)
@@ -50,6 +59,19 @@ def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tenso
     L = _some(damage.scratches, L, settings.scratches)
     L = _some(damage.halftone, L, settings.halftone)
     return _some(damage.jpeg, L.clamp(0, 100), settings.jpeg).clamp(0, 100), ab
+
+
+def _mounted(rgb: Tensor) -> Tensor:
+    """Borders of up to a seventh of the side at each edge; or nothing but border."""
+    n, _, height, width = rgb.shape
+    paper, black, any_grey = uniform(n, 0.75, 1, rgb), uniform(n, 0, 0.15, rgb), uniform(n, 0, 1, rgb)
+    grey = torch.where(chosen(n, 0.3, rgb), black, torch.where(chosen(n, 0.7, rgb), paper, any_grey))
+    empty = chosen(n, 0.1, rgb)
+    y = torch.linspace(0, 1, height, device=rgb.device).view(1, 1, -1, 1)
+    x = torch.linspace(0, 1, width, device=rgb.device).view(1, 1, 1, -1)
+    top, left, bottom, right = (uniform(n, -_MOUNT / 4, _MOUNT, rgb) for _ in range(4))
+    border = (y < top) | (y > 1 - bottom) | (x < left) | (x > 1 - right) | empty
+    return torch.where(border, grey, rgb)
 
 
 def _some(change: Callable[[Tensor], Tensor], L: Tensor, probability: float) -> Tensor:
