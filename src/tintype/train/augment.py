@@ -15,7 +15,6 @@ from tintype.train import damage
 from tintype.train.damage import chosen, uniform
 from tintype.train.lab import luma_of, luma_to_L, rgb_to_lab
 
-
 _MOUNT = 1 / 7  # of the side, at most
 
 
