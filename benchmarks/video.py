@@ -1,13 +1,14 @@
 """What colour costs on a film, and how still it keeps. Prints tables; both sides are measured in one run.
 
-    python benchmarks/video.py [speed] [flicker] [--model NAME|FILE.onnx] [--frames N] [--film FILM ...]
+    python benchmarks/video.py [speed] [flicker] [memory] [--model NAME|FILE.onnx] [--frames N] [--film FILM ...]
 
 *speed*: a 1080p film, H.264, is decoded and encoded with libx264, plain and by `tintype.video`, with the
 same settings, in turn. *flicker*: moving pictures with true colour are made grey and coloured picture by
 picture and steadily. Flicker is the flow-warped ab error between neighbours, where nothing was hidden; the
 error is that to the true colours, in Lab units; CDC is as `tintype.metrics` defines it. The moving pictures
 are made of scikit-image's photographs, with a camera that pans, zooms and turns, something that passes in
-front, grain and cuts; or they are `--film`s in colour, whose own coding noise counts.
+front, grain and cuts; or they are `--film`s in colour, whose own coding noise counts. *memory*: a film of
+`--frames` pictures of 480×270 is coloured, and the process's memory printed on the way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -27,18 +28,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from live import resident  # a script beside this one
 from tintype import Colorizer, metrics
 from tintype.chroma import ChromaField, lightness, small_cbcr
 from tintype.color import SRGB_TONE, luma_of, rgb_to_lab
 from tintype.framing import network_size
 from tintype.temporal import EVERY, FrameByFrame, Steady
 from tintype.video import FilmOptions, colorize_film
+from tintype.video.run import painting_threads
 
 Rgb8 = NDArray[np.uint8]
-SETTINGS = {
-    "libx264 medium, crf 18": ("medium", EVERY),
-    "libx264 superfast, crf 18, --every 10": ("superfast", 10),
-    "libx264 ultrafast, crf 18, --every 10": ("ultrafast", 10),
+# x264's preset, pictures between two looks, and the network's size (None: the card's).
+SETTINGS: dict[str, tuple[str, int, int | None]] = {
+    "libx264 medium, crf 18": ("medium", EVERY, None),
+    "libx264 ultrafast, crf 18, --every 10": ("ultrafast", 10, None),
+    "libx264 ultrafast, crf 18, --every 10 --size 192": ("ultrafast", 10, 192),
 }
 
 
@@ -145,14 +149,16 @@ def _scores(colored: list[Rgb8], truth: list[Rgb8], flows: list[Any]) -> tuple[f
     return mean(moved), mean(errors), metrics.color_distribution_consistency(colored)
 
 
-def speed(colorizer: Colorizer, frames: int, rounds: int) -> None:
+def speed(model: str, frames: int, rounds: int) -> None:
+    sized = {size: _colorizer(model, size) for _, _, size in SETTINGS.values()}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         _encode(source, (_grey_frame(rgb) for rgb in moving(frames, 1080, 1920)), "veryfast")
-        print(f"\n1080p, {frames} frames, model {colorizer.card.name}, {rounds} rounds\n")
+        print(f"\n1080p, {frames} frames, model {model}, {rounds} rounds\n")
         print("| | plain decode + encode, frames/s | coloured, frames/s | ratio of times | min | max |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
-        for name, (preset, every) in SETTINGS.items():
+        for name, (preset, every, size) in SETTINGS.items():
+            colorizer = sized[size]
             plain, ours = [], []
             for _ in range(rounds):
                 plain.append(
@@ -160,13 +166,32 @@ def speed(colorizer: Colorizer, frames: int, rounds: int) -> None:
                 )
                 options = FilmOptions(preset=preset, crf=18, every=every, overwrite=True)
                 target = Path(folder) / "ours.mp4"
-                ours.append(_timed(lambda o=options, t=target: colorize_film(colorizer, source, t, o)))
+                ours.append(_timed(lambda c=colorizer, o=options, t=target: colorize_film(c, source, t, o)))
             ratios = [b / a for a, b in zip(plain, ours, strict=True)]
             rates = f"{frames / median(plain):.1f} | {frames / median(ours):.1f}"
             print(
                 f"| {name} | {rates} | {median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |",
                 flush=True,
             )
+
+
+def _colorizer(model: str, size: int | None) -> Colorizer:
+    """As the command makes it."""
+    return Colorizer(model, size=size, threads=painting_threads())
+
+
+def memory(model: str, frames: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source, shot = Path(folder) / "source.mp4", list(moving(240, 270, 480))
+        _encode(source, (_grey_frame(rgb) for rgb in islice(cycle(shot), frames)), "ultrafast")
+        print("\n| pictures coloured | memory, MiB |\n| ---: | ---: |")
+
+        def tell(done: int, _total: int | None) -> None:
+            if done % max(1, frames // 10) == 0:
+                print(f"| {done:,} | {resident():.1f} |", flush=True)
+
+        options = FilmOptions(preset="ultrafast", every=10)
+        colorize_film(_colorizer(model, None), source, Path(folder) / "colored.mp4", options, tell)
 
 
 def _timed(work: Any) -> float:
@@ -203,17 +228,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=["speed", "flicker"], default=["speed", "flicker"])
+    parser.add_argument(
+        "parts", nargs="*", choices=["speed", "flicker", "memory"], default=["speed", "flicker"]
+    )
     parser.add_argument("--model", default="tint")
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--film", type=Path, nargs="*", default=[])
     parser.add_argument("--height", type=int, default=360, help="rows of the pictures that flicker")
+    parser.add_argument("--size", type=int, help="the network's, where flicker is measured")
     options = parser.parse_args()
-    colorizer = Colorizer(options.model)
     if "speed" in options.parts:
-        speed(colorizer, options.frames, options.rounds)
+        speed(options.model, options.frames, options.rounds)
+    if "memory" in options.parts:
+        memory(options.model, options.frames)
     if "flicker" in options.parts:
+        colorizer = _colorizer(options.model, options.size)
         films = {path.stem: list(of_film(path, options.frames, options.height)) for path in options.film}
         width = options.height * 16 // 9
         flicker(

@@ -10,7 +10,7 @@ from typing import Any
 
 from tintype.arguments import main_colors
 from tintype.colorizer import Colorizer
-from tintype.video.run import FilmOptions, FilmResult, colorize_film
+from tintype.video.run import FilmOptions, FilmResult, colorize_film, painting_threads
 
 
 def run_video(args: argparse.Namespace) -> int:
@@ -27,6 +27,7 @@ def run_video(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         skip_colored=args.skip_colored,
     )
+    args.threads = args.threads or painting_threads()
     colorizer = model_of(args)
     say = Say(args.quiet)
     if args.provider:
