@@ -33,7 +33,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, threads: bool = Tru
     add = parser.add_argument
     add("--model", default="tint", metavar="NAME|FILE.onnx", help="a model by name or file (default: tint)")
     if threads:
-        add("--threads", type=count, metavar="N", help="processor threads for one picture (default: all)")
+        add(
+            "--threads",
+            type=count,
+            metavar="N",
+            help="processor threads for one picture (default: all; half for films)",
+        )
     what = "what onnxruntime computes with: %(choices)s; an error where it is not installed (default: cpu)"
     add("--provider", choices=PROVIDER_NAMES, metavar="NAME", help=what)
 
