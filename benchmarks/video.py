@@ -1,6 +1,6 @@
 """What colour costs on a film, and how still it keeps. Prints tables; both sides are measured in one run.
 
-    python benchmarks/video.py [speed] [flicker] [memory] [--model NAME|FILE.onnx] [--frames N] [--film FILM …]
+    python benchmarks/video.py [speed] [flicker] [memory] [--model NAME|FILE.onnx] [--frames N] [--film FILM]
 
 *speed*: a 1080p film, H.264, is decoded and encoded with libx264, plain and by `tintype.video`, with the
 same settings, in turn. *flicker*: moving pictures with true colour are made grey and coloured picture by
