@@ -68,6 +68,11 @@ class Session:
         return dict(self._inputs)
 
     @property
+    def any_size(self) -> bool:
+        """Whether `L` may be of any size, in multiples of the card's `multiple`."""
+        return self._any_size
+
+    @property
     def outputs(self) -> frozenset[str]:
         """What the graph can tell beside `ab`, as the card lists it."""
         return frozenset(self.card.outputs)
@@ -127,6 +132,7 @@ class Session:
                 kind = "input" if nodes is inputs else "output"
                 file = self.card.path.name
                 raise ModelError(f"{file} is no colorizer: no float32 {kind} {name!r} of 4 dimensions.")
+        self._any_size = not any(isinstance(side, int) for side in inputs["L"].shape[2:])
         self._inputs = {name: tuple(node.shape) for name, node in inputs.items() if name != "L"}
         if extra := sorted(self._inputs.keys() - self.card.inputs.keys()):
             raise ModelError(

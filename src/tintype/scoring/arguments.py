@@ -47,6 +47,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("--input-size", type=int, metavar="N", help="shorter side that networks see (default: their cards')")
     add("--random-hints", type=int, default=0, metavar="N", help="tell the network N true colours")
+    steady = "tell how far colours move when networks see pictures of these shorter sides"
+    add("--steady-sizes", type=int, nargs="+", default=[], metavar="N", help=steady)
     add("--end-to-end", action="store_true", help="score the whole pipeline, not the network's ab alone")
     add(
         "--threads", type=int, metavar="N", help="processor threads of a network (default: all; timed with 1)"
