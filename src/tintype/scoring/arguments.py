@@ -13,6 +13,8 @@ examples:
   tintype evaluate tint --data val.tar --lpips alex=FEATURES.safetensors,HEADS.safetensors
   tintype evaluate tint --data val.tar --classifier mobilenet_v2.safetensors --index labels.csv \\
       --classes classes.csv                               classes.csv has the columns label, class
+  tintype evaluate tint gray --data val.tar --random-hints 10      and how many of ten hints are kept
+  tintype evaluate tint --data val.tar --steady-sizes 160 384 512  and how far colours move with the size
 
 docs/guides/evaluation.md says what each score means, and how they mislead.
 
