@@ -106,6 +106,8 @@ class Model(RecipeModel):
 
     stride = 4
     multiple = 32
+    # In 8 bits the first blocks lose more than all others; hints must be told exactly.
+    stays_float = ("/encoder/stem/", "/encoder/blocks.0/", "/encoder/blocks.1/", "/readers.", "/spread/")
     bins: Tensor
     bin_weights: Tensor
 
