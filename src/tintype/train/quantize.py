@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tintype import evaluate, metrics
 from tintype.cards import ModelCard
-from tintype.errors import InputError, ModelError
+from tintype.errors import InputError, ModelError, TintypeError
 from tintype.evaluate.models import full_size
 from tintype.evaluate.told import random_hints
-from tintype.evaluate.truths import RGB8, Photographs, Truth, cut
+from tintype.evaluate.truths import Photographs, Truth, cut
 from tintype.images import decode_rgb8
 from tintype.session import Session
 from tintype.train.export import commit_id, predictor
@@ -87,44 +87,45 @@ def compare(session: Session, other: Session, photographs: Photographs, size: in
     """
     models = {one.card.name: predictor(one) for one in (session, other)}
 
-    def pictures() -> Any:
-        for record in photographs.records:
-            yield cut(decode_rgb8(record.read()), size, "center")
-
     distances = []
-    for rgb8 in pictures():
-        L = Truth("", rgb8).L
+    for truth in _truths(photographs, size):
+        L = truth.L
         distances.append(metrics.ab_distance(*(full_size(predict(L), L) for predict in models.values())))
-    scores = evaluate.score(models | {"gray": evaluate.gray}, pictures)
+    scores = evaluate.score(
+        models | {"gray": evaluate.gray}, lambda: (truth.rgb8 for truth in _truths(photographs, size))
+    )
     rounded = {name: {k: round(v, 4) for k, v in table.items()} for name, table in scores.items()}
     how = f"{len(photographs)} photographs, {size}×{size} centre crop, the truth's L kept"
     return {"how": how, "ab_distance": round(float(np.mean(distances)), 4)} | rounded
+
+
+def _truths(photographs: Photographs, size: int) -> Iterator[Truth]:
+    """Centre crops of `size` pixels. InputError, naming the photograph, for one that cannot be read."""
+    for record, name in zip(photographs.records, photographs.names, strict=True):
+        try:
+            yield Truth(name, cut(decode_rgb8(record.read()), size, "center"))
+        except (TintypeError, OSError) as error:
+            raise InputError(f"{name} cannot be used: {error}") from None
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     """Gives the model one photograph after the other, squares of the card's size."""
 
     def __init__(self, session: Session, photographs: Photographs) -> None:
-        self._session, self._photographs = session, photographs
-        self._number = 0
+        self._session = session
         multiple = session.card.multiple
-        self._side = -(-session.card.size // multiple) * multiple
+        side = -(-session.card.size // multiple) * multiple
+        self._truths = enumerate(_truths(photographs, side))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The inputs of the next one, None after the last."""
-        number = self._number
-        if number == len(self._photographs):
+        number, truth = next(self._truths, (0, None))
+        if truth is None:
             return None
-        self._number += 1
-        name = self._photographs.names[number]
-        try:
-            rgb8: RGB8 = decode_rgb8(self._photographs.records[number].read())
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-        truth = Truth(name, cut(rgb8, self._side, "center"))
         inputs: dict[str, NDArray[np.float32]] = {}
         if number % _HINTED == 0 and {"hint_ab", "hint_mask"} <= self._session.inputs.keys():
-            told = random_hints(truth, (self._side, self._side), _POINTS, seed=0)
+            height, width = truth.L.shape
+            told = random_hints(truth, (height, width), _POINTS, seed=0)
             inputs = {"hint_ab": told.hint_ab, "hint_mask": told.hint_mask}
         return self._session.values(truth.L[None, None], **inputs)
 
