@@ -14,6 +14,7 @@ from tintype import cli, evaluate
 from tintype.cards import find_model, load_card
 from tintype.errors import InputError, ModelError
 from tintype.session import Session
+from tintype.train.multiply_adds import count_multiply_adds
 from tintype.train.quantize import nodes_in_8_bits, quantize
 from tintype.train.recipes import tint
 
@@ -79,6 +80,7 @@ def test_the_card_says_what_it_is_and_what_it_lost(photographs, tmp_path):
     assert "/stem/" in new.training["int8"]
     assert new.scores["conv"]["psnr"] == pytest.approx(new.scores["conv-int8"]["psnr"], abs=0.5)
     assert 0 < new.scores["ab_distance"] < 2
+    assert count_multiply_adds(new.path) == count_multiply_adds(card.path) > 0
     files = [f"{name}.{suffix}" for name in ("conv", "conv-int8") for suffix in ("onnx", "toml")]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
 
