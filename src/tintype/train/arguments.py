@@ -29,7 +29,7 @@ examples:
   tintype quantize tint --data train.tar --val val.tar -o tint-int8.onnx
   tintype colorize photo.jpg --model ./tint-int8.onnx
 
-It is quicker on processors with instructions for 8 bits alone; benchmarks/networks.py measures that.
+Only processors with instructions for 8 bits are quicker with it; benchmarks/networks.py measures that.
 """
 
 DATA_EXAMPLES = """\

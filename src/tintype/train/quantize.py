@@ -28,7 +28,7 @@ from tintype.evaluate.told import random_hints
 from tintype.evaluate.truths import Photographs, Truth, cut
 from tintype.images import decode_rgb8
 from tintype.session import Session
-from tintype.train.export import commit_id, predictor
+from tintype.train.export import commit_id, predictor, store_as_float16
 
 _PASS_ON = ("Clip", "Relu", "Add", "Resize")  # they compute in 8 bits where all that they are given is
 _HINTED = 4  # every so many of the calibration photographs comes with hints, if the model takes some …
@@ -57,6 +57,10 @@ def quantize(
             op_types_to_quantize=["Conv", *_PASS_ON], nodes_to_quantize=sorted(names), per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         )  # fmt: skip
+        graph = onnx.load(file)
+        store_as_float16(graph)  # what stays float was stored so before
+        onnx.save(graph, file)
+        onnx.checker.check_model(str(file), full_check=True)
         new = _card(card, file, len(calibration), stays_float)
         new = dataclasses.replace(new, scores=compare(session, Session(new, threads=1), judged))
         file.with_suffix(".toml").write_text(new.to_toml(), encoding="utf-8")
