@@ -92,6 +92,32 @@ def hinted_model(folder: Path, name: str = "hinted") -> Path:
     return write_model(folder, name, nodes, tensors, maps)
 
 
+def obedient_model(folder: Path, name: str = "obedient", obeys: bool = True) -> Path:
+    """ab is that of the hints where there are any, else 0; or it is 0, whatever is told."""
+    nodes = [
+        helper.make_node("Mul", ["L", "zero"], ["nothing"]),
+        helper.make_node("Mul", ["hint_ab", "gain"], ["x"]),
+        helper.make_node("Mul", ["x", "hint_mask"], ["told"]),
+        helper.make_node("Add", ["nothing", "told"], ["ab"]),
+    ]
+    tensors = {"zero": np.float32(0), "gain": np.float32(obeys)}
+    maps = {"hint_ab": (["N", 2, "H", "W"], 0.0), "hint_mask": (["N", 1, "H", "W"], 0.0)}
+    return write_model(folder, name, nodes, tensors, maps)
+
+
+def size_model(folder: Path, name: str = "sized", **card: Any) -> Path:
+    """ab is a tenth of the height that it sees, and 0."""
+    nodes = [
+        helper.make_node("Shape", ["L"], ["rows"], start=2, end=3),
+        helper.make_node("Cast", ["rows"], ["height"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["height", "gain"], ["color"]),
+        helper.make_node("Mul", ["L", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "color"], ["ab"]),
+    ]
+    tensors = {"zero": np.float32(0), "gain": np.array([0.1, 0], np.float32).reshape(1, 2, 1, 1)}
+    return write_model(folder, name, nodes, tensors, **card)
+
+
 def counted(monkeypatch: Any, owner: Any, method: str) -> list[Any]:
     """A list that grows by the arguments of each call of `owner.method` from now on."""
     calls: list[Any] = []

@@ -156,6 +156,21 @@ def test_multiply_adds_behind_shapes_that_are_computed(tmp_path):
     assert count_multiply_adds(path, 64) == 32 * 32 * (5 * 9 + 5 * 2 * 4)
 
 
+def test_multiply_adds_behind_a_part_of_a_shape(tmp_path):
+    from onnx import helper
+
+    from scoring_helpers import write_model
+
+    nodes = [
+        helper.make_node("Shape", ["L"], ["sides"], start=2, end=4),
+        helper.make_node("Concat", ["channels", "sides"], ["target"], axis=0),
+        helper.make_node("Expand", ["L", "target"], ["x"]),
+        helper.make_node("Conv", ["x", "kernel"], ["ab"]),
+    ]
+    tensors = {"channels": np.array([1, 3]), "kernel": np.ones((2, 3, 1, 1), np.float32)}
+    assert count_multiply_adds(write_model(tmp_path, "expanded", nodes, tensors), 64) == 64 * 64 * 2 * 3
+
+
 def test_a_cost_is_measured_in_a_process_of_its_own(place):
     from tintype.cards import load_card
 

@@ -212,6 +212,15 @@ def add_export(commands: Commands) -> None:
     add_export_arguments(parser)
 
 
+def add_quantize(commands: Commands) -> None:
+    """`tintype quantize`."""
+    from tintype.train.arguments import QUANTIZE_EXAMPLES, add_quantize_arguments
+
+    what = "make a model that computes in 8 bits"
+    parser = _command(commands, "quantize", _in_training("quantize"), what, QUANTIZE_EXAMPLES)
+    add_quantize_arguments(parser)
+
+
 def add_data(commands: Commands) -> None:
     """`tintype data`."""
     from tintype.train.arguments import DATA_EXAMPLES, add_data_arguments
@@ -281,7 +290,7 @@ def _training() -> Any:
 SUBCOMMANDS: list[Callable[[Commands], None]] = [
     add_colorize, add_batch, add_video, add_live, add_serve, add_models, add_compare, add_evaluate, add_train,
     add_data,
-    add_export, add_experiment,
+    add_export, add_quantize, add_experiment,
 ]  # fmt: skip
 
 

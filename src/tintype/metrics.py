@@ -53,6 +53,11 @@ def ab_rmse(ab: Array, truth: Array) -> float:
     return float(np.sqrt(_mean_square(ab, truth) * 2))
 
 
+def ab_distance(ab: Array, other: Array) -> float:
+    """Mean over pixels of the Euclidean distance of two ab, in Lab units: ΔE of 1976 at equal L."""
+    return float(np.linalg.norm(ab - other, axis=-1).mean(dtype=np.float64))
+
+
 def target_mse(ab: Array, truth: Array) -> float:
     """The reports' mean squared error, over pixels and both channels, of ab scaled to −1…1; lower is better.
 

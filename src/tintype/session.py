@@ -68,6 +68,11 @@ class Session:
         return dict(self._inputs)
 
     @property
+    def any_size(self) -> bool:
+        """Whether `L` may be of any size, in multiples of the card's `multiple`."""
+        return self._any_size
+
+    @property
     def outputs(self) -> frozenset[str]:
         """What the graph can tell beside `ab`, as the card lists it."""
         return frozenset(self.card.outputs)
@@ -88,12 +93,9 @@ class Session:
 
         Otherwise as `run`; ModelError also for an output that the model does not have.
         """
-        if unknown := sorted(inputs.keys() - self._inputs.keys()):
-            raise ModelError(f"{self.card.name} takes no {', '.join(unknown)}.")
         if unknown := sorted(set(names) - self.outputs - {"ab"}):
             raise ModelError(f"{self.card.name} gives no {', '.join(unknown)}.")
-        values = {"L": L} | self._further(L.shape, inputs)
-        found = dict(zip(names, self._session.run(list(names), values), strict=True))
+        found = dict(zip(names, self._session.run(list(names), self.values(L, **inputs)), strict=True))
         n, (h, w) = L.shape[0], (side // self.card.stride for side in L.shape[2:])
         for name, value in found.items():
             count = value.shape[-1] if value.ndim == 4 else len(value)  # of bins, which is the model's affair
@@ -104,12 +106,14 @@ class Session:
                 )
         return found
 
-    def _further(self, shape: tuple[int, ...], given: dict[str, ArrayLike]) -> dict[str, NDArray[np.float32]]:
-        """A value for every input beside `L`, whose shape is given."""
-        sizes: dict[str | int, int] = {"N": shape[0], "H": shape[2], "W": shape[3]}
-        values = {}
+    def values(self, L: NDArray[np.float32], **inputs: ArrayLike) -> dict[str, NDArray[np.float32]]:
+        """What the graph is given by `run`: `L`, and a value for each further input."""
+        if unknown := sorted(inputs.keys() - self._inputs.keys()):
+            raise ModelError(f"{self.card.name} takes no {', '.join(unknown)}.")
+        sizes: dict[str | int, int] = {"N": L.shape[0], "H": L.shape[2], "W": L.shape[3]}
+        values = {"L": L}
         for name, axes in self._inputs.items():
-            value = np.asarray(given.get(name, self.card.inputs[name]["default"]), np.float32)
+            value = np.asarray(inputs.get(name, self.card.inputs[name]["default"]), np.float32)
             wanted = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in axes)
             try:
                 values[name] = np.ascontiguousarray(np.broadcast_to(value, wanted))
@@ -127,6 +131,7 @@ class Session:
                 kind = "input" if nodes is inputs else "output"
                 file = self.card.path.name
                 raise ModelError(f"{file} is no colorizer: no float32 {kind} {name!r} of 4 dimensions.")
+        self._any_size = not any(isinstance(side, int) for side in inputs["L"].shape[2:])
         self._inputs = {name: tuple(node.shape) for name, node in inputs.items() if name != "L"}
         if extra := sorted(self._inputs.keys() - self.card.inputs.keys()):
             raise ModelError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +17,13 @@ from tintype.cards import ModelCard
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, SettingsError
+from tintype.evaluate.told import random_hints
 from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
-from tintype.framing import resize_for_network, run_padded
+from tintype.framing import network_size, resize_for_network, run_padded
 from tintype.session import Session
 
-HINT_SIDE = 7  # pixels, at the network's resolution, of the patch that one hint reveals
 BASELINES = ("gray", "mean")
+_NETWORK_SIDES = (32, 2048)  # pixels, of the shorter side that a network may be shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class Options:
     """Shorter side at which networks see the picture; their cards' by default."""
     random_hints: int = 0
     """Points at which the network is told the true colour."""
+    steady_sizes: tuple[int, ...] = ()
+    """Further shorter sides at which networks see the picture, to tell how far its colours move."""
     end_to_end: bool = False
     """Score the whole pipeline, from the BT.601 grey picture to the colours written."""
     seed: int = 0
@@ -47,10 +49,21 @@ class Options:
         """Raises SettingsError for what cannot be."""
         if not 16 <= self.size <= 4096:
             raise SettingsError(f"--size must be from 16 to 4096 pixels, not {self.size}.")
-        if self.input_size is not None and not 32 <= self.input_size <= 2048:
-            raise SettingsError(f"--input-size must be from 32 to 2048 pixels, not {self.input_size}.")
-        if self.random_hints and self.end_to_end:
-            raise SettingsError("--random-hints and --end-to-end cannot be had together.")
+        least, most = _NETWORK_SIDES
+        own = () if self.input_size is None else (self.input_size,)
+        for flag, sides in (("--input-size", own), ("--steady-sizes", self.steady_sizes)):
+            for side in sides:
+                if not least <= side <= most:
+                    raise SettingsError(f"{flag} must be from {least} to {most} pixels, not {side}.")
+        if self.random_hints < 0:
+            raise SettingsError(f"--random-hints must be 0 or more, not {self.random_hints}.")
+        flags = {
+            "--random-hints": self.random_hints,
+            "--steady-sizes": self.steady_sizes,
+            "--end-to-end": self.end_to_end,
+        }
+        if len(given := [flag for flag, value in flags.items() if value]) > 1:
+            raise SettingsError(f"{' and '.join(given)} cannot be had together.")
 
 
 class Prediction(NamedTuple):
@@ -75,6 +88,18 @@ class Model(ABC):
     @abstractmethod
     def predict(self, truth: Truth) -> Prediction:
         """The colours for `truth`, whose lightness alone may be looked at, but for hints."""
+
+    def view(self, truth: Truth) -> tuple[int, int]:
+        """(H, W) at which it looks at a photograph and is told hints."""
+        height, width = truth.L.shape
+        return height, width
+
+    def ab_at(self, truth: Truth, size: int) -> Float:
+        """ab (h, w, 2), Lab units, with `size` pixels on the shorter side of what it looks at.
+
+        Raises ModelError where it cannot be shown other sizes.
+        """
+        raise ModelError("it cannot be shown other sizes: leave out it or --steady-sizes.")
 
 
 class Constant(Model):
@@ -101,6 +126,10 @@ class Constant(Model):
             L = rgb_to_lab(to_float(np.repeat(truth.luma8[..., None], 3, axis=-1)))[..., 0]
         return merge(L, np.broadcast_to(self._ab, (*L.shape, 2)))
 
+    def ab_at(self, truth: Truth, size: int) -> Float:
+        """The constant, whatever the size."""
+        return self.predict(truth).ab
+
 
 class Network(Model):
     """A model file by the field's convention: the truth's L goes in and is kept."""
@@ -122,16 +151,28 @@ class Network(Model):
         lacks = {"hint_ab", "hint_mask"} - session.inputs.keys()
         if options.random_hints and lacks:
             raise SettingsError(f"The model {self.name} takes no hints: leave out it or --random-hints.")
+        if options.steady_sizes and not session.any_size:
+            raise SettingsError(
+                f"The model {self.name} takes pictures of one size alone: leave out it or --steady-sizes."
+            )
 
     def predict(self, truth: Truth) -> Prediction:
         """The network's ab, merged with the truth's L."""
-        return merge(truth.L, self.small_ab(truth))
+        return merge(truth.L, self.ab_at(truth, self._size))
 
-    def small_ab(self, truth: Truth) -> Float:
+    def view(self, truth: Truth) -> tuple[int, int]:
+        """The size that its card or the options name, as the photograph's aspect and its stride shape it."""
+        height, width = truth.L.shape
+        return network_size(height, width, self._size, self._session.card.stride)
+
+    def ab_at(self, truth: Truth, size: int) -> Float:
         """ab (h, w, 2) as the network gives it. ModelError where that is no number."""
-        L = resize_for_network(truth.L, self._size, self._session.card.stride)
-        hints = random_hints(truth, L.shape, self._options) if self._options.random_hints else {}
-        ab = run_padded(self._session, L, self._inputs | hints)
+        L = resize_for_network(truth.L, size, self._session.card.stride)
+        inputs = dict(self._inputs)
+        if self._options.random_hints:
+            told = random_hints(truth, self.view(truth), self._options.random_hints, self._options.seed)
+            inputs |= {"hint_ab": told.hint_ab, "hint_mask": told.hint_mask}
+        ab = run_padded(self._session, L, inputs)
         if not np.isfinite(ab).all():
             raise ModelError("it gave ab that is no number.")
         return ab
@@ -156,30 +197,16 @@ class Pipeline(Model):
 
 def merge(L: Float, ab: Float) -> Prediction:
     """L (H, W) and ab (h, w, 2), brought up bilinearly, as Lab; clipped to RGB and rounded to 8 bits."""
-    if ab.shape[:2] != L.shape:
-        ab = cv2.resize(ab, L.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    ab = full_size(ab, L)
     rgb = lab_to_rgb(np.concatenate([L[..., None], ab], axis=-1))
     return Prediction(ab, np.rint(rgb * 255).astype(np.uint8))
 
 
-def random_hints(truth: Truth, size: tuple[int, ...], options: Options) -> dict[str, NDArray[np.float32]]:
-    """`hint_ab` (1, 2, H, W) and `hint_mask` (1, 1, H, W) for a network that sees (H, W).
-
-    Each of the points reveals the mean true ab of a patch of `HINT_SIDE`, as in Zhang et al. 2017; where they
-    lie hangs on the seed and the photograph's name.
-    """
-    height, width = size
-    ab = cv2.resize(truth.ab, (width, height), interpolation=cv2.INTER_AREA)
-    hint_ab = np.zeros((1, 2, height, width), np.float32)
-    mask = np.zeros((1, 1, height, width), np.float32)
-    rng = np.random.default_rng((options.seed, zlib.crc32(truth.name.encode())))
-    half = HINT_SIDE // 2
-    for _ in range(options.random_hints):
-        y, x = rng.integers(height), rng.integers(width)
-        patch = np.s_[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
-        hint_ab[0][:, *patch] = ab[patch].mean((0, 1))[:, None, None]
-        mask[0, 0][patch] = 1
-    return {"hint_ab": hint_ab, "hint_mask": mask}
+def full_size(ab: Float, L: Float) -> Float:
+    """ab (h, w, 2), brought bilinearly to the size of L (H, W)."""
+    if ab.shape[:2] == L.shape:
+        return ab
+    return cv2.resize(ab, L.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def open_models(names: Sequence[str], options: Options) -> list[Model]:
@@ -187,7 +214,7 @@ def open_models(names: Sequence[str], options: Options) -> list[Model]:
 
     A model with the input `vividness` comes twice: at its default, and as NAME (mean) at 0, where it gives
     the mean of the likely colours. Raises ModelError for a model that cannot be had, SettingsError for one
-    that takes no hints though they are asked for.
+    that takes no hints, or no other size, though they are asked for.
     """
     models: list[Model] = []
     for text in dict.fromkeys(names):

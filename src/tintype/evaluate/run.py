@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import ModelError, TintypeError
-from tintype.evaluate import scores, summary
+from tintype.evaluate import further, scores, summary
 from tintype.evaluate.board import Board, Group
 from tintype.evaluate.models import Model, Options, Prediction
 from tintype.evaluate.summary import Estimate
@@ -33,6 +34,7 @@ from tintype.plan import count_of
 TRUTH = "truth"  # the photographs' own column
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
 ARITHMETIC = Group("arithmetic", scores.VERSION, scores.PER_PICTURE)
+Answer = TypeVar("Answer")
 
 
 class Judge(Protocol):
@@ -83,6 +85,16 @@ class Results:
     judges: Sequence[Judge]
     table: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
+    @property
+    def further(self) -> dict[str, further.Further]:
+        """The scores that the options ask for beside those of every run, by key."""
+        return further.asked_for(self.options)
+
+    @property
+    def scores(self) -> dict[str, scores.Score]:
+        """Every score that this run can have, by key, in the order of its tables."""
+        return scores.SCORES | {key: one.score for key, one in self.further.items()}
+
     def truth(self, number: int) -> Truth:
         """A photograph as it was scored on, read anew."""
         return _read(self.photographs, number, self.options)
@@ -108,11 +120,14 @@ def evaluate(
     fails.
     """
     told = told or _Silent()
-    run = _digest([photographs.fingerprint(), asdict(options) | {"threads": None}])
+    # How many threads does not matter, and each further size is a group of its own.
+    asked = {key: value for key, value in asdict(options).items() if key != "steady_sizes"}
+    run = _digest([photographs.fingerprint(), asked | {"threads": None}])
     survey = _survey(photographs, options, folder, told)
     for model in models:
         model.prepare(survey)
-    groups = [ARITHMETIC, *(Group(judge.name, judge.digest, judge.keys) for judge in judges)]
+    groups = [ARITHMETIC, *(one.group for one in further.asked_for(options).values())]
+    groups += [Group(judge.name, judge.digest, judge.keys) for judge in judges]
     digests = {TRUTH: TRUTH} | {model.name: model.digest for model in models}
     board = Board(folder, run, photographs.names, digests, groups)
     used = np.array([i for i, name in enumerate(photographs.names) if name not in survey.skipped])
@@ -151,16 +166,32 @@ class _Scorer:
         truth = _read(self.results.photographs, number, self.results.options)
         judged = scores.Judged(truth, self.weights)
         if groups := self.board.missing(TRUTH, number):
-            self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged)
+            self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged, {})
         for model in self.results.models:
             if groups := self.board.missing(model.name, number):
-                self._finish(model.name, number, groups, _predict(model, truth), judged)
+                prediction = _named(model, truth, model.predict)
+                values = self._further(model, groups, truth, prediction)
+                self._finish(model.name, number, groups, prediction, judged, values)
+
+    def _further(
+        self, model: Model, groups: set[str], truth: Truth, prediction: Prediction
+    ) -> dict[str, float]:
+        """Those scores of `groups` for which the model is asked again."""
+        found = {key: one for key, one in self.results.further.items() if key in groups}
+        return {
+            key: _named(model, truth, partial(one.measure, model, prediction)) for key, one in found.items()
+        }
 
     def _finish(
-        self, name: str, number: int, groups: set[str], prediction: Prediction, judged: scores.Judged
+        self,
+        name: str,
+        number: int,
+        groups: set[str],
+        prediction: Prediction,
+        judged: scores.Judged,
+        values: dict[str, float],
     ) -> None:
-        """Compute the scores of `groups` and put them down."""
-        values: dict[str, float] = {}
+        """Compute the other scores of `groups` and put all down."""
         rows = self._rows_of(name)
         if ARITHMETIC.name in groups:
             values |= judged.own if name == TRUTH else scores.arithmetic(prediction, judged)
@@ -187,9 +218,10 @@ def _rows(board: Board, name: str, judges: Sequence[Judge]) -> dict[str, Any]:
     return rows
 
 
-def _predict(model: Model, truth: Truth) -> Prediction:
+def _named(model: Model, truth: Truth, ask: Callable[[Truth], Answer]) -> Answer:
+    """What a model answers; ModelError, naming it and the photograph, where it fails."""
     try:
-        return model.predict(truth)
+        return ask(truth)
     except TintypeError as error:
         raise ModelError(f"{model.name} failed on {truth.name}: {error}") from error
     except Exception as error:  # onnxruntime raises its own classes, which share no base but this
@@ -228,8 +260,8 @@ def _fill_table(results: Results) -> None:
             if judge.frechet and name != TRUTH:
                 distance = summary.frechet(rows[judge.name], truth_rows[judge.name], used)
                 table |= {} if distance is None else {judge.frechet: Estimate(distance)}
-        own = TRUTH_KEYS if name == TRUTH else scores.SCORES
-        known = [key for key in scores.SCORES if key in table and key in own]
+        own = TRUTH_KEYS if name == TRUTH else results.scores
+        known = [key for key in results.scores if key in table and key in own]
         results.table[name] = {key: table[key] for key in known}
 
 

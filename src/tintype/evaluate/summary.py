@@ -13,7 +13,7 @@ from tintype.evaluate.board import Column
 
 RESAMPLES = 1000
 _AT_ONCE = 50  # resamples drawn together
-_PERCENT = ("class_kept", "class_right")
+_PERCENT = ("class_kept", "class_right", "hints_kept")
 _ROWS_AT_ONCE = 4096
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tintype import __version__
+from tintype.evaluate import further
 from tintype.evaluate.cost import Cost
 from tintype.evaluate.run import Results
-from tintype.evaluate.scores import SCORES
+from tintype.evaluate.scores import Score
 from tintype.evaluate.summary import Estimate
 from tintype.plan import count_of
 
@@ -47,10 +48,12 @@ def terminal_table(results: Results, costs: Mapping[str, Cost]) -> str:
     """The scores by group, no line longer than `WIDTH`; ± is half the 95% interval."""
     blocks = []
     names = list(results.table)
-    for title, keys in GROUPS.items():
+    for title, keys in (GROUPS | {further.TITLE: tuple(results.further)}).items():
         known = [key for key in keys if any(key in row for row in results.table.values())]
+        heads = [results.scores[key] for key in known]
         columns = [
-            [SCORES[key].title, *(cell(results.table[n].get(key), key) for n in names)] for key in known
+            [head.title, *(cell(results.table[n].get(key), head) for n in names)]
+            for key, head in zip(known, heads, strict=True)
         ]
         blocks += [title, *_wrapped(names, columns), ""] if columns else []
     if costs:
@@ -62,11 +65,11 @@ def terminal_table(results: Results, costs: Mapping[str, Cost]) -> str:
     return "\n".join(blocks)
 
 
-def cell(estimate: Estimate | None, key: str, plus_minus: bool = True) -> str:
+def cell(estimate: Estimate | None, score: Score, plus_minus: bool = True) -> str:
     """A score as text, with half its interval; "" where there is none."""
     if estimate is None:
         return ""
-    digits, half = SCORES[key].digits, estimate.half_width
+    digits, half = score.digits, estimate.half_width
     text = f"{estimate.value:,.{digits}f}"
     return f"{text} ±{half:,.{digits}f}" if plus_minus and half else text
 
@@ -124,14 +127,14 @@ def as_json(results: Results, costs: Mapping[str, Cost]) -> str:
         "options": dataclasses.asdict(results.options),
         "judges": {judge.name: judge.digest for judge in results.judges},
         "models": models,
-        "meanings": {key: score.meaning for key, score in SCORES.items()},
+        "meanings": {key: score.meaning for key, score in results.scores.items()},
     }  # fmt: skip
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def as_csv(results: Results, costs: Mapping[str, Cost]) -> str:
     """A row for each model: every score with the limits of its interval, then its cost."""
-    keys = [key for key in SCORES if any(key in row for row in results.table.values())]
+    keys = [key for key in results.scores if any(key in row for row in results.table.values())]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["model", *(f"{key}{part}" for key in keys for part in ("", "_low", "_high")), *COSTS])

@@ -11,6 +11,7 @@ import numpy as np
 
 from tintype.evaluate import SCORES, TRUTH, Estimate, Model, Results, Truth, tables
 from tintype.evaluate.cost import Cost
+from tintype.evaluate.scores import Score
 from tintype.report.charts import PALETTE, Point, cloud, histogram, scatter
 from tintype.report.sheets import RGB8, data_uri, grey_rgb
 
@@ -52,17 +53,15 @@ def page(results: Results, costs: Mapping[str, Cost]) -> str:
 
 
 def _score_table(results: Results, costs: Mapping[str, Cost]) -> str:
-    keys = [key for key in SCORES if any(key in row for row in results.table.values())]
+    known = _known(results)
     heads = ["<th>model</th>"]
-    heads += [
-        f'<th title="{escape(SCORES[k].meaning)}">{escape(SCORES[k].title)}{_arrow(k)}</th>' for k in keys
-    ]
+    heads += [f'<th title="{escape(s.meaning)}">{escape(s.title)}{_arrow(s)}</th>' for s in known.values()]
     heads += [f"<th>{head}</th>" for head, _ in tables.COSTS.values()]
-    best = {key: _best(results, key) for key in keys}
+    best = {key: _best(results, key) for key in known}
     lines = []
     for name, row in results.table.items():
         cells = [f"<th>{escape(name)}</th>"]
-        cells += [_score_cell(row.get(key), key, best[key]) for key in keys]
+        cells += [_score_cell(row.get(key), score, best[key]) for key, score in known.items()]
         for key, (_, show) in tables.COSTS.items():
             value = getattr(costs.get(name), key, None)
             cells.append("<td></td>" if value is None else f'<td data-v="{value}">{show(value)}</td>')
@@ -72,26 +71,32 @@ def _score_table(results: Results, costs: Mapping[str, Cost]) -> str:
     return f'{hint}<div class="wide"><table id="scores">{head}<tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def _arrow(key: str) -> str:
-    return {"higher": " ↑", "lower": " ↓", "": ""}[SCORES[key].better]
+def _known(results: Results) -> dict[str, Score]:
+    """The scores that a model or the truth has, by key."""
+    rows = results.table.values()
+    return {key: score for key, score in results.scores.items() if any(key in row for row in rows)}
+
+
+def _arrow(score: Score) -> str:
+    return {"higher": " ↑", "lower": " ↓", "": ""}[score.better]
 
 
 def _best(results: Results, key: str) -> float | None:
     """The best value that a model has."""
     values = [row[key].value for name, row in results.table.items() if key in row and name != TRUTH]
-    better = SCORES[key].better
+    better = results.scores[key].better
     return None if not (values and better) else max(values) if better == "higher" else min(values)
 
 
-def _score_cell(estimate: Estimate | None, key: str, best: float | None) -> str:
+def _score_cell(estimate: Estimate | None, score: Score, best: float | None) -> str:
     if estimate is None:
         return "<td></td>"
-    digits = SCORES[key].digits
+    digits = score.digits
     mark = " class=best" if estimate.value == best else ""
     interval = ""
     if estimate.half_width:
         interval = f"<small>{estimate.low:,.{digits}f} … {estimate.high:,.{digits}f}</small>"
-    return f'<td{mark} data-v="{estimate.value}">{tables.cell(estimate, key, False)}{interval}</td>'
+    return f'<td{mark} data-v="{estimate.value}">{tables.cell(estimate, score, False)}{interval}</td>'
 
 
 def _sheet(results: Results) -> str:
@@ -115,7 +120,7 @@ def _speed(results: Results, costs: Mapping[str, Cost]) -> str:
             if key in row and name != TRUTH:
                 points.append(Point(name, getattr(costs.get(name), "milliseconds", None), *row[key]))
         if points and any(point.x for point in points):
-            title = SCORES[key].title + _arrow(key)
+            title = SCORES[key].title + _arrow(SCORES[key])
             charts.append(scatter(points, "milliseconds a picture, network alone", title))
     return f'<div class="charts">{"".join(charts[:4])}</div>' if charts else ""
 
@@ -130,12 +135,12 @@ def _losses(results: Results) -> str:
     columns = {name: results.board.columns[name].values for name in names}
     keys = [
         key
-        for key in _PER_PICTURE
+        for key in (*_PER_PICTURE, *results.further)
         if all(key in column and np.isfinite(column[key][taken]).all() for column in columns.values())
     ]
     data = {
         "pictures": [results.photographs.names[i] for i in taken],
-        "keys": {key: [SCORES[key].title, SCORES[key].better] for key in keys},
+        "keys": {key: [results.scores[key].title, results.scores[key].better] for key in keys},
         "models": {n: {k: [float(f"{v:.4g}") for v in columns[n][k][taken]] for k in keys} for n in names},
         "palette": PALETTE,
     }
@@ -200,6 +205,6 @@ def _picture(rgb8: RGB8, name: str) -> str:
 
 
 def _meanings(results: Results) -> str:
-    known = [key for key in SCORES if any(key in row for row in results.table.values())]
-    rows = (f"<dt>{escape(SCORES[key].title)}</dt><dd>{escape(SCORES[key].meaning)}</dd>" for key in known)
+    known = _known(results).values()
+    rows = (f"<dt>{escape(score.title)}</dt><dd>{escape(score.meaning)}</dd>" for score in known)
     return f"<dl>{''.join(rows)}</dl>"

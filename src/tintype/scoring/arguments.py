@@ -13,6 +13,8 @@ examples:
   tintype evaluate tint --data val.tar --lpips alex=FEATURES.safetensors,HEADS.safetensors
   tintype evaluate tint --data val.tar --classifier mobilenet_v2.safetensors --index labels.csv \\
       --classes classes.csv                               classes.csv has the columns label, class
+  tintype evaluate tint gray --data val.tar --random-hints 10      and how many of ten hints are kept
+  tintype evaluate tint --data val.tar --steady-sizes 160 384 512  and how far colours move with the size
 
 docs/guides/evaluation.md says what each score means, and how they mislead.
 
@@ -47,6 +49,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("--input-size", type=int, metavar="N", help="shorter side that networks see (default: their cards')")
     add("--random-hints", type=int, default=0, metavar="N", help="tell the network N true colours")
+    steady = "tell how far colours move when networks see pictures of these shorter sides"
+    add("--steady-sizes", type=int, nargs="+", default=[], metavar="N", help=steady)
     add("--end-to-end", action="store_true", help="score the whole pipeline, not the network's ab alone")
     add(
         "--threads", type=int, metavar="N", help="processor threads of a network (default: all; timed with 1)"

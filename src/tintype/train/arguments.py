@@ -1,4 +1,4 @@
-"""The arguments of `tintype train` and `tintype export`. Imports nothing heavy: the command line reads it."""
+"""The arguments of the commands that train and make models. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ EXPORT_EXAMPLES = """\
 examples:
   tintype export runs/mine -o models --name mine
   tintype colorize photo.jpg --model models/mine.onnx
+"""
+
+QUANTIZE_EXAMPLES = """\
+examples:
+  tintype quantize tint --data train.tar --val val.tar -o tint-int8.onnx
+  tintype colorize photo.jpg --model ./tint-int8.onnx
+
+Only processors with instructions for 8 bits are quicker with it; benchmarks/networks.py measures that.
 """
 
 DATA_EXAMPLES = """\
@@ -142,6 +150,20 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", default="own photographs", metavar="TEXT", help="where the photographs came from")
     add("--description", metavar="TEXT", help="one sentence on the model")
     add("--limits", default="", metavar="TEXT", help="what the model is known to get wrong")
+
+
+def add_quantize_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tintype quantize` takes."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model by name or file")
+    add("-o", "--output", required=True, metavar="NAME.onnx", help="the new model; its card goes beside it")
+    add("--data", nargs="+", required=True, metavar="PATH", help="photographs that set the ranges of values")
+    add("--count", type=int, default=48, metavar="N", help="how many of them, evenly spread (default: 48)")
+    add("--val", nargs="+", required=True, metavar="PATH", help="other photographs, to tell what is lost")
+    add("--limit", type=int, default=200, metavar="N", help="how many of them, evenly spread (default: 200)")
+    float32 = "beginnings of the names of nodes that keep float32 (default: as the model's recipe says)"
+    add("--float", nargs="*", metavar="NAME", help=float32)
+    add("--overwrite", action="store_true", help="replace the model if it exists")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

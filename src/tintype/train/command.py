@@ -1,4 +1,4 @@
-"""`tintype train` and `tintype export`: from words on a command line to runs and models."""
+"""`tintype train`, `export` and `quantize`: from words on a command line to runs and models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tintype.errors import DataError, SettingsError
+from tintype.errors import DataError, OutputExistsError, SettingsError
 from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
 from tintype.train.data import CropSettings, SkipLog
@@ -87,6 +87,44 @@ def export(args: argparse.Namespace) -> int:
     )
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
+
+
+def quantize(args: argparse.Namespace) -> int:
+    """Make a model that computes in 8 bits; the exit status."""
+    from tintype import evaluate
+    from tintype.cards import find_model
+    from tintype.train import quantize as quantizing
+
+    out = Path(args.output)
+    if out.suffix != ".onnx":
+        raise SettingsError(f"-o {out} must end in .onnx.")
+    for flag in ("count", "limit"):
+        if getattr(args, flag) < 1:
+            raise SettingsError(f"--{flag} must be 1 or more, not {getattr(args, flag)}.")
+    card = find_model(args.model)
+    if out.exists() and out.samefile(card.path):
+        raise SettingsError(f"{out} is the model itself: choose another name.")
+    if out.exists() and not args.overwrite:
+        raise OutputExistsError(f"{out} exists already; --overwrite replaces it.")
+    stays_float = args.float if args.float is not None else _stays_float(card.recipe)
+    calibration = evaluate.find_photographs([Path(p) for p in args.data], limit=args.count)
+    judged = evaluate.find_photographs([Path(p) for p in args.val], limit=args.limit)
+    new = quantizing.quantize(card, out, calibration, judged, stays_float)
+    before, after = (new.scores[name]["psnr"] for name in (card.name, new.name))
+    print(
+        f"{new.path} is ready, {new.file_bytes / 1e6:.1f} MB instead of {card.file_bytes / 1e6:.1f}: its "
+        f"colours lie {new.scores['ab_distance']:.2f} Lab units from {card.name}'s, PSNR is {after:.2f} dB "
+        f"instead of {before:.2f}."
+    )
+    return 0
+
+
+def _stays_float(recipe: str) -> tuple[str, ...]:
+    """What a recipe says of its nodes; nothing for a model of no known recipe."""
+    if recipe not in recipes.names():
+        return ()
+    stays_float: tuple[str, ...] = recipes.get(recipe).Model.stays_float
+    return stays_float
 
 
 def experiment(args: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ def count_multiply_adds(path: Path, size: int = COUNTED_AT) -> int | None:
         for axis in axes:
             if axis.dim_param in sizes:
                 axis.dim_value = sizes[axis.dim_param]
+    del model.graph.value_info[:]  # what another tool inferred with names for sizes would stay as it is
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     shapes = _shapes(model)
@@ -82,8 +83,9 @@ def _fold(model: onnx.ModelProto, shapes: Shapes) -> int:
 def _value(node: Any, values: Mapping[str, Any], shapes: Shapes) -> Any:
     """What a node gives, where that is a small constant; else None."""
     if node.op_type == "Shape":
+        part = {attribute.name: attribute.i for attribute in node.attribute}
         shape = shapes.get(node.input[0], (None,))
-        return None if None in shape or node.attribute else np.array(shape, np.int64)
+        return None if None in shape else np.array(shape[part.get("start", 0) : part.get("end")], np.int64)
     inputs = [name for name in node.input if name]
     if len(node.output) != 1 or any(name not in values for name in inputs):
         return None

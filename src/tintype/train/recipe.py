@@ -60,8 +60,9 @@ class RecipeModel(nn.Module, ABC):
 
     Attributes: `stride` = H / h of the output, `multiple` of which H and W must be (both may depend on the
     settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own,
-    `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, and whether the
-    memory layout `channels_last` is the faster one.
+    `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, whether the
+    memory layout `channels_last` is the faster one, and `stays_float`: beginnings of the names of the graph's
+    nodes that keep float32 where the rest is quantised to 8 bits.
     """
 
     stride: int = 1
@@ -69,6 +70,7 @@ class RecipeModel(nn.Module, ABC):
     adversarial: ClassVar[bool] = False
     sums_over_batch: ClassVar[bool] = False
     channels_last: ClassVar[bool] = True
+    stays_float: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

@@ -106,6 +106,8 @@ class Model(RecipeModel):
 
     stride = 4
     multiple = 32
+    # In 8 bits the first layers lose more than all others; hints must be told exactly.
+    stays_float = ("/encoder/stem/", *(f"/encoder/blocks.{i}/" for i in range(4)), "/readers.", "/spread/")
     bins: Tensor
     bin_weights: Tensor
 
