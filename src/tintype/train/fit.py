@@ -174,7 +174,7 @@ def _callbacks(
         callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
     if schedule.ema_decay:
         callbacks.append(WarmAveraging(schedule.ema_decay))
-    if schedule.lr_schedule != "constant":
+    if schedule.lr_schedule != "constant" and not adversarial:
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():
         callbacks.append(RunProgress())

@@ -58,15 +58,15 @@ class GraphOutput:
 class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
-    Attributes: `stride` = H / h of the output, `multiple` of which H and W must be (both may depend on the
-    settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own,
+    Attributes: `stride` = H / h of the output, `multiple` of which H and W must be, `adversarial` for models
+    with a discriminator, which is trained by an optimiser of its own (these may depend on the settings),
     `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, and whether the
     memory layout `channels_last` is the faster one.
     """
 
     stride: int = 1
     multiple: int = 8
-    adversarial: ClassVar[bool] = False
+    adversarial: bool = False
     sums_over_batch: ClassVar[bool] = False
     channels_last: ClassVar[bool] = True
 

@@ -27,7 +27,7 @@ PARITY = 0.05  # Lab units between the exported graph and its source, of 0.5 all
 
 def soft_entropy(model, ab):
     """The least that a soft cross-entropy can be: its targets' own weighted entropy."""
-    index, weight = model.soft_encoder(F.avg_pool2d(ab, model.stride))
+    index, weight = model.head.soft_encoder(F.avg_pool2d(ab, model.stride))
     entropy = -(weight * weight.clamp(min=1e-12).log()).sum(1)
     return (model.bin_weights[index[:, 0]] * entropy).mean().item()
 
