@@ -28,7 +28,7 @@ class PatchDiscriminator(nn.Module):
         for width in _WIDTHS:
             layers += [spectral_norm(nn.Conv2d(c_in, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
             c_in = width
-        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_in, 1, 3, padding=1)))
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_in, 1, 3, padding=1, bias=False)))
 
     def forward(self, planes: Tensor) -> Tensor:
         return self.layers(planes)
