@@ -222,9 +222,9 @@ class Model(RecipeModel):
 
     def everything(self, L: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """As `forward`: ab, and the `outputs`."""
-        given = dict(zip(self.inputs, inputs, strict=False))
-        vividness = given.pop("vividness", L.new_ones(()))
-        return self.head.colors(self.seen(L, *given.values()), vividness, self.palette)
+        one = L.new_ones(())
+        vividness, *hints = (inputs or (one,)) if self.head.vivid else (one, *inputs)
+        return self.head.colors(self.seen(L, *hints), vividness, self.palette)
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
         """What the head asks, and LPIPS, colourfulness and the discriminator if they have a weight.
