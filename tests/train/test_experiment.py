@@ -17,6 +17,7 @@ from tintype.train import recipes, settings
 from tintype.train.experiment import (
     PLOTS,
     changed_settings,
+    named_files,
     read_experiment,
     train_run,
     train_words,
@@ -25,6 +26,7 @@ from tintype.train.experiment import (
 
 FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 FILLED = {"init_encoder": "a file", "vgg": "another", "grey": "folder"}
+FILLED |= dict.fromkeys(("edgetpu_encoder", "squeeze", "squeeze_heads"), "one more")
 
 SMALL = """\
 title: Wide or narrow
@@ -46,7 +48,7 @@ conclusion: Too few photographs to tell.
 
 
 def test_every_shipped_experiment_is_sound():
-    assert len(FILES) == 12
+    assert len(FILES) == 13
     for file in FILES:
         experiment = with_files(read_experiment(file), FILLED)
         assert experiment.conclusion.strip() not in ("", "To be written."), file.name
@@ -140,6 +142,7 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path):
         ("runs:", "rums:", "is no experiment"),
         ("--batch 4", "", "must say --batch"),
         ("width=8", "width={vgg}", "give it with --vgg PATH"),
+        ("width=8", "width={a_file} --config {vgg}", "give it with --file a_file=PATH, --vgg PATH"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, old, new, message):
@@ -147,6 +150,23 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, old, new, message):
     file.write_text(SMALL.replace(old, new))
     with pytest.raises(SettingsError, match=message):
         first_words(file, tmp_path)
+
+
+def test_files_are_given_by_name(tmp_path):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL.replace("width=8", "width=8 --config {a_file} --init-encoder {a_file}"))
+    files = named_files(["other=x", "a_file=a folder/y=2.yaml"])
+    experiment = with_files(read_experiment(file), files)
+    words = train_words(experiment, experiment.runs[0], [], tmp_path)
+    assert (
+        words[words.index("--config") + 1] == words[words.index("--init-encoder") + 1] == "a folder/y=2.yaml"
+    )
+
+
+@pytest.mark.parametrize("text", ["squeeze", "=path", "squeeze=", "a name=path"])
+def test_a_file_without_name_or_path_is_refused(text):
+    with pytest.raises(SettingsError, match="--file takes NAME=PATH"):
+        named_files([text])
 
 
 def first_words(file, work):

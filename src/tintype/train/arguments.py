@@ -205,6 +205,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--init-encoder", metavar="FILE", help="what {init_encoder} stands for: a pretrained encoder")
     add("--vgg", metavar="FILE", help="what {vgg} stands for: VGG-19's features")
     add("--grey", metavar="PATH", help="what {grey} stands for: photographs of which many are grey")
+    add("--file", action="append", metavar="NAME=PATH", help="what {NAME} stands for; may be repeated")
     lpips = "score by LPIPS too (alex or squeeze)"
     add("--lpips", action="append", metavar="NETWORK=FEATURES,HEADS", help=lpips)
     add("--license", default="unstated", metavar="TEXT", help="the models' licence on their cards")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import shlex
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from tintype.errors import SettingsError
 from tintype.train.arguments import add_train_arguments
 
 PLOTS = "curves", "train-curves", "intervals", "per-photograph"
-_DEFINED = "init_encoder", "vgg", "grey"  # what a run's words may name as {init_encoder} and so on
+_FLAGS = "init_encoder", "vgg", "grey"  # of what a run's words may name, these have flags of their own
+_NAMED = re.compile(r"\{(\w+)\}")  # a file in a run's words: {init_encoder} and so on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,18 +133,37 @@ def changed_settings(run: Run) -> dict[str, str]:
 
 
 def with_files(experiment: Experiment, files: dict[str, str]) -> Experiment:
-    """The experiment with {init_encoder}, {vgg} and {grey} replaced. SettingsError for one not given."""
+    """The experiment with {NAME} in its words replaced by the file of that name.
+
+    SettingsError, saying how they are given, for those that are not.
+    """
+    all_words = [experiment.train, *(run.words for run in experiment.runs)]
+    wanted = dict.fromkeys(name for words in all_words for name in _NAMED.findall(words))
+    if missing := [name for name in wanted if not files.get(name)]:
+        flags = ", ".join(map(_flag, missing))
+        raise SettingsError(f"{experiment.name} needs more: give it with {flags}.")
 
     def filled(words: str) -> str:
-        for name in _DEFINED:
-            if f"{{{name}}}" in words and not files.get(name):
-                flag = name.replace("_", "-")
-                raise SettingsError(f"{experiment.name} needs more: give it with --{flag} PATH.")
-            words = words.replace(f"{{{name}}}", shlex.quote(files.get(name) or ""))
-        return words
+        return _NAMED.sub(lambda found: shlex.quote(files[found[1]]), words)
 
     runs = tuple(dataclasses.replace(run, words=filled(run.words)) for run in experiment.runs)
     return dataclasses.replace(experiment, train=filled(experiment.train), runs=runs)
+
+
+def named_files(assignments: Iterable[str]) -> dict[str, str]:
+    """`NAME=PATH` words as files by name. SettingsError for one of another form."""
+    files = {}
+    for text in assignments:
+        name, equals, path = text.partition("=")
+        if not (equals and path and _NAMED.fullmatch(f"{{{name}}}")):
+            raise SettingsError(f"--file takes NAME=PATH, not {text!r}.")
+        files[name] = path
+    return files
+
+
+def _flag(name: str) -> str:
+    """How a file of that name is given."""
+    return f"--{name.replace('_', '-')} PATH" if name in _FLAGS else f"--file {name}=PATH"
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

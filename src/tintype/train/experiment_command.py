@@ -20,6 +20,7 @@ from tintype.train.experiment import (
     Experiment,
     Run,
     changed_settings,
+    named_files,
     read_experiment,
     train_run,
     train_words,
@@ -34,6 +35,7 @@ _CHECKED = 32  # photographs on which an exported model is compared with its sou
 def experiment(args: argparse.Namespace) -> int:
     """Run the experiments that the arguments name; the exit status."""
     files = {"init_encoder": args.init_encoder or "", "vgg": args.vgg or "", "grey": args.grey or ""}
+    files |= named_files(args.file or [])
     written = [read_experiment(Path(file)) for file in args.files]
     asked = [with_files(one, files) for one in written]  # all are checked before any is run
     data = ["--data", *args.data, "--device", args.device]

@@ -79,10 +79,9 @@ def fit(
     steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
         validated = val is not None
-        callbacks = _callbacks(
-            options, schedule, out, steps_an_epoch, sheet, validated=validated, adversarial=model.adversarial
-        )
-        trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, validated=validated)
+        kinds = {"validated": validated, "adversarial": model.adversarial}
+        callbacks = _callbacks(options, schedule, out, steps_an_epoch, sheet, **kinds)
+        trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, **kinds)
         if validated and not resume:
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
         trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
@@ -121,6 +120,7 @@ def _without_advice() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)  # it is there on --resume
+            warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optim", UserWarning)
             warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`", FutureWarning)
             yield
     finally:
@@ -174,7 +174,7 @@ def _callbacks(
         callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
     if schedule.ema_decay:
         callbacks.append(WarmAveraging(schedule.ema_decay))
-    if schedule.lr_schedule != "constant":
+    if schedule.lr_schedule != "constant" and not adversarial:
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():
         callbacks.append(RunProgress())
@@ -189,6 +189,7 @@ def _trainer(
     callbacks: list[lightning.Callback],
     *,
     validated: bool,
+    adversarial: bool,
 ) -> lightning.Trainer:
     several = options.devices * options.nodes > 1
     return lightning.Trainer(
@@ -201,7 +202,7 @@ def _trainer(
         max_epochs=-1,
         max_time={"seconds": round(60 * options.minutes)} if options.minutes else None,
         precision="bf16-mixed" if options.precision == "bf16" else "32-true",
-        gradient_clip_val=schedule.clip or None,
+        gradient_clip_val=None if adversarial else schedule.clip or None,  # there the fitter clips
         logger=TensorBoardLogger(out, name="", version=""),
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],

@@ -58,8 +58,8 @@ class GraphOutput:
 class RecipeModel(nn.Module, ABC):
     """Base of every recipe's `Model`. `settings` is the recipe's frozen dataclass.
 
-    Attributes: `stride` = H / h of the output, `multiple` of which H and W must be (both may depend on the
-    settings), `adversarial` for models with a discriminator, which is trained by an optimiser of its own,
+    Attributes: `stride` = H / h of the output, `multiple` of which H and W must be, `adversarial` for models
+    with a discriminator, which is trained by an optimiser of its own (these may depend on the settings),
     `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, whether the
     memory layout `channels_last` is the faster one, and `stays_float`: beginnings of the names of the graph's
     nodes that keep float32 where the rest is quantised to 8 bits.
@@ -67,7 +67,7 @@ class RecipeModel(nn.Module, ABC):
 
     stride: int = 1
     multiple: int = 8
-    adversarial: ClassVar[bool] = False
+    adversarial: bool = False
     sums_over_batch: ClassVar[bool] = False
     channels_last: ClassVar[bool] = True
     stays_float: ClassVar[tuple[str, ...]] = ()

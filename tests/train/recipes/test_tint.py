@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from skimage import data
@@ -14,7 +12,6 @@ from skimage import data
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.bins import annealed_mean
-from tintype.train.blocks import MobileNetV2, SameConv
 from tintype.train.lab import rgb_to_lab
 from tintype.train.recipes import tint as tint_module
 
@@ -59,7 +56,7 @@ def test_every_parameter_has_a_gradient(model, batch):
 
 def test_one_batch_is_learnt_by_heart(model, batch):
     model.prepare(batch[1])
-    index, weight = model.soft_encoder(torch.nn.functional.avg_pool2d(batch[1], 4))
+    index, weight = model.head.soft_encoder(torch.nn.functional.avg_pool2d(batch[1], 4))
     entropy = -(weight * weight.clamp(min=1e-12).log()).sum(1)
     floor = (model.bin_weights[index[:, 0]] * entropy).mean().item()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
@@ -159,41 +156,6 @@ def test_groups_hold_every_parameter_once(model):
     assert len(counted) == len(set(map(id, counted))) == len(list(model.parameters()))
 
 
-def folded_classifier():
-    convs = [m for m in MobileNetV2().modules() if isinstance(m, SameConv)]
-    tensors = {}
-    for i, conv in enumerate(convs):
-        shape = (conv.out_channels, 3, 3, 3) if i == 0 else conv.weight.shape
-        tensors[f"{i:02d}.weight"], tensors[f"{i:02d}.bias"] = torch.randn(shape), torch.randn(len(conv.bias))
-    return tensors
-
-
-def test_pretrained_weights_are_taken_whole():
-    tensors = folded_classifier()
-    encoder = MobileNetV2()
-    encoder.load_pretrained(tensors)
-    assert torch.allclose(encoder.stem.weight, tensors["00.weight"].sum(1, keepdim=True))
-    assert torch.equal(encoder.blocks[-1].project.weight, tensors["50.weight"])
-
-
-@pytest.mark.parametrize("damage", ["missing", "shape"])
-def test_wrong_pretrained_weights_are_refused(damage):
-    tensors = folded_classifier()
-    if damage == "missing":
-        del tensors["17.weight"]
-    else:
-        tensors["17.weight"] = torch.zeros(3, 3)
-    with pytest.raises(ModelError, match=r"17\.weight"):
-        MobileNetV2().load_pretrained(tensors)
-
-
-def test_stride_two_pads_right_and_bottom_only():
-    conv = SameConv(1, 1, 3, 2)
-    torch.nn.init.ones_(conv.weight)
-    torch.nn.init.zeros_(conv.bias)
-    assert conv(torch.ones(1, 1, 4, 4))[0, 0].tolist() == [[9, 6], [6, 4]]
-
-
 def test_pictures_are_shrunk_to_sizes_that_the_network_takes(model, batch):
     seen = set()
     for seed in range(30):
@@ -277,18 +239,7 @@ def test_decoding_is_the_annealed_mean_of_the_rebalanced_logits(model, batch, hi
     for vividness in (0.0, 0.5, 1.0, 2.0):
         power = vividness * (model.settings.rebalance_decode + 1) - 1
         T = max(1 + vividness * (model.settings.T - 1), 0.05)
-        logits = model.logits(batch[0], *hints) + power * model.bin_weights.log()[:, None, None]
+        logits = model.head.logits(model.seen(batch[0], *hints), model.palette)
+        logits = logits + power * model.bin_weights.log()[:, None, None]
         ab = model.everything(batch[0], torch.tensor(vividness), *hints)[0]
         torch.testing.assert_close(ab, annealed_mean(logits, model.bins, T), atol=1e-3, rtol=1e-4)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_padding_of_one_side_is_exported_within_the_convolution(tmp_path):
-    conv = SameConv(3, 4, 3, stride=2)
-    file = tmp_path / "conv.onnx"
-    x = torch.randn(1, 3, 8, 10)
-    torch.onnx.export(conv, (x,), str(file), dynamo=False, opset_version=18)
-    assert [node.op_type for node in onnx.load(file).graph.node] == ["Conv"]
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
-    np.testing.assert_allclose(found, conv(x).detach().numpy(), atol=1e-5)

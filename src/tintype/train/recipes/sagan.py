@@ -26,12 +26,11 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from tintype.errors import SettingsError
-from tintype.train.blocks import SelfAttention, area_resize
+from tintype.train.blocks import SelfAttention, area_resize, held_fast
 from tintype.train.lab import lab_to_rgb, luma_of, rgb_to_lab
 from tintype.train.perceptual import VggFeatures
 from tintype.train.recipe import GraphInput, Losses, RecipeModel, Schedule
@@ -186,9 +185,7 @@ class Model(RecipeModel):
         s = self.settings
         L, ab, truth = self._at_size(L, ab)
         rgb = self.generate(L, self._told(ab))
-        # The discriminator's weights are held fast here: they shall gather no gradient from the other side.
-        fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        logits = functional_call(self.discriminator, fixed, (rgb,))
+        logits = held_fast(self.discriminator, rgb)
         adversarial = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
         l1 = (rgb - truth).abs().mean() / 2
         losses = {"loss": adversarial + s.l1_weight * l1, "adversarial": adversarial, "l1": l1}

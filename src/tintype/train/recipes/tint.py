@@ -9,11 +9,16 @@ Hints by hand (after Zhang et al. 2017) are read where the decoder works: at str
 at stride 8 attention carries their colours to all that looks alike; and at the end they are evidence on the
 bins, so that the very place is coloured as told. Where there is no hint all of this is exactly 0: weights of
 a network without it are taken as a start (`adopt`), and give the same colours.
+
+Its choices can be varied, so that they are made by measurement: `encoder`, `head` (see `heads`), the widths,
+the rebalancing, and what the loss asks beside the cross-entropy: LPIPS, colourfulness and, as the term of a
+last phase, a light discriminator. With that one the network is trained as adversarial recipes are, by two
+optimisers in turn: their learning rates stay as they are, without warm-up or cosine (`--lr-scale` lowers
+them), weights are averaged as ever, and the last ones are kept, not those of the least validation loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,11 +28,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tintype.errors import SettingsError
-from tintype.train import bins as colour_bins
-from tintype.train.blocks import MobileNetV2, separable
+from tintype.train.blocks import separable
+from tintype.train.discriminator import PatchDiscriminator
+from tintype.train.encoders import ENCODERS
+from tintype.train.heads import HEADS, BinHead, HeadName, Palette, Seen
 from tintype.train.hints import Evidence, HintReader, Spread, hinted_cells, random_hints
-from tintype.train.lab import colorfulness, lab_to_rgb
-from tintype.train.perceptual import LpipsSqueeze
+from tintype.train.pictured import PictureTerms
 from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel, Schedule
 
 
@@ -35,6 +41,13 @@ from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel, S
 class Settings:
     """What may be set for `tint`."""
 
+    encoder: Literal["mobilenet_v2", "edgetpu_075"] = "mobilenet_v2"
+    """What looks at the grey picture; `--init-encoder` wants weights of the same."""
+    head: HeadName = "bins"
+    """What gives colours: the bins' mean; that and a small regressed residual; or regression alone, which
+    knows no bins, so that vividness, versions and confidence fall away."""
+    residual_weight: float = 1.0
+    """Weight of the residual's Huber distance to the true ab, in tens of Lab units, for head=residual."""
     width: int = 128
     """Channels of the decoder at strides 32 to 8."""
     head_width: int = 96
@@ -67,7 +80,8 @@ class Settings:
     lpips_weight: float = 0.0
     """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
     lpips_among: int = 0
-    """Of how many photographs of a batch LPIPS and colourfulness are asked, which cost time; 0 for all."""
+    """Of how many photographs of a batch LPIPS, colourfulness and the discriminator are asked, which cost
+    time; 0 for all."""
     lpips_features: str = ""
     """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
     lpips_heads: str = ""
@@ -75,6 +89,10 @@ class Settings:
     colorfulness_weight: float = 0.0
     """Weight of the difference in colourfulness (Hasler and Süsstrunk 2003) between the picture at
     vividness 1 and the true one: absolute, of each photograph."""
+    adversarial_weight: float = 0.0
+    """Weight of deceiving a discriminator of patches with the colours at vividness 1; 0 does without one."""
+    discriminator_lr: float = 2e-4
+    """The discriminator's learning rate (Adam)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.hint_none <= 1:
@@ -83,12 +101,20 @@ class Settings:
             raise SettingsError("hint_points and hint_largest must be at least 1.")
         if self.smallest % 32 or self.smallest < 0:
             raise SettingsError(f"smallest must be a multiple of 32, or 0, not {self.smallest}.")
+        if self.head == "residual" and self.residual_weight <= 0:
+            raise SettingsError(f"residual_weight must be above 0, not {self.residual_weight:g}.")
+        if self.adversarial_weight < 0:
+            raise SettingsError(f"adversarial_weight must be 0 or above, not {self.adversarial_weight:g}.")
 
+
+# What earlier weights lack, by how its names begin, and what is told then.
+_LATER = {
+    "hints.": "The start knows no hints; their parts begin fresh, colours without hints stay as they are.",
+    "head.residual.": "The start has no residual; it begins at 0, and colours stay as they are.",
+    "discriminator.": "The start has no discriminator; that begins fresh.",
+}
 
 SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr_schedule="cosine", ema_decay=0.999, clip=1.0)
-
-
-_COLDEST = 0.05  # the least temperature that vividness can bring about
 
 
 class Hints(nn.Module):
@@ -98,7 +124,11 @@ class Hints(nn.Module):
         super().__init__()
         self.readers = nn.ModuleList([HintReader(3, width), HintReader(6, width), HintReader(6, head_width)])
         self.spread = Spread(width)
-        self.evidence = Evidence(bins)
+        self.evidence = Evidence(bins) if len(bins) else None
+
+    def told(self, cells: Tensor, spread: Tensor) -> Tensor:
+        """What hints of each cell and those spread to it tell of bins (N, 3, h, w); (N, 0, h, w) of none."""
+        return self.evidence.told(cells, spread) if self.evidence else cells[:, :0]
 
 
 class Model(RecipeModel):
@@ -113,11 +143,10 @@ class Model(RecipeModel):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        bins = colour_bins.hull_bins()
-        self.register_buffer("bins", torch.from_numpy(bins))
-        self.register_buffer("bin_weights", torch.ones(len(bins)))
-        self.soft_encoder = colour_bins.SoftEncoder(bins)
-        self.encoder = MobileNetV2()
+        head = HEADS[settings.head]
+        self.register_buffer("bins", head.bins())
+        self.register_buffer("bin_weights", torch.ones(len(self.bins)))
+        self.encoder = ENCODERS[settings.encoder]()
         width, head_width = settings.width, settings.head_width
         c4, c8, c16, c32 = self.encoder.channels
         self.top = nn.Conv2d(c32, width, 1)
@@ -131,17 +160,20 @@ class Model(RecipeModel):
                 nn.Sequential(separable(head_width, head_width), separable(head_width, head_width)),
             ]
         )
-        self.head = nn.Conv2d(head_width, len(bins), 1)
+        self.head = head(head_width, settings)
         self.hints = Hints(width, head_width, self.bins)
-        # Kept in a tuple, where the module does not find it: checkpoints and exports do without SqueezeNet.
-        self._lpips: tuple[LpipsSqueeze, ...] = ()
+        self.discriminator = PatchDiscriminator() if settings.adversarial_weight else None
+        self.adversarial = self.discriminator is not None
+        files = Path(settings.lpips_features), Path(settings.lpips_heads)
+        self._pictured = PictureTerms(settings.lpips_weight, settings.colorfulness_weight, *files)
 
-    def logits(self, L: Tensor, *hints: Tensor) -> Tensor:
-        """L (N, 1, H, W) and, or not, `hint_ab` and `hint_mask` to bin logits (N, 313, H/4, W/4)."""
-        return self._logits(*self._last(L, *hints))
+    @property
+    def palette(self) -> Palette:
+        """What the head is told of bins."""
+        return Palette(self.bins, self.bin_weights, self.hints.evidence)
 
-    def _last(self, L: Tensor, *hints: Tensor) -> tuple[Tensor, Tensor]:
-        """What the head reads: features (N, c, h, w), and hints (N, 3, h, w), or none (N, 0, h, w)."""
+    def seen(self, L: Tensor, *hints: Tensor) -> Seen:
+        """L (N, 1, H, W) and, or not, `hint_ab` and `hint_mask` to what the head reads."""
         features = self.encoder(L / 50 - 1)
         x = self.top(features[3])
         cells, spread = L.new_zeros(0), L.new_zeros(0)
@@ -152,11 +184,9 @@ class Model(RecipeModel):
                 spread = self._spread(stride, x, cells, hints[1], spread)
                 x = x + self.hints.readers[i](torch.cat([cells, spread], 1) if i else cells)
             x = self.refine[i](x)
-        return x, self.hints.evidence.told(cells, spread) if hints else x[:, :0]
-
-    def _logits(self, x: Tensor, told: Tensor) -> Tensor:
-        logits: Tensor = self.head(x)
-        return logits + self.hints.evidence(told) if told.shape[1] else logits
+        if not hints:
+            return Seen(x, x[:, :0], x[:, :0])
+        return Seen(x, self.hints.told(cells, spread), 1 - cells[:, 2:])
 
     def _spread(self, stride: int, x: Tensor, cells: Tensor, mask: Tensor, spread: Tensor) -> Tensor:
         """Hinted colours carried to where features are alike: found at stride 8, brought up at stride 4."""
@@ -171,8 +201,8 @@ class Model(RecipeModel):
         """`vividness`, from 0, the mean of the likely colours, over 1 to bolder choices; hints by hand."""
         vividness = "0 gives the mean of the likely colours, 1 the usual ones, up to 2 bolder ones"
         hint_ab = "colours told by hand, a and b in Lab units, where hint_mask is not 0"
-        return {
-            "vividness": GraphInput(default=1.0, shape=(), description=vividness),
+        vivid = {"vividness": GraphInput(default=1.0, shape=(), description=vividness)}
+        return (vivid if self.head.vivid else {}) | {
             "hint_ab": GraphInput(default=0.0, shape=("N", 2, "H", "W"), description=hint_ab),
             "hint_mask": GraphInput(
                 default=0.0, shape=("N", 1, "H", "W"), description="1 where a colour is told, 0 elsewhere"
@@ -182,13 +212,7 @@ class Model(RecipeModel):
     @property
     def outputs(self) -> dict[str, GraphOutput]:
         """What the graph can tell beside ab."""
-        Q = len(self.bins)
-        return {
-            "bin_probs": GraphOutput(
-                shape=("N", "h", "w", Q), description="the shares of bins whose mean is ab"
-            ),
-            "bins": GraphOutput(shape=(Q, 2), description="a and b, in Lab units, of the bins"),
-        }
+        return self.head.outputs
 
     def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, and the `inputs`, or none of them, to ab (N, 2, H/4, W/4) in Lab units.
@@ -200,72 +224,46 @@ class Model(RecipeModel):
 
     def everything(self, L: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """As `forward`: ab, and the `outputs`."""
-        vividness, *hints = inputs or (L.new_ones(()),)
-        bin_probs = self._decoded(*self._last(L, *hints), vividness)
-        # Tied to an input, or the exporter would fold the bins away and their name with them.
-        return colour_bins.mean_of(bin_probs, self.bins), bin_probs, self.bins + 0 * vividness
-
-    def _decoded(self, x: Tensor, told: Tensor, vividness: Tensor) -> Tensor:
-        """What `_last` gave to the shares (N, h, w, 313) of bins whose mean is ab.
-
-        The same as softmax((logits + power * log_weights) / T), but nothing passes over the many bins that
-        may as well be done to the few features: that was a tenth of the network's time.
-        """
-        s = self.settings
-        power = vividness * (s.rebalance_decode + 1) - 1
-        T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
-        weight, bias = self.head.weight.flatten(1), self.head.bias
-        assert bias is not None
-        if told.shape[1]:
-            x = torch.cat([x, told.to(x.dtype)], 1)
-            weight = torch.cat([weight, self.hints.evidence.get_buffer("weight").flatten(1)], 1)
-        seen = x.permute(0, 2, 3, 1) / T
-        bias = (bias + power * self.bin_weights.log()) / T
-        # As one flat product with its bias, which is one node of the graph.
-        logits = torch.addmm(bias, seen.flatten(0, 2), weight.t())
-        return logits.softmax(-1).reshape(*seen.shape[:3], len(bias))
+        one = L.new_ones(())
+        vividness, *hints = (inputs or (one,)) if self.head.vivid else (one, *inputs)
+        return self.head.colors(self.seen(L, *hints), vividness, self.palette)
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
-        """Rebalanced soft cross-entropy, and LPIPS and colourfulness if they have a weight.
+        """What the head asks, and LPIPS, colourfulness and the discriminator if they have a weight.
 
         In training some pictures come with hints and batches in many sizes, in validation none do.
         """
+        L, ab, seen = self._shown(L, ab)
+        terms = [*self.head.terms(seen, F.avg_pool2d(ab, self.stride), self.palette)]
+        if self._pictured or self.discriminator:
+            few = slice(self.settings.lpips_among or None)
+            painted = self._painted(Seen(*(part[few] for part in seen)))
+            terms += self._pictured(L[few], ab[few], painted)
+            if self.discriminator:
+                deceived = self.discriminator.deceived(L[few], painted)
+                terms.append(("adversarial", self.settings.adversarial_weight, deceived))
+        losses = {"loss": sum((weight * term for _, weight, term in terms), L.new_zeros(()))}
+        return losses | {name: term for name, _, term in terms if len(terms) > 1}
+
+    def discriminator_loss(self, L: Tensor, ab: Tensor) -> Losses:
+        """The discriminator's side: hinge on the true and on the painted colours of the same few."""
+        assert self.discriminator is not None
+        few = slice(self.settings.lpips_among or None)
+        with torch.no_grad():
+            L, ab, seen = self._shown(L[few], ab[few])
+            painted = self._painted(seen)
+        return self.discriminator.told_apart(L, painted, F.avg_pool2d(ab, self.stride))
+
+    def _shown(self, L: Tensor, ab: Tensor) -> tuple[Tensor, Tensor, Seen]:
+        """L and ab as they are learnt from, and what is seen of them; with hints in training."""
         s = self.settings
         if self.training and s.smallest:
             L, ab = _shrunk(L, ab, s.smallest)
-        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
-        seen = self._last(L, *self._revealed(ab)) if self.training else self._last(L)
-        losses = {
-            "loss": colour_bins.soft_cross_entropy(self._logits(*seen), index, weight, self.bin_weights)
-        }
-        if s.lpips_weight or s.colorfulness_weight:
-            few = slice(s.lpips_among or None)
-            losses["cross_entropy"] = losses["loss"]
-            for name, weight, term in self._pictured(L[few], ab[few], *(part[few] for part in seen)):
-                losses[name] = term
-                losses["loss"] = losses["loss"] + weight * term
-        return losses
+        return L, ab, self.seen(L, *self._revealed(ab)) if self.training else self.seen(L)
 
-    def _pictured(
-        self, L: Tensor, ab: Tensor, x: Tensor, told: Tensor
-    ) -> Iterator[tuple[str, float, Tensor]]:
-        """Name, weight and value of the terms that compare the picture at vividness 1 with the true one."""
-        s = self.settings
-        predicted = colour_bins.mean_of(self._decoded(x, told, L.new_ones(())), self.bins)
-        predicted = F.interpolate(predicted, L.shape[2:], mode="bilinear", align_corners=False)
-        painted, true = (lab_to_rgb(torch.cat([L, colors], 1)) for colors in (predicted, ab))
-        if s.lpips_weight:
-            yield "lpips", s.lpips_weight, self._judge(L.device)(painted, true).mean()
-        if s.colorfulness_weight:
-            apart = (colorfulness(painted) - colorfulness(true)).abs().mean()
-            yield "colorfulness", s.colorfulness_weight, apart
-
-    def _judge(self, device: torch.device) -> LpipsSqueeze:
-        if not self._lpips:
-            s = self.settings
-            with torch.inference_mode(False):  # it may be called for first in validation
-                self._lpips = (LpipsSqueeze(Path(s.lpips_features), Path(s.lpips_heads)),)
-        return self._lpips[0].to(device)
+    def _painted(self, seen: Seen) -> Tensor:
+        """ab (N, 2, h, w) at vividness 1."""
+        return self.head.colors(seen, seen.x.new_ones(()), self.palette)[0]
 
     def _revealed(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         s = self.settings
@@ -278,32 +276,43 @@ class Model(RecipeModel):
         )
 
     def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take weights of before hints were built in: those of the hint parts are added, as they are here."""
+        """Take weights of before hints, a residual or a discriminator: these are added, as they are here."""
         own = self.state_dict()
-        new = {name: own[name].clone() for name in own if name.startswith("hints.")}
-        if new.keys() & weights.keys():
-            return weights
-        new["hints.evidence.log_strength"] = torch.tensor(Evidence.STRENGTHS_ONCE_TRAINED).log()
-        print(
-            "The start knows no hints; their parts begin fresh, and colours without hints stay as they are."
-        )
-        return weights | new
+        for prefix, told in _LATER.items():
+            new = {name: own[name].clone() for name in own if name.startswith(prefix)}
+            if not new or new.keys() & weights.keys():
+                continue
+            if (strength := "hints.evidence.log_strength") in new:
+                new[strength] = torch.tensor(Evidence.STRENGTHS_ONCE_TRAINED).log()
+            print(told)
+            weights = weights | new
+        return weights
 
     def prepare(self, ab: Tensor) -> None:
         """Set the class weights from true colours (N, 2, H, W) of a sample."""
-        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
-        prior = colour_bins.bin_prior(index, weight, len(self.bins))
-        weights = colour_bins.rebalancing_weights(prior, self.settings.rebalance_mix)
-        self.bin_weights.copy_(weights)
+        if isinstance(self.head, BinHead):
+            small = F.avg_pool2d(ab, self.stride)
+            self.bin_weights.copy_(self.head.class_weights(small, self.settings.rebalance_mix))
 
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW; the pretrained encoder learns more slowly than the fresh decoder."""
         encoder = list(self.encoder.parameters())
-        known = {id(p) for p in encoder}
+        others = list(self.discriminator.parameters()) if self.discriminator else []
+        known = {id(p) for p in (*encoder, *others)}
         rest = [p for p in self.parameters() if id(p) not in known]
         s = self.settings
         groups = [{"params": encoder, "lr": s.encoder_lr}, {"params": rest, "lr": s.lr}]
         return torch.optim.AdamW(groups, weight_decay=s.weight_decay)
+
+    def discriminator_optimizer(self) -> torch.optim.Optimizer:
+        """Adam without momentum, as the hinge loss is mostly trained."""
+        assert self.discriminator is not None
+        return torch.optim.Adam(self.discriminator.parameters(), self.settings.discriminator_lr, (0.0, 0.9))
+
+    def for_export(self) -> nn.Module:
+        """The network without its discriminator."""
+        self.discriminator = None
+        return self
 
 
 def _shrunk(L: Tensor, ab: Tensor, smallest: int) -> tuple[Tensor, Tensor]:

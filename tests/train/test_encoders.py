@@ -1,0 +1,128 @@
+"""Encoders: their features, their pretrained weights, and TensorFlow's padding."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tintype.errors import ModelError
+from tintype.train.blocks import SameConv
+from tintype.train.encoders import ENCODERS
+
+# By their encoder's graph: how many convolutions, and the last one's shape.
+CONVOLUTIONS = {"mobilenet_v2": (51, (320, 960, 1, 1)), "edgetpu_075": (57, (144, 960, 1, 1))}
+
+
+@pytest.fixture(params=ENCODERS)
+def setting(request):
+    return request.param
+
+
+def folded_classifier(setting):
+    """Weights of a classifier in colour, by the numbers of its convolutions."""
+    torch.manual_seed(0)
+    convs = [m for m in ENCODERS[setting]().modules() if isinstance(m, SameConv)]
+    tensors = {}
+    for i, conv in enumerate(convs):
+        shape = (conv.out_channels, 3, 3, 3) if i == 0 else conv.weight.shape
+        scale = (2 / np.prod(shape[1:])) ** 0.5
+        tensors[f"{i:02d}.weight"], tensors[f"{i:02d}.bias"] = (
+            scale * torch.randn(shape),
+            torch.randn(shape[0]),
+        )
+    return tensors
+
+
+def test_features_at_four_strides(setting):
+    encoder = ENCODERS[setting]()
+    features = encoder(torch.rand(2, 1, 64, 96) * 2 - 1)
+    found = [tuple(feature.shape) for feature in features]
+    assert found == [(2, c, 64 // s, 96 // s) for c, s in zip(encoder.channels, (4, 8, 16, 32), strict=True)]
+
+
+def test_pretrained_weights_are_taken_whole(setting):
+    tensors = folded_classifier(setting)
+    encoder = ENCODERS[setting]()
+    encoder.load_pretrained(tensors)
+    assert torch.allclose(encoder.stem.weight, tensors["00.weight"].sum(1, keepdim=True))
+    count, shape = CONVOLUTIONS[setting]
+    assert len(tensors) == 2 * count
+    assert tensors[f"{count - 1}.weight"].shape == shape
+    assert torch.equal(encoder.blocks[-1].project.weight, tensors[f"{count - 1}.weight"])
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape"])
+def test_wrong_pretrained_weights_are_refused(setting, damage):
+    tensors = folded_classifier(setting)
+    if damage == "missing":
+        del tensors["17.weight"]
+    else:
+        tensors["17.weight"] = torch.zeros(3, 3)
+    with pytest.raises(ModelError, match=r"17\.weight"):
+        ENCODERS[setting]().load_pretrained(tensors)
+
+
+def test_the_other_encoders_weights_are_refused(setting):
+    other = next(name for name in ENCODERS if name != setting)
+    with pytest.raises(ModelError, match=f"encoder={setting} needs a folded {ENCODERS[setting].title}"):
+        ENCODERS[setting]().load_pretrained(folded_classifier(other))
+
+
+def edgetpu_by_hand(tensors, rgb):
+    """MobileNet-EdgeTPU 0.75 as its graph reads, one convolution after the other; the last map."""
+
+    def convolve(x, number, stride=1, relu=False):
+        weight, bias = tensors[f"{number:02d}.weight"], tensors[f"{number:02d}.bias"]
+        all_padding = max(weight.shape[-1] - stride, 0)
+        before = all_padding // 2
+        x = F.pad(x, (before, all_padding - before) * 2)
+        x = F.conv2d(x, weight, bias, stride, groups=x.shape[1] if weight.shape[1] == 1 else 1)
+        return F.relu(x) if relu else x
+
+    x = convolve(convolve(rgb, 0, 2, True), 1)
+    number, strides = 2, {2: 2, 10: 2, 19: 2, 43: 2}
+    plain = {2, 10, 18, 30, 42, 54}  # where a block without residual begins
+    while number < 57:
+        start, y = number, x
+        for _ in range(1 if number < 18 else 2):
+            y = convolve(y, number, strides.get(number, 1), True)
+            number += 1
+        y = convolve(y, number)
+        number += 1
+        x = y if start in plain else x + y
+    return x
+
+
+def test_edgetpu_is_its_graph():
+    tensors = folded_classifier("edgetpu_075")
+    encoder = ENCODERS["edgetpu_075"]()
+    encoder.load_pretrained(tensors)
+    grey = torch.rand(1, 1, 96, 64) * 2 - 1
+    with torch.no_grad():
+        wanted = edgetpu_by_hand(tensors, grey.expand(-1, 3, -1, -1))
+        torch.testing.assert_close(encoder(grey)[3], wanted, rtol=1e-4, atol=1e-4 * wanted.abs().max().item())
+
+
+@pytest.mark.parametrize(("kernel", "sums"), [(3, [[9, 6], [6, 4]]), (5, [[16, 12], [12, 9]])])
+def test_stride_two_pads_more_at_the_right_and_bottom(kernel, sums):
+    conv = SameConv(1, 1, kernel, 2)
+    torch.nn.init.ones_(conv.weight)
+    torch.nn.init.zeros_(conv.bias)
+    assert conv(torch.ones(1, 1, 4, 4))[0, 0].tolist() == sums
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_uneven_padding_is_exported_within_the_convolution(tmp_path, kernel):
+    conv = SameConv(3, 4, kernel, stride=2)
+    file = tmp_path / "conv.onnx"
+    x = torch.randn(1, 3, 8, 10)
+    torch.onnx.export(conv, (x,), str(file), dynamo=False, opset_version=18)
+    assert [node.op_type for node in onnx.load(file).graph.node] == ["Conv"]
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+    np.testing.assert_allclose(found, conv(x).detach().numpy(), atol=1e-5)
