@@ -98,7 +98,7 @@ def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) ->
     photographs = Photographs(records, [record.name for record in records], labels)
     options = Options(size=args.size)
     models = open_models(["gray", "mean", *(str(card.path) for card in cards), *args.beside], options)
-    judges = open_judges(args.lpips or [], None, None)
+    judges = open_judges(args.lpips or [], args.classifier, None)
     folder = Path(args.work) / one.name / "scores"
     folder.mkdir(parents=True, exist_ok=True)
     return evaluate(models, photographs, options, folder, judges=judges)
