@@ -29,6 +29,7 @@ from tintype.train.sweep import read_curve
 NARROW = tint.Settings(width=16, head_width=16)
 VARIANTS = {
     "EdgeTPU": replace(NARROW, encoder="edgetpu_075"),
+    "global": replace(NARROW, global_features=True),
     "residual": replace(NARROW, head="residual"),
     "regression": replace(NARROW, head="regression"),
     "adversarial": replace(NARROW, adversarial_weight=0.1, lpips_among=2),
@@ -270,3 +271,27 @@ def test_a_model_without_bins_says_that_it_has_no_versions_and_no_confidence(tmp
 def test_settings_of_variants_out_of_range(settings, message):
     with pytest.raises(SettingsError, match=message):
         recipes.get("tint").Settings(**settings)
+
+
+class Averages(torch.nn.Module):
+    """In place of an encoder: means of the grey picture, which need no learning to say something."""
+
+    def forward(self, x):
+        places = zip((4, 8, 16, 32), (24, 32, 96, 320), strict=True)
+        return [F.avg_pool2d(x, stride).expand(-1, channels, -1, -1) for stride, channels in places]
+
+
+def test_global_features_begin_without_a_word_and_then_tell_of_the_whole_picture():
+    plain, model = make(), make(global_features=True)
+    model.load_state_dict(model.adopt(plain.state_dict()))
+    for one in (plain, model):
+        one.encoder = Averages()
+    L = 100 * torch.rand(1, 1, 64, 1536, generator=torch.Generator().manual_seed(0))
+    other = L.clone()
+    other[..., 1024:] = 20
+    with torch.inference_mode():
+        assert torch.equal(model.eval()(L), plain.eval()(L))
+        model.whole.weight.fill_(10.0)
+        left = [m(x)[..., :64] for m in (plain, model) for x in (L, other)]
+    torch.testing.assert_close(left[0], left[1])  # too far away to be seen …
+    assert (left[2] - left[3]).abs().max() > 0.1  # … but for the mean of all

@@ -52,6 +52,9 @@ class Settings:
     """Channels of the decoder at strides 32 to 8."""
     head_width: int = 96
     """Channels of the decoder at stride 4, before the head."""
+    global_features: bool = False
+    """Tell every place what the whole picture's mean features are (after Iizuka et al. 2016), which large
+    pictures want: a place sees only some 200 pixels about it."""
     lr: float = 1.5e-3
     """Peak learning rate of the decoder (AdamW, warm-up then cosine)."""
     encoder_lr: float = 4e-4
@@ -110,6 +113,7 @@ class Settings:
 # What earlier weights lack, by how its names begin, and what is told then.
 _LATER = {
     "hints.": "The start knows no hints; their parts begin fresh, colours without hints stay as they are.",
+    "whole.": "The start has no global features; they begin at 0, and colours stay as they are.",
     "head.residual.": "The start has no residual; it begins at 0, and colours stay as they are.",
     "discriminator.": "The start has no discriminator; that begins fresh.",
 }
@@ -150,6 +154,9 @@ class Model(RecipeModel):
         width, head_width = settings.width, settings.head_width
         c4, c8, c16, c32 = self.encoder.channels
         self.top = nn.Conv2d(c32, width, 1)
+        self.whole = nn.Conv2d(c32, width, 1, bias=False) if settings.global_features else None
+        if self.whole is not None:
+            nn.init.zeros_(self.whole.weight)  # at first it tells nothing
         self.laterals = nn.ModuleList(
             [nn.Conv2d(c16, width, 1), nn.Conv2d(c8, width, 1), nn.Conv2d(c4, head_width, 1)]
         )
@@ -176,6 +183,8 @@ class Model(RecipeModel):
         """L (N, 1, H, W) and, or not, `hint_ab` and `hint_mask` to what the head reads."""
         features = self.encoder(L / 50 - 1)
         x = self.top(features[3])
+        if self.whole is not None:
+            x = x + self.whole(features[3].mean((2, 3), keepdim=True))
         cells, spread = L.new_zeros(0), L.new_zeros(0)
         for i, stride in enumerate((16, 8, 4)):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest") + self.laterals[i](features[2 - i])
@@ -276,7 +285,7 @@ class Model(RecipeModel):
         )
 
     def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take weights of before hints, a residual or a discriminator: these are added, as they are here."""
+        """Take weights of before hints and other parts that came later: these are added, as they are here."""
         own = self.state_dict()
         for prefix, told in _LATER.items():
             new = {name: own[name].clone() for name in own if name.startswith(prefix)}
