@@ -66,7 +66,7 @@ def warm(model: str, repeat: int) -> None:
             answers[L.shape] = run(names, L)
         return dict(answers[L.shape])
 
-    without._proposer.session.run_for = remembered  # type: ignore[method-assign]
+    without._proposer.session.run_for = remembered
 
     def plain() -> None:
         simplejpeg.decode_jpeg(jpeg, "GRAY")

@@ -115,7 +115,8 @@ def _row(name: str, side: str, scores: tuple[float, float, float], base: float |
 def _color(colorizer: Colorizer, rgb: Rgb8, carry: Any) -> Rgb8:
     """A picture's luma by the film's way: small luma, carried ab, guided chroma at full size."""
     luma = np.rint(luma_of(rgb.astype(np.float32))).astype(np.uint8)
-    size = network_size(*luma.shape, colorizer.size, colorizer.card.stride)
+    height, width = luma.shape
+    size = network_size(height, width, colorizer.size, colorizer.card.stride)
     small = cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
     ab = carry(small)
     fitted = cv2.resize(small, ab.shape[1::-1], interpolation=cv2.INTER_AREA)

@@ -107,7 +107,7 @@ def _fields(value: Any) -> list[tuple[str, str]]:
             is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             if not is_text:
                 raise SystemExit(f"{value.__name__}.{node.target.id} has no docstring.")
-            found.append((node.target.id, " ".join(after.value.value.split())))  # type: ignore[union-attr]
+            found.append((node.target.id, " ".join(after.value.value.split())))
     return found
 
 
