@@ -52,7 +52,7 @@ class Palette(NamedTuple):
 class Head(nn.Conv2d, ABC):
     """A 1×1 convolution on the decoder's features, and what is made of its answer.
 
-    `settings` are the recipe's, of which T, rebalance_decode and residual_weight are read.
+    `settings` are the recipe's, of which T, both rebalance_… and residual_weight are read.
     """
 
     vivid: bool
@@ -133,7 +133,7 @@ class BinHead(Head):
         may as well be done to the few features: that was a tenth of the network's time.
         """
         s = self.settings
-        power = vividness * (s.rebalance_decode + 1) - 1
+        power = s.rebalance_mean + vividness * (s.rebalance_decode - s.rebalance_mean)
         T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
         x, weight, bias = seen.x, self.weight.flatten(1), self.bias
         assert bias is not None

@@ -243,3 +243,16 @@ def test_decoding_is_the_annealed_mean_of_the_rebalanced_logits(model, batch, hi
         logits = logits + power * model.bin_weights.log()[:, None, None]
         ab = model.everything(batch[0], torch.tensor(vividness), *hints)[0]
         torch.testing.assert_close(ab, annealed_mean(logits, model.bins, T), atol=1e-3, rtol=1e-4)
+
+
+def test_vividness_0_takes_back_as_much_of_the_rebalancing_as_is_set(batch):
+    tint = recipes.get("tint")
+    narrow = {"width": 32, "head_width": 32}
+    torch.manual_seed(0)
+    meek = tint.Model(tint.Settings(rebalance_mean=-1.2, **narrow)).eval()
+    plain = tint.Model(tint.Settings(rebalance_decode=-1.2, T=1.0, **narrow)).eval()
+    for model in (meek, plain):
+        torch.nn.init.constant_(model.head.weight, 0.01)
+        model.bin_weights.copy_(torch.linspace(0.5, 2, len(model.bins)))
+    plain.load_state_dict(meek.state_dict())
+    torch.testing.assert_close(meek(batch[0], torch.tensor(0.0)), plain(batch[0], torch.tensor(1.0)))

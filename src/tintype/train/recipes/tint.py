@@ -68,6 +68,9 @@ class Settings:
     rebalance_decode: float = -0.35
     """Power of the class weights that multiply the posterior when decoding at vividness 1; 0 leaves it as
     trained, −1 takes the rebalancing of the loss back."""
+    rebalance_mean: float = -1.0
+    """The same at vividness 0: −1 for the posterior mean; beyond it, to take back what liveliness in the loss
+    (`colorfulness_weight`) has added."""
     hint_none: float = 0.5
     """Share of the training pictures that are shown without a hint, for which the model is mostly used."""
     hint_points: float = 8.0
