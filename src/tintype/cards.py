@@ -114,14 +114,18 @@ def find_model(model: str | Path) -> ModelCard:
         return load_card(Path(model))
     path = MODELS_DIR / f"{text}.onnx"
     if not path.is_file():
-        names = ", ".join(p.stem for p in sorted(MODELS_DIR.glob("*.onnx")))
+        names = ", ".join(path.stem for path in _shipped())
         raise ModelError(f"There is no model named {text!r}; choose from {names}, or give a file NAME.onnx.")
     return load_card(path)
 
 
 def list_models() -> list[ModelCard]:
     """The cards of the models that ship with the package, by name."""
-    return [load_card(path) for path in sorted(MODELS_DIR.glob("*.onnx"))]
+    return [load_card(path) for path in _shipped()]
+
+
+def _shipped() -> list[Path]:
+    return sorted(MODELS_DIR.glob("*.onnx"), key=lambda path: path.stem)
 
 
 def read_model(card: ModelCard) -> bytes:
