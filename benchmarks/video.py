@@ -38,11 +38,10 @@ from tintype.video import FilmOptions, colorize_film
 from tintype.video.run import painting_threads
 
 Rgb8 = NDArray[np.uint8]
-# x264's preset, pictures between two looks, and the network's size (None: the card's).
-SETTINGS: dict[str, tuple[str, int, int | None]] = {
-    "libx264 medium, crf 18": ("medium", EVERY, None),
-    "libx264 ultrafast, crf 18, --every 10": ("ultrafast", 10, None),
-    "libx264 ultrafast, crf 18, --every 10 --size 192": ("ultrafast", 10, 192),
+# x264's preset, and pictures between two looks.
+SETTINGS = {
+    "libx264 medium, crf 18": ("medium", EVERY),
+    "libx264 ultrafast, crf 18, --every 10": ("ultrafast", 10),
 }
 
 
@@ -151,15 +150,14 @@ def _scores(colored: list[Rgb8], truth: list[Rgb8], flows: list[Any]) -> tuple[f
 
 
 def speed(model: str, frames: int, rounds: int) -> None:
-    sized = {size: _colorizer(model, size) for _, _, size in SETTINGS.values()}
+    colorizer = _colorizer(model, None)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         _encode(source, (_grey_frame(rgb) for rgb in moving(frames, 1080, 1920)), "veryfast")
         print(f"\n1080p, {frames} frames, model {model}, {rounds} rounds\n")
         print("| | plain decode + encode, frames/s | coloured, frames/s | ratio of times | min | max |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
-        for name, (preset, every, size) in SETTINGS.items():
-            colorizer = sized[size]
+        for name, (preset, every) in SETTINGS.items():
             plain, ours = [], []
             for _ in range(rounds):
                 plain.append(
