@@ -54,7 +54,7 @@ class Settings:
     """Channels of the decoder at stride 4, before the head."""
     global_features: bool = False
     """Tell every place what the whole picture's mean features are (after Iizuka et al. 2016), which large
-    pictures want: a place sees only some 200 pixels about it."""
+    pictures want: of them a place sees but its surroundings."""
     lr: float = 1.5e-3
     """Peak learning rate of the decoder (AdamW, warm-up then cosine)."""
     encoder_lr: float = 4e-4
