@@ -115,6 +115,22 @@ def test_stride_two_pads_more_at_the_right_and_bottom(kernel, sums):
     assert conv(torch.ones(1, 1, 4, 4))[0, 0].tolist() == sums
 
 
+@pytest.mark.parametrize("side", [12, 13])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_strided_depthwise_convolution_learns_as_torchs_own(kernel, side):
+    torch.manual_seed(0)
+    conv, x = SameConv(6, 6, kernel, 2, groups=6).train(), torch.randn(2, 6, side, side, requires_grad=True)
+    pads = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
+    own = F.conv2d(F.pad(x, pads * 2), conv.weight, conv.bias, 2, groups=6)
+    weight_of_each = torch.randn_like(own)
+    parts = x, conv.weight, conv.bias
+    wanted = torch.autograd.grad((own * weight_of_each).sum(), parts)
+    found = conv(x)
+    torch.testing.assert_close(found, own)
+    torch.testing.assert_close(found, conv.eval()(x))
+    torch.testing.assert_close(torch.autograd.grad((found * weight_of_each).sum(), parts), wanted)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_uneven_padding_is_exported_within_the_convolution(tmp_path, kernel):

@@ -69,7 +69,9 @@ class Lpips(nn.Module):
 
     def look(self, rgb: Tensor) -> list[Tensor]:
         """What is compared of pictures (N, 3, H, W), RGB in 0…1: maps of unit length along the channels."""
-        return [_unit(x) for x in self._activations((2 * rgb - 1 - self.shift) / self.scale)]
+        # Channels last: pooling is slow else on a processor.
+        x = ((2 * rgb - 1 - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
+        return [_unit(x) for x in self._activations(x)]
 
     def distance(self, x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
         """The distances (N,) of what `look` gave."""

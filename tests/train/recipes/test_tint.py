@@ -104,7 +104,9 @@ def test_hints_are_for_training_alone_and_can_be_switched_off(model, batch):
             if isinstance(part, torch.nn.BatchNorm2d):
                 part.train(False)
         for none in (0.0, 1.0):
-            model.settings = tint.Settings(width=32, head_width=32, hint_none=none, hint_points=30)
+            model.settings = tint.Settings(
+                width=32, head_width=32, hint_none=none, hint_points=30, learnt_every=1
+            )
             torch.manual_seed(0)
             losses[mode, none] = model.loss(*batch, NO_LABELS)["loss"].item()
     assert losses[True, 0.0] < 0.9 * losses[True, 1.0]
@@ -165,6 +167,24 @@ def test_pictures_are_shrunk_to_sizes_that_the_network_takes(model, batch):
         seen.add(L.shape[2:])
         torch.testing.assert_close(L.mean((2, 3)), batch[0].mean((2, 3)), atol=1.5, rtol=0)
     assert seen == {(32, 32), (64, 64), (96, 96)}
+
+
+def test_a_part_of_the_cells_stands_for_all(batch):
+    def model(every):
+        torch.manual_seed(0)
+        return tint_module.Model(
+            tint_module.Settings(width=32, head_width=32, learnt_every=every, hint_none=1)
+        )
+
+    def loss_of(model, seed):
+        torch.manual_seed(seed)
+        return model.loss(*batch, NO_LABELS)["loss"].item()
+
+    of_all, part = loss_of(model(1), 0), model(2)
+    of_parts = {round(loss_of(part, seed), 4) for seed in range(60)}
+    assert len(of_parts) == 4  # one for each place to begin at
+    assert np.mean(list(of_parts)) == pytest.approx(of_all, abs=2e-4)
+    assert loss_of(model(2).eval(), 0) == loss_of(model(1).eval(), 0)
 
 
 def test_lpips_counts_as_much_as_its_weight(batch, lpips_files):

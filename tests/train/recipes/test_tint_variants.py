@@ -265,6 +265,7 @@ def test_a_model_without_bins_says_that_it_has_no_versions_and_no_confidence(tmp
     ("settings", "message"),
     [
         ({"head": "residual", "residual_weight": 0}, "residual_weight must be above 0"),
+        ({"learnt_every": 0}, "learnt_every must be at least 1"),
         ({"adversarial_weight": -1}, "adversarial_weight must be 0 or above, not -1"),
     ],
 )

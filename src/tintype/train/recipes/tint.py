@@ -80,6 +80,9 @@ class Settings:
     hint_positions: Literal["uniform", "gaussian"] = "uniform"
     """Where points fall: anywhere, or about the centre with a deviation of a quarter of the side."""
 
+    learnt_every: int = 2
+    """Along each side one cell in so many is learnt from, from a place drawn for each batch: neighbours tell
+    nearly the same, and 313 bins for each cost a good part of a step; 1 for all cells."""
     smallest: int = 0
     """Least side, in pixels, to which the pictures of a batch are shrunk at random before they are learned
     from, so that colours hang little on the size; 0 leaves the size as it is."""
@@ -109,6 +112,8 @@ class Settings:
             raise SettingsError(f"smallest must be a multiple of 32, or 0, not {self.smallest}.")
         if self.head == "residual" and self.residual_weight <= 0:
             raise SettingsError(f"residual_weight must be above 0, not {self.residual_weight:g}.")
+        if self.learnt_every < 1:
+            raise SettingsError(f"learnt_every must be at least 1, not {self.learnt_every}.")
         if self.adversarial_weight < 0:
             raise SettingsError(f"adversarial_weight must be 0 or above, not {self.adversarial_weight:g}.")
 
@@ -246,7 +251,7 @@ class Model(RecipeModel):
         In training some pictures come with hints and batches in many sizes, in validation none do.
         """
         L, ab, seen = self._shown(L, ab)
-        terms = [*self.head.terms(seen, F.avg_pool2d(ab, self.stride), self.palette)]
+        terms = [*self.head.terms(*self._learnt(seen, F.avg_pool2d(ab, self.stride)), self.palette)]
         if self._pictured or self.discriminator:
             few = slice(self.settings.lpips_among or None)
             painted = self._painted(Seen(*(part[few] for part in seen)))
@@ -272,6 +277,15 @@ class Model(RecipeModel):
         if self.training and s.smallest:
             L, ab = _shrunk(L, ab, s.smallest)
         return L, ab, self.seen(L, *self._revealed(ab)) if self.training else self.seen(L)
+
+    def _learnt(self, seen: Seen, ab: Tensor) -> tuple[Seen, Tensor]:
+        """What is seen and ab of the cells that the head learns from: in validation all."""
+        every = self.settings.learnt_every if self.training else 1
+        if every == 1:
+            return seen, ab
+        row, column = torch.randint(0, every, (2,)).tolist()
+        *parts, ab = (part[..., row::every, column::every] for part in (*seen, ab))
+        return Seen(*parts), ab
 
     def _painted(self, seen: Seen) -> Tensor:
         """ab (N, 2, h, w) at vividness 1."""
