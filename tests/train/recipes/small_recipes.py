@@ -38,7 +38,8 @@ class Small:
 
 SMALL_GAN = {"size": 32, "perceptual_weight": 0.0, "l1_weight": 100.0, "discriminator_lr": 1e-3,
              "dominant_colors": 2}  # fmt: skip
-SMALL_TINT = {"width": 32, "head_width": 32}
+# Of such small pictures every cell is learnt from.
+SMALL_TINT = {"width": 32, "head_width": 32, "learnt_every": 1}
 
 
 def tint(settings, **changes):
