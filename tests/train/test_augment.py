@@ -60,7 +60,7 @@ def test_a_change_touches_the_share_of_pictures_that_is_asked_for(rgb, name):
     assert 0.2 < changed.float().mean() < 0.4
 
 
-@pytest.mark.parametrize("name", ["blur", "jpeg", "scratches", "halftone"])
+@pytest.mark.parametrize("name", damage.KINDS)
 def test_damage_keeps_full_precision_under_autocast(rgb, name):
     wanted, _ = pair(rgb, **{name: 1.0})
     with torch.autocast("cpu", torch.bfloat16):
@@ -93,6 +93,32 @@ def test_halftone_keeps_the_tones_on_average():
     flat = torch.full((200, 1, 60, 60), 50.0)
     assert damage.halftone(flat).mean() == pytest.approx(50, abs=1)
     assert damage.halftone(flat).std() > 10
+
+
+def test_uneven_light_is_soft_and_darkens_the_corners():
+    torch.manual_seed(1)
+    lit = damage.uneven(torch.full((300, 1, 64, 64), 60.0))
+    assert (lit[..., 1:, :] - lit[..., :-1, :]).abs().max() < 3
+    assert lit[..., 0, 0].mean() < lit[..., 32, 32].mean() - 8
+    assert lit[..., 32, 32].mean() == pytest.approx(60, abs=1)
+
+
+def test_fading_keeps_the_order_of_tones():
+    torch.manual_seed(1)
+    faded = damage.fade(torch.linspace(0, 100, 50).view(1, 1, 1, -1).repeat(300, 1, 1, 1))
+    assert (faded.diff(dim=-1) > 0).all()
+    assert 0 <= faded[..., 0].min() < faded[..., 0].max() <= 35
+    assert 60 <= faded[..., -1].min() < faded[..., -1].max() <= 100
+
+
+def test_grain_is_even_and_in_half_of_the_pictures_coarse():
+    torch.manual_seed(1)
+    grain = damage.grain(torch.full((400, 1, 48, 48), 50.0)) - 50
+    assert grain.mean() == pytest.approx(0, abs=0.05)
+    strength = grain.std((1, 2, 3))
+    assert 5 < strength.max() < 8.5
+    alike = (grain[..., 1:] * grain[..., :-1]).mean((1, 2, 3)) / strength**2
+    assert 0.3 < (alike > 0.1).float().mean() < 0.6
 
 
 def test_scratches_are_thin():

@@ -14,7 +14,13 @@ from tintype.train.blocks import SameConv
 from tintype.train.encoders import ENCODERS
 
 # By their encoder's graph: how many convolutions, and the last one's shape.
-CONVOLUTIONS = {"mobilenet_v2": (51, (320, 960, 1, 1)), "edgetpu_075": (57, (144, 960, 1, 1))}
+CONVOLUTIONS = {
+    "mobilenet_v2": (51, (320, 960, 1, 1)),
+    "edgetpu_075": (57, (144, 960, 1, 1)),
+    "efficientnet_lite0": (48, (320, 1152, 1, 1)),
+    "efficientnet_lite1": (63, (320, 1152, 1, 1)),
+    "efficientnet_lite2": (63, (352, 1248, 1, 1)),
+}
 
 
 @pytest.fixture(params=ENCODERS)
@@ -115,20 +121,38 @@ def test_stride_two_pads_more_at_the_right_and_bottom(kernel, sums):
     assert conv(torch.ones(1, 1, 4, 4))[0, 0].tolist() == sums
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [12, 13])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_a_strided_depthwise_convolution_learns_as_torchs_own(kernel, side):
+def test_a_depthwise_convolution_learns_as_torchs_own(kernel, side, stride, precision):
     torch.manual_seed(0)
-    conv, x = SameConv(6, 6, kernel, 2, groups=6).train(), torch.randn(2, 6, side, side, requires_grad=True)
-    pads = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
-    own = F.conv2d(F.pad(x, pads * 2), conv.weight, conv.bias, 2, groups=6)
-    weight_of_each = torch.randn_like(own)
+    conv, x = SameConv(6, 6, kernel, stride, groups=6), torch.randn(2, 6, side, side, requires_grad=True)
+    before = (kernel - stride) // 2
+    pads = before, kernel - stride - before
     parts = x, conv.weight, conv.bias
+    own = F.conv2d(F.pad(x, pads * 2), conv.weight, conv.bias, stride, groups=6)
+    weight_of_each = torch.randn_like(own)
     wanted = torch.autograd.grad((own * weight_of_each).sum(), parts)
-    found = conv(x)
-    torch.testing.assert_close(found, own)
-    torch.testing.assert_close(found, conv.eval()(x))
-    torch.testing.assert_close(torch.autograd.grad((found * weight_of_each).sum(), parts), wanted)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        found = conv.train()(x)
+        torch.testing.assert_close(found, conv.eval()(x))
+    assert found.dtype == precision
+    near = {"rtol": 0.02, "atol": 0.02} if precision == torch.bfloat16 else {"rtol": 1e-5, "atol": 1e-5}
+    torch.testing.assert_close(found.float(), own, **near)
+    for grad, true in zip(torch.autograd.grad((found * weight_of_each).sum(), parts), wanted, strict=True):
+        torch.testing.assert_close(grad / true.abs().max(), true / true.abs().max(), **near)
+
+
+def test_a_depthwise_convolution_of_what_gathers_no_gradient():
+    torch.manual_seed(0)
+    conv, x = SameConv(4, 4, 5, groups=4).train(), torch.randn(2, 4, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        conv(x).sum().backward()
+        found = conv.weight.grad
+        conv.weight.grad = None
+        conv.eval()(x).sum().backward()
+    torch.testing.assert_close(found, conv.weight.grad, rtol=0.02, atol=0.02 * found.abs().max().item())
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

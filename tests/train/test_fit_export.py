@@ -75,24 +75,53 @@ def test_class_weights_are_learnt_from_the_photographs(run):
 
 
 def test_training_moves_the_weights(run, photographs, tmp_path):
-    short_run(photographs, tmp_path / "on", start_from=str(run), steps=6)
+    short_run(photographs, tmp_path / "on", start_from=(str(run),), steps=6)
     before, after = (runs.load_run(r)[1] for r in (run, tmp_path / "on"))
     assert not torch.equal(before.head.weight, after.head.weight)
 
 
 def test_a_second_phase_starts_from_the_first(run, photographs, tmp_path):
-    short_run(photographs, tmp_path / "second", start_from=str(run), lr_scale=0.0)
+    short_run(photographs, tmp_path / "second", start_from=(str(run),), lr_scale=0.0)
     before, after = (runs.load_run(r)[1] for r in (run, tmp_path / "second"))
     assert torch.allclose(before.head.weight, after.head.weight, atol=1e-6)
+
+
+def test_the_mean_of_runs_is_a_start_and_a_model(run, photographs, tmp_path):
+    ways = [tmp_path / "a", tmp_path / "b"]
+    for seed, way in enumerate(ways):
+        short_run(photographs, way, start_from=(str(run),), steps=3, seed=seed)
+    a, b = (runs.read_weights(way)[1]["head.weight"] for way in ways)
+    assert not torch.allclose(a, b)
+    _, mean, info = runs.load_run(*ways)
+    torch.testing.assert_close(mean.head.weight, (a + b) / 2)
+    assert info == runs.read_run(ways[0])
+    _, twice, _ = runs.load_run(ways[0], *ways)
+    torch.testing.assert_close(twice.head.weight, (2 * a + b) / 3)
+    starts = tuple(map(str, ways))
+    out = short_run(photographs, tmp_path / "on", start_from=starts, lr_scale=1e-9)
+    torch.testing.assert_close(runs.load_run(out)[1].head.weight, (a + b) / 2, atol=1e-6, rtol=0)
+
+
+def test_runs_of_two_starts_have_no_mean(run, photographs, tmp_path):
+    short_run(photographs, tmp_path / "other", seed=5)
+    with pytest.raises(ModelError, match="not of one start"):
+        runs.load_run(run, tmp_path / "other")
+    wider = tint.Settings(width=24, head_width=16)
+    short_run(photographs, tmp_path / "wider", settings=wider)
+    with pytest.raises(ModelError, match=r"have no mean: .* is \(24, .* and \(16, "):
+        runs.load_run(run, tmp_path / "wider")
+    short_run(photographs, tmp_path / "small", recipe="colornet", settings=recipes.get("colornet").Settings())
+    with pytest.raises(ModelError, match="have no mean"):
+        runs.load_run(run, tmp_path / "small")
 
 
 def test_another_recipes_or_widths_run_is_no_start(run, photographs, tmp_path):
     wider = tint.Settings(width=24, head_width=16)
     with pytest.raises(ModelError, match="of another model or other settings"):
-        short_run(photographs, tmp_path / "a", start_from=str(run), settings=wider)
-    settings = recipes.get("autoencoder").Settings()
+        short_run(photographs, tmp_path / "a", start_from=(str(run),), settings=wider)
+    settings, start = recipes.get("autoencoder").Settings(), (str(run),)
     with pytest.raises(ModelError, match="a run of tint, not of autoencoder"):
-        short_run(photographs, tmp_path / "b", recipe="autoencoder", settings=settings, start_from=str(run))
+        short_run(photographs, tmp_path / "b", recipe="autoencoder", settings=settings, start_from=start)
 
 
 def test_export_gives_a_model_in_use(run, folder, tmp_path):
@@ -165,7 +194,7 @@ def test_weights_come_from_a_checkpoint_or_a_safetensors_file_too(run, photograp
     loose = tmp_path / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, loose)
     for start in (run / "checkpoints" / "best.ckpt", loose):
-        out = short_run(photographs, tmp_path / start.stem, start_from=str(start), lr_scale=1e-9)
+        out = short_run(photographs, tmp_path / start.stem, start_from=(str(start),), lr_scale=1e-9)
         _, started, _ = runs.load_run(out)
         assert torch.allclose(started.head.weight, model.head.weight, atol=1e-6)
 
@@ -174,19 +203,19 @@ def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
     checkpoint = str(run / "checkpoints" / "best.ckpt")
     settings = recipes.get("colornet").Settings()
     with pytest.raises(ModelError, match="holds a run of tint, not of colornet"):
-        short_run(photographs, tmp_path / "a", recipe="colornet", settings=settings, start_from=checkpoint)
+        short_run(photographs, tmp_path / "a", recipe="colornet", settings=settings, start_from=(checkpoint,))
     wider = tint.Settings(width=16, head_width=24)
     with pytest.raises(ModelError, match=r"other settings: .* is \(.*\) there and \(.*\) here \(and"):
-        short_run(photographs, tmp_path / "b", settings=wider, start_from=checkpoint)
+        short_run(photographs, tmp_path / "b", settings=wider, start_from=(checkpoint,))
     partial = tmp_path / "partial.safetensors"
     save_file({"head.weight": torch.zeros(313, 16, 1, 1)}, partial)
     with pytest.raises(ModelError, match=r"is missing \(and"):
-        short_run(photographs, tmp_path / "c", start_from=str(partial))
+        short_run(photographs, tmp_path / "c", start_from=(str(partial),))
     broken = tmp_path / "broken.ckpt"
     broken.write_bytes(b"nothing")
     for start in (broken, tmp_path / "absent.ckpt"):
         with pytest.raises(ModelError, match=r"no checkpoint of a run|no run or file"):
-            short_run(photographs, tmp_path / "d", start_from=str(start))
+            short_run(photographs, tmp_path / "d", start_from=(str(start),))
 
 
 def test_a_start_from_before_hints_is_taken_by_training_alone(run, photographs, tmp_path, capsys):
@@ -194,7 +223,7 @@ def test_a_start_from_before_hints_is_taken_by_training_alone(run, photographs, 
     old = tmp_path / "old.safetensors"
     weights = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("hints.")}
     save_file(weights, old)
-    out = short_run(photographs, tmp_path / "on", start_from=str(old), lr_scale=1e-9)
+    out = short_run(photographs, tmp_path / "on", start_from=(str(old),), lr_scale=1e-9)
     assert "knows no hints" in capsys.readouterr().out
     assert torch.allclose(runs.load_run(out)[1].head.weight, model.head.weight, atol=1e-6)
     with pytest.raises(ModelError, match=r"hints\.\S+ is missing"):

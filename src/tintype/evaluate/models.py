@@ -17,6 +17,7 @@ from tintype.cards import ModelCard
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, SettingsError
+from tintype.evaluate.aged import Ager, ager
 from tintype.evaluate.told import random_hints
 from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
 from tintype.framing import network_size, resize_for_network, run_padded
@@ -41,6 +42,8 @@ class Options:
     """Further shorter sides at which networks see the picture, to tell how far its colours move."""
     end_to_end: bool = False
     """Score the whole pipeline, from the BT.601 grey picture to the colours written."""
+    damage: tuple[str, ...] = ()
+    """What age has done to the grey that networks see, of `tintype.train.damage`; the truth stays whole."""
     seed: int = 0
     threads: int | None = None
     """Processor threads of a network; the runtime's choice by default."""
@@ -62,7 +65,9 @@ class Options:
             "--steady-sizes": self.steady_sizes,
             "--end-to-end": self.end_to_end,
         }
-        if len(given := [flag for flag, value in flags.items() if value]) > 1:
+        given = [flag for flag, value in flags.items() if value]
+        if len(given) > 1 or (self.end_to_end and self.damage):
+            given += ["--damage"] if self.damage else []
             raise SettingsError(f"{' and '.join(given)} cannot be had together.")
 
 
@@ -148,6 +153,7 @@ class Network(Model):
         self.digest = session.card.sha256[:16] + "".join(f",{k}={v}" for k, v in self._inputs.items())
         self._session, self._options = session, options
         self._size = options.input_size or session.card.size
+        self._seen: Ager = ager(options.damage, options.seed) if options.damage else lambda truth: truth.L
         lacks = {"hint_ab", "hint_mask"} - session.inputs.keys()
         if options.random_hints and lacks:
             raise SettingsError(f"The model {self.name} takes no hints: leave out it or --random-hints.")
@@ -167,7 +173,7 @@ class Network(Model):
 
     def ab_at(self, truth: Truth, size: int) -> Float:
         """ab (h, w, 2) as the network gives it. ModelError where that is no number."""
-        L = resize_for_network(truth.L, size, self._session.card.stride)
+        L = resize_for_network(self._seen(truth), size, self._session.card.stride)
         inputs = dict(self._inputs)
         if self._options.random_hints:
             told = random_hints(truth, self.view(truth), self._options.random_hints, self._options.seed)

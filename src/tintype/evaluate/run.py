@@ -122,6 +122,8 @@ def evaluate(
     told = told or _Silent()
     # How many threads does not matter, and each further size is a group of its own.
     asked = {key: value for key, value in asdict(options).items() if key != "steady_sizes"}
+    if not options.damage:  # so scores of before there was such a thing are found again
+        del asked["damage"]
     run = _digest([photographs.fingerprint(), asked | {"threads": None}])
     survey = _survey(photographs, options, folder, told)
     for model in models:

@@ -84,7 +84,11 @@ def sentence(results: Results) -> str:
     }[options.crop]
     fed = "the whole pipeline from the BT.601 grey picture" if options.end_to_end else "the truth's L kept"
     hints = f", {options.random_hints} random hints" if options.random_hints else ""
-    return f"{count_of(count, 'photograph')}, {shape}, {fed}{hints}; ± is half of a bootstrap 95% interval."
+    damage = f", seen with {', '.join(options.damage)}" if options.damage else ""
+    return (
+        f"{count_of(count, 'photograph')}, {shape}, {fed}{hints}{damage}; "
+        "± is half of a bootstrap 95% interval."
+    )
 
 
 def notes(results: Results, costs: Mapping[str, Cost]) -> list[str]:

@@ -14,7 +14,8 @@ examples:
   tintype evaluate tint --data val.tar --classifier mobilenet_v2.safetensors --index labels.csv \\
       --classes classes.csv                               classes.csv has the columns label, class
   tintype evaluate tint gray --data val.tar --random-hints 10      and how many of ten hints are kept
-  tintype evaluate tint --data val.tar --steady-sizes 160 384 512  and how far colours move with the size
+  tintype evaluate tint --data val.tar --steady-sizes 160 384 512   how far colours move with the size
+  tintype evaluate tint --data val.tar --damage fade grain          on faded, grainy versions
 
 docs/guides/evaluation.md says what each score means, and how they mislead.
 
@@ -51,6 +52,10 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--random-hints", type=int, default=0, metavar="N", help="tell the network N true colours")
     steady = "tell how far colours move when networks see pictures of these shorter sides"
     add("--steady-sizes", type=int, nargs="+", default=[], metavar="N", help=steady)
+    damaged = (
+        "damage what networks see as age and scans do: blur, uneven, fade, grain, scratches, halftone, jpeg"
+    )
+    add("--damage", nargs="+", default=[], metavar="KIND", help=damaged)
     add("--end-to-end", action="store_true", help="score the whole pipeline, not the network's ab alone")
     add(
         "--threads", type=int, metavar="N", help="processor threads of a network (default: all; timed with 1)"

@@ -21,8 +21,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     """Score models, print the table or JSON, and write the rest where it is asked for; the exit status."""
     options = evaluate.Options(
         size=args.size, crop=args.crop, input_size=args.input_size, random_hints=args.random_hints,
-        steady_sizes=tuple(args.steady_sizes), end_to_end=args.end_to_end, seed=args.seed,
-        threads=args.threads,
+        steady_sizes=tuple(args.steady_sizes), damage=tuple(dict.fromkeys(args.damage)),
+        end_to_end=args.end_to_end, seed=args.seed, threads=args.threads,
     )  # fmt: skip
     for flag in ("limit", "threads"):
         if (value := getattr(args, flag)) is not None and value < 1:

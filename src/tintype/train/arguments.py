@@ -21,6 +21,7 @@ exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C (go on with 
 EXPORT_EXAMPLES = """\
 examples:
   tintype export runs/mine -o models --name mine
+  tintype export runs/a runs/a runs/b -o models --name mean   the mean of their weights, a's counted twice
   tintype colorize photo.jpg --model models/mine.onnx
 """
 
@@ -110,9 +111,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with the run in RUN from its last checkpoint")
     add(
         "--from",
+        nargs="+",
         dest="start_from",
         metavar="RUN|FILE",
-        help="start from the weights of another run, a checkpoint or a safetensors file",
+        help="start from the weights of a run, a checkpoint or a safetensors file, or from several' mean",
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (safetensors)")
     add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
@@ -138,7 +140,7 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype export` takes."""
     add = parser.add_argument
-    add("folder", metavar="RUN", help="the folder of a training run")
+    add("folders", nargs="+", metavar="RUN", help="a training run's folder; of several, the weights' mean")
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")

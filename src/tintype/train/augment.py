@@ -26,10 +26,12 @@ class GreySettings:
     """The input is the lightness of the BT.601 grey, as in use, rather than the true L."""
     film: float = 0.1
     """The input is grey as a film with another colour response saw it (orthochromatic, for one)."""
+    uneven: float = 0.1
+    """Light falls unevenly: corners are darker, stains and bad development make places brighter or darker."""
     fade: float = 0.3
-    """Contrast is lowered or gamma bent, as in faded or badly scanned prints."""
-    grain: float = 0.2
-    """Gaussian grain is added."""
+    """Contrast is lowered, to a quarter at worst, or gamma bent, as in faded or badly scanned prints."""
+    grain: float = 0.25
+    """Grain is added, in half of the pictures coarser than a pixel."""
     blur: float = 0.1
     """The picture is out of focus, or was scanned coarsely."""
     jpeg: float = 0.1
@@ -52,12 +54,9 @@ def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tenso
     response = torch.rand(n, 3, 1, 1, device=rgb.device) * rgb.new_tensor([0.5, 1.0, 1.0]).view(1, 3, 1, 1)
     film = (rgb * response).sum(1, keepdim=True) / response.sum(1, keepdim=True)
     L = torch.where(chosen(n, settings.film, rgb), luma_to_L(film), L)
-    # In the order in which a picture meets them: the lens, the print's age, its printing, the scanned file.
-    L = _some(damage.blur, L, settings.blur)
-    L = _grain(_fade(L, settings.fade), settings.grain)
-    L = _some(damage.scratches, L, settings.scratches)
-    L = _some(damage.halftone, L, settings.halftone)
-    return _some(damage.jpeg, L.clamp(0, 100), settings.jpeg).clamp(0, 100), ab
+    for kind, change in damage.KINDS.items():
+        L = _some(change, L, getattr(settings, kind)).clamp(0, 100)
+    return L, ab
 
 
 def _mounted(rgb: Tensor) -> Tensor:
@@ -80,16 +79,3 @@ def _some(change: Callable[[Tensor], Tensor], L: Tensor, probability: float) -> 
     """
     picked = (torch.rand(len(L)) < probability).nonzero()[:, 0].to(L.device)
     return L.index_copy(0, picked, change(L[picked]).to(L.dtype)) if len(picked) else L
-
-
-def _fade(L: Tensor, probability: float) -> Tensor:
-    n = len(L)
-    gamma = torch.exp(uniform(n, -0.35, 0.35, L))
-    black, white = uniform(n, 0, 20, L), uniform(n, 75, 100, L)
-    faded = black + (white - black) * (L.clamp(0, 100) / 100) ** gamma
-    return torch.where(chosen(n, probability, L), faded, L)
-
-
-def _grain(L: Tensor, probability: float) -> Tensor:
-    strength = uniform(len(L), 0, 6, L) * chosen(len(L), probability, L)
-    return L + strength * torch.randn_like(L)

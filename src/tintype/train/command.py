@@ -57,17 +57,21 @@ def train(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Export a run's best weights to a model in use; the exit status."""
+    """Export a run's best weights, or the mean of several runs', to a model in use; the exit status."""
     from tintype.cards import ModelCard
     from tintype.train import export as exporting
     from tintype.train.runs import load_run
 
-    recipe, model, info = load_run(Path(args.folder))
+    first, *others = (Path(folder) for folder in args.folders)
+    if others and not args.output:
+        raise SettingsError("Say with -o where the mean of several runs goes.")
+    recipe, model, info = load_run(first, *others)
     places = args.data or info["val_places"] or info["places"]
     if any(map(is_remote, places)):
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
     count = len(info["split"]["train"])
-    name = args.name or Path(args.folder).resolve().name
+    name = args.name or first.resolve().name
+    options = {key: info["options"][key] for key in ("steps", "batch", "size", "seed")}
     card = ModelCard(
         name=name,
         version=args.version,
@@ -78,10 +82,10 @@ def export(args: argparse.Namespace) -> int:
         size=args.size or max(256, info["options"]["size"]),
         commit=exporting.commit_id(),
         limits=args.limits,
-        training=info["settings"] | {k: info["options"][k] for k in ("steps", "batch", "size", "seed")},
+        training=info["settings"] | options | ({"runs_averaged": len(args.folders)} if others else {}),
         data=({"source": args.source} | ({"photographs": count} if count else {}),),
     )
-    out = Path(args.output or args.folder)
+    out = Path(args.output or first)
     card = exporting.export(
         model, out, card, [Path(p) for p in places], limit=args.limit, precision=args.precision
     )
@@ -213,7 +217,7 @@ def _one(
         steps=_steps(args, train, batch, schedule), batch=per_process, size=size,
         lr_scale=args.lr_scale, precision=args.precision,
         device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers, seed=args.seed,
-        init_encoder=args.init_encoder or "", start_from=args.start_from or "",
+        init_encoder=args.init_encoder or "", start_from=tuple(args.start_from or ()),
         checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
         cache=args.cache,
     )  # fmt: skip

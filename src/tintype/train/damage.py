@@ -1,4 +1,4 @@
-"""What prints and scans do to a grey picture: blur, JPEG blocks, scratches and dust, a halftone screen.
+"""What age, prints and scans do to a grey picture: uneven light, fading, grain, blur, scratches, dots, JPEG.
 
 Every function takes L (N, 1, H, W), 0…100, and damages each picture by an amount of its own, all in one batch
 on the device where L lies.
@@ -29,10 +29,10 @@ _SCRATCHES = 4  # at most, in one picture
 _DUST_SHARE = 0.001  # of the pixels are the middle of a speck
 
 
-def blur(L: Tensor) -> Tensor:
-    """A Gaussian of 0.4 to 2 pixels, as of a lens out of focus or a coarse scan."""
+def blur(L: Tensor, most: float = 2.0) -> Tensor:
+    """A Gaussian of 0.4 to `most` pixels, at most 2, as of a lens out of focus or a coarse scan."""
     n = len(L)
-    sigma = uniform(n, 0.4, 2.0, L).view(n, 1)
+    sigma = uniform(n, 0.4, most, L).view(n, 1)
     steps = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1, device=L.device)
     weights = torch.exp(-0.5 * (steps / sigma) ** 2)  # (N, 11)
     weights = weights / weights.sum(1, keepdim=True)
@@ -40,6 +40,34 @@ def blur(L: Tensor) -> Tensor:
     with torch.autocast(L.device.type, enabled=False):  # bf16 would leave L in steps of half a unit
         across = functional.conv2d(padded, weights.view(n, 1, 1, -1), groups=n)
         return functional.conv2d(across, weights.view(n, 1, -1, 1), groups=n).transpose(0, 1)
+
+
+def uneven(L: Tensor) -> Tensor:
+    """Darker corners by up to half, and soft places up to 12 units brighter or darker."""
+    n, _, height, width = L.shape
+    y = torch.linspace(-1, 1, height, device=L.device).view(1, 1, -1, 1)
+    x = torch.linspace(-1, 1, width, device=L.device).view(1, 1, 1, -1)
+    corners = 1 - uniform(n, 0, 0.5, L) * (x * x + y * y) / 2
+    coarse = torch.randn(n, 1, 4, 4, device=L.device).clamp(-2, 2)
+    stains = functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+    return L * corners + uniform(n, 0, 6, L) * stains
+
+
+def fade(L: Tensor) -> Tensor:
+    """Black becomes 0 to 35, white 60 to 100, and a gamma of 0.7 to 1.4 bends what is between."""
+    n = len(L)
+    gamma = torch.exp(uniform(n, -0.35, 0.35, L))
+    black, white = uniform(n, 0, 35, L), uniform(n, 60, 100, L)
+    return black + (white - black) * (L.clamp(0, 100) / 100) ** gamma
+
+
+def grain(L: Tensor) -> Tensor:
+    """Gaussian grain of up to 8 units, or, in half of the pictures, coarser than a pixel and of up to 5."""
+    n = len(L)
+    fine = torch.randn_like(L)
+    coarse = blur(fine, 1.2)
+    coarse = coarse / coarse.std((1, 2, 3), keepdim=True).clamp(min=1e-3)
+    return L + torch.where(chosen(n, 0.5, L), uniform(n, 0, 5, L) * coarse, uniform(n, 0, 8, L) * fine)
 
 
 def jpeg(L: Tensor) -> Tensor:
@@ -97,6 +125,13 @@ def halftone(L: Tensor) -> Tensor:
     threshold = 50 + 25 * (torch.cos(across) + torch.cos(down))
     dots = 100 * torch.sigmoid((L - threshold) / 6)
     return torch.lerp(L, dots, uniform(n, 0.2, 0.7, L))
+
+
+KINDS = {
+    "blur": blur, "uneven": uneven, "fade": fade, "grain": grain,
+    "scratches": scratches, "halftone": halftone, "jpeg": jpeg,
+}  # fmt: skip
+"""All by name, in the order in which a picture meets them: the lens, age, printing, a scanned file."""
 
 
 def uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:

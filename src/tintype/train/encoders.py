@@ -5,7 +5,9 @@ BatchNorm is folded into weights and biases, so that an encoder fine-tunes as it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,9 @@ from tintype.errors import ModelError
 from tintype.train.blocks import SameConv
 
 Activation = Callable[[Tensor], Tensor]
+EncoderName = Literal[
+    "mobilenet_v2", "edgetpu_075", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"
+]
 
 
 class InvertedResidual(nn.Module):
@@ -171,6 +176,70 @@ class MobileNetEdgeTpu075(Encoder):
         super().__init__(stem, blocks, taps)
 
 
-ENCODERS: dict[str, type[MobileNetV2] | type[MobileNetEdgeTpu075]] = {
-    encoder.setting: encoder for encoder in (MobileNetV2, MobileNetEdgeTpu075)
-}
+# EfficientNet-Lite0 (Liu 2020): expansion, channels, repeats, first stride, kernel, whether features are
+# taken. The larger ones have all channels times a width and all repeats but the first and last times a depth.
+_EFFICIENTNET_LITE = (
+    (1, 16, 1, 1, 3, False), (6, 24, 2, 2, 3, True), (6, 40, 2, 2, 5, True), (6, 80, 3, 2, 3, False),
+    (6, 112, 3, 1, 5, True), (6, 192, 4, 2, 5, False), (6, 320, 1, 1, 3, True),
+)  # fmt: skip
+
+
+class EfficientNetLite(Encoder):
+    """EfficientNet-Lite (Liu 2020, after Tan and Le 2019) without its last 1×1 convolution.
+
+    MobileNetV2's blocks, more of them and wider ones, some with 5×5 kernels.
+    """
+
+    activation = staticmethod(F.relu6)
+    width: float
+    depth: float
+
+    def __init__(self) -> None:
+        stem, blocks, taps, c_in = SameConv(1, 32, 3, 2), list[nn.Module](), list[int](), 32
+        for row, (expansion, channels, repeats, first_stride, kernel, taken) in enumerate(_EFFICIENTNET_LITE):
+            c_out = _eighths(channels * self.width)
+            scaled = 0 < row < len(_EFFICIENTNET_LITE) - 1
+            for i in range(math.ceil(repeats * self.depth) if scaled else repeats):
+                stride = first_stride if i == 0 else 1
+                blocks.append(InvertedResidual(c_in, c_out, stride, expansion, kernel=kernel))
+                c_in = c_out
+            if taken:
+                taps.append(len(blocks) - 1)
+        super().__init__(stem, blocks, taps)
+
+
+def _eighths(channels: float) -> int:
+    """The nearest multiple of 8, but not under nine tenths."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+class EfficientNetLite0(EfficientNetLite):
+    """Of 75.1% on ImageNet."""
+
+    title = "EfficientNet-Lite0"
+    setting = "efficientnet_lite0"
+    channels = (24, 40, 112, 320)
+    width, depth = 1.0, 1.0
+
+
+class EfficientNetLite1(EfficientNetLite):
+    """Of 76.7% on ImageNet."""
+
+    title = "EfficientNet-Lite1"
+    setting = "efficientnet_lite1"
+    channels = (24, 40, 112, 320)
+    width, depth = 1.0, 1.1
+
+
+class EfficientNetLite2(EfficientNetLite):
+    """Of 77.6% on ImageNet."""
+
+    title = "EfficientNet-Lite2"
+    setting = "efficientnet_lite2"
+    channels = (24, 48, 120, 352)
+    width, depth = 1.1, 1.2
+
+
+_ALL = MobileNetV2, MobileNetEdgeTpu075, EfficientNetLite0, EfficientNetLite1, EfficientNetLite2
+ENCODERS: dict[str, Callable[[], Encoder]] = {encoder.setting: encoder for encoder in _ALL}

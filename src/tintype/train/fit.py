@@ -130,11 +130,11 @@ def _without_advice() -> Iterator[None]:
 def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Tensor) -> None:
     """Weights from another run or a pretrained encoder, and what the model wants to know of the data."""
     if options.start_from:
-        start = Path(options.start_from)
-        other, weights = runs.read_weights(start)
+        starts = [Path(start) for start in options.start_from]
+        other, weights = runs.mean_weights(starts)
         if other not in (recipe, None):
-            raise ModelError(f"{start} holds a run of {other}, not of {recipe}.")
-        runs.set_weights(model, model.adopt(weights), start)
+            raise ModelError(f"{starts[0]} holds a run of {other}, not of {recipe}.")
+        runs.set_weights(model, model.adopt(weights), starts[0])
         return
     if options.init_encoder:
         encoder: Any = getattr(model, "encoder", None)

@@ -35,8 +35,8 @@ class FitOptions:
     """Seed of everything random."""
     init_encoder: str = ""
     """Safetensors of a pretrained encoder to start from."""
-    start_from: str = ""
-    """A run, checkpoint or safetensors file whose weights are the start."""
+    start_from: tuple[str, ...] = ()
+    """Runs, checkpoints or safetensors files: the mean of their weights is the start."""
     minutes: float = 0.0
     """Time after which the run stops, whatever its steps; 0 for no such limit."""
     checkpoint_every: int = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from tintype.errors import ModelError
 from tintype.train import recipes
 from tintype.train.sources import Photographs
 from tintype.train.stream import Stream
+
+# Of their size: fresh weights of two seeds are 1.4 apart, those long trained from one start seldom over 0.5.
+FAR_APART = 0.7
+MOST_FAR_APART = 0.1  # as a share of the tensors
 
 
 def write_run(
@@ -49,12 +54,15 @@ def read_run(run: Path) -> dict[str, Any]:
     return info
 
 
-def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
-    """The recipe's name, its model with the run's best (else last) weights, and `run.json`'s content."""
+def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
+    """The recipe's name, its model with the run's best (else last) weights, and `run.json`'s content.
+
+    With `others` the weights are the mean of all, see `mean_weights`; the rest is the first run's.
+    """
     info = read_run(run)
     module = recipes.get(info["recipe"])
     model = module.Model(module.Settings(**info["settings"]))
-    set_weights(model, read_weights(run)[1], run)
+    set_weights(model, mean_weights((run, *others))[1], run)
     return info["recipe"], model.eval(), info
 
 
@@ -84,19 +92,57 @@ def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
     return checkpoint.get("recipe"), weights
 
 
+def mean_weights(sources: Sequence[Path]) -> tuple[str | None, dict[str, Tensor]]:
+    """The mean of the weights of several runs from one start (Wortsman et al. 2022), and their recipe.
+
+    Each of `sources` is what `read_weights` takes; one that is named twice counts twice. What is not floating
+    point is the first one's. Raises ModelError where they do not fit, or lie too far apart to be averaged.
+    """
+    first, *others = sources
+    recipe, weights = read_weights(first)
+    total = {name: value.double() for name, value in weights.items() if value.is_floating_point()}
+    for source in others:
+        other, more = read_weights(source)
+        wrong = sorted(_differing(more, weights, str(source), str(first)))
+        if wrong or (recipe and other and recipe != other):
+            why = wrong[0] if wrong else f"one is of {recipe}, the other of {other}"
+            raise ModelError(f"The weights of {first} and {source} have no mean: {why}.")
+        if not _of_one_start(weights, more):
+            raise ModelError(
+                f"The weights of {first} and {source} have no useful mean: they are not of one start. "
+                "Average runs that went on --from the same weights."
+            )
+        for name in total:
+            total[name] += more[name]
+    return recipe, weights | {
+        name: (value / len(sources)).to(weights[name].dtype) for name, value in total.items()
+    }
+
+
+def _of_one_start(weights: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
+    """Whether few of the tensors lie far apart, biases, statistics and constants aside."""
+    pairs = [(weights[name].double(), others[name].double()) for name in weights if weights[name].dim() > 1]
+    learnt = [(a, b) for a, b in pairs if not torch.equal(a, b)]
+    apart = [float((a - b).norm() / torch.maximum(a.norm(), b.norm())) for a, b in learnt]
+    return sum(share > FAR_APART for share in apart) <= MOST_FAR_APART * len(apart)
+
+
 def set_weights(model: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
     """Load all of `weights` into all of `model`; ModelError, naming a culprit, where they do not fit."""
-    own = model.state_dict()
-    wrong = [f"{name} is missing" for name in own.keys() - weights.keys()]
-    wrong += [f"{name} is not known here" for name in weights.keys() - own.keys()]
-    wrong += [
-        f"{name} is {tuple(weights[name].shape)} there and {tuple(own[name].shape)} here"
-        for name in own.keys() & weights.keys()
-        if weights[name].shape != own[name].shape
-    ]
-    if wrong:
+    if wrong := _differing(weights, model.state_dict(), "there", "here"):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise ModelError(
             f"The weights of {source} are of another model or other settings: {min(wrong)}{more}."
         )
     model.load_state_dict(weights)
+
+
+def _differing(weights: dict[str, Tensor], own: dict[str, Tensor], there: str, here: str) -> list[str]:
+    """What keeps `weights` from the place of `own`, by its name."""
+    wrong = [f"{name} is missing" for name in own.keys() - weights.keys()]
+    wrong += [f"{name} is not known" for name in weights.keys() - own.keys()]
+    return wrong + [
+        f"{name} is {tuple(weights[name].shape)} {there} and {tuple(own[name].shape)} {here}"
+        for name in own.keys() & weights.keys()
+        if weights[name].shape != own[name].shape
+    ]

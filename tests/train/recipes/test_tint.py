@@ -14,6 +14,7 @@ from tintype.train import recipes
 from tintype.train.bins import annealed_mean
 from tintype.train.lab import rgb_to_lab
 from tintype.train.recipes import tint as tint_module
+from tintype.train.recipes.tint.model import _shrunk
 
 NO_LABELS = torch.full((4,), -1)
 
@@ -162,7 +163,7 @@ def test_pictures_are_shrunk_to_sizes_that_the_network_takes(model, batch):
     seen = set()
     for seed in range(30):
         torch.manual_seed(seed)
-        L, ab = tint_module._shrunk(*batch, 32)
+        L, ab = _shrunk(*batch, 32)
         assert L.shape[2:] == ab.shape[2:]
         seen.add(L.shape[2:])
         torch.testing.assert_close(L.mean((2, 3)), batch[0].mean((2, 3)), atol=1.5, rtol=0)

@@ -133,7 +133,7 @@ def test_a_cosine_schedule_asks_nothing_of_two_optimisers(folder, tmp_path):
 )
 def test_a_plain_run_is_a_start_whose_colours_stay(name, told, folder, tmp_path, batch, capsys):
     train(folder, tmp_path / "plain", NARROW, steps=2)
-    options = {"start_from": str(tmp_path / "plain"), "lr_scale": 0.0}
+    options = {"start_from": (str(tmp_path / "plain"),), "lr_scale": 0.0}
     train(folder, tmp_path / "next", VARIANTS[name], steps=1, **options)
     assert told in capsys.readouterr().out
     plain, later = (runs.load_run(tmp_path / run)[1] for run in ("plain", "next"))

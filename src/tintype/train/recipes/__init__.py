@@ -1,10 +1,10 @@
-"""One file a recipe. A recipe module holds
+"""One module a recipe. It holds
 
 - `Settings`, a frozen dataclass of everything that may be set, each field with a default and a docstring;
 - `Model(settings)`, a `tintype.train.recipe.RecipeModel`;
 - `SCHEDULE`, a `tintype.train.recipe.Schedule`: how it is trained unless the user says otherwise.
 
-Recipes are found by file name; `get` is the only look-up.
+Recipes are found by the module's name; `get` is the only look-up.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ def get(name: str) -> ModuleType:
 
 def name_of(model: Any) -> str:
     """The name of the recipe whose `Model` this is."""
-    return type(model).__module__.rpartition(".")[2].replace("_", "-")
+    return type(model).__module__.removeprefix(f"{__name__}.").partition(".")[0].replace("_", "-")

@@ -1,0 +1,94 @@
+"""What may be set for `tint`, and how it is trained unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tintype.errors import SettingsError
+from tintype.train.encoders import EncoderName
+from tintype.train.heads import HeadName
+from tintype.train.recipe import Schedule
+
+SCHEDULE = Schedule(epochs=10, batch=48, size=128, lr_schedule="cosine", ema_decay=0.999, clip=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What may be set for `tint`."""
+
+    encoder: EncoderName = "mobilenet_v2"
+    """What looks at the grey picture; `--init-encoder` wants weights of the same."""
+    head: HeadName = "bins"
+    """What gives colours: the bins' mean; that and a small regressed residual; or regression alone, which
+    knows no bins, so that vividness, versions and confidence fall away."""
+    residual_weight: float = 1.0
+    """Weight of the residual's Huber distance to the true ab, in tens of Lab units, for head=residual."""
+    width: int = 128
+    """Channels of the decoder at strides 32 to 8."""
+    head_width: int = 96
+    """Channels of the decoder at stride 4, before the head."""
+    global_features: bool = False
+    """Tell every place what the whole picture's mean features are (after Iizuka et al. 2016), which large
+    pictures want: of them a place sees but its surroundings."""
+    lr: float = 1.5e-3
+    """Peak learning rate of the decoder (AdamW, warm-up then cosine)."""
+    encoder_lr: float = 4e-4
+    """Peak learning rate of the pretrained encoder."""
+    weight_decay: float = 0.01
+    """AdamW's weight decay."""
+    rebalance_mix: float = 0.5
+    """Share of the uniform distribution in the class weights; 1 switches rebalancing off."""
+    T: float = 0.7
+    """Temperature of the annealed mean at vividness 1."""
+    rebalance_decode: float = -0.35
+    """Power of the class weights that multiply the posterior when decoding at vividness 1; 0 leaves it as
+    trained, −1 takes the rebalancing of the loss back."""
+    rebalance_mean: float = -1.0
+    """The same at vividness 0: −1 for the posterior mean; beyond it, to take back what liveliness in the loss
+    (`colorfulness_weight`) has added."""
+    hint_none: float = 0.5
+    """Share of the training pictures that are shown without a hint, for which the model is mostly used."""
+    hint_points: float = 8.0
+    """Mean number of points revealed on the others; the numbers are geometric (Zhang et al. 2017: 1/8)."""
+    hint_largest: int = 9
+    """Side in pixels of the largest patch that a point reveals; sides are even from 1 to this."""
+    hint_positions: Literal["uniform", "gaussian"] = "uniform"
+    """Where points fall: anywhere, or about the centre with a deviation of a quarter of the side."""
+
+    learnt_every: int = 2
+    """Along each side one cell in so many is learnt from, from a place drawn for each batch: neighbours tell
+    nearly the same, and 313 bins for each cost a good part of a step; 1 for all cells."""
+    smallest: int = 0
+    """Least side, in pixels, to which the pictures of a batch are shrunk at random before they are learned
+    from, so that colours hang little on the size; 0 leaves the size as it is."""
+    lpips_weight: float = 0.0
+    """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
+    lpips_among: int = 0
+    """Of how many photographs of a batch LPIPS, colourfulness and the discriminator are asked, which cost
+    time; 0 for all."""
+    lpips_features: str = ""
+    """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
+    lpips_heads: str = ""
+    """Safetensors file of LPIPS's heads for them."""
+    colorfulness_weight: float = 0.0
+    """Weight of the difference in colourfulness (Hasler and Süsstrunk 2003) between the picture at
+    vividness 1 and the true one: absolute, of each photograph."""
+    adversarial_weight: float = 0.0
+    """Weight of deceiving a discriminator of patches with the colours at vividness 1; 0 does without one."""
+    discriminator_lr: float = 2e-4
+    """The discriminator's learning rate (Adam)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hint_none <= 1:
+            raise SettingsError(f"hint_none must be from 0 to 1, not {self.hint_none:g}.")
+        if self.hint_points < 1 or self.hint_largest < 1:
+            raise SettingsError("hint_points and hint_largest must be at least 1.")
+        if self.smallest % 32 or self.smallest < 0:
+            raise SettingsError(f"smallest must be a multiple of 32, or 0, not {self.smallest}.")
+        if self.head == "residual" and self.residual_weight <= 0:
+            raise SettingsError(f"residual_weight must be above 0, not {self.residual_weight:g}.")
+        if self.learnt_every < 1:
+            raise SettingsError(f"learnt_every must be at least 1, not {self.learnt_every}.")
+        if self.adversarial_weight < 0:
+            raise SettingsError(f"adversarial_weight must be 0 or above, not {self.adversarial_weight:g}.")
