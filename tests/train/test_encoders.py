@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from tintype.errors import ModelError
 from tintype.train.blocks import SameConv
 from tintype.train.encoders import ENCODERS
+from tintype.train.pretrained import read_encoder
 
 # By their encoder's graph: how many convolutions, and the last one's shape.
 CONVOLUTIONS = {
@@ -76,6 +77,47 @@ def test_the_other_encoders_weights_are_refused(setting):
     other = next(name for name in ENCODERS if name != setting)
     with pytest.raises(ModelError, match=f"encoder={setting} needs a folded {ENCODERS[setting].title}"):
         ENCODERS[setting]().load_pretrained(folded_classifier(other))
+
+
+def published(setting):
+    """A state dict as EfficientNet-Lite is published: each convolution, then its BatchNorm; a classifier."""
+    torch.manual_seed(1)
+    state = {}
+    for i, conv in enumerate(m for m in ENCODERS[setting]().modules() if isinstance(m, SameConv)):
+        shape = (conv.out_channels, 3, 3, 3) if i == 0 else conv.weight.shape
+        state[f"{i}.conv.weight"] = torch.randn(shape) * 0.1
+        state |= {f"{i}.norm.{k}": torch.rand(shape[0]) + 0.5 for k in ("weight", "bias", "running_mean")}
+        state |= {f"{i}.norm.running_var": torch.rand(shape[0]) * 0.01}
+        state |= {f"{i}.norm.num_batches_tracked": torch.tensor(5)}
+    return state | {"fc.weight": torch.randn(1000, 1280)}
+
+
+def test_published_weights_are_folded_as_they_are_read(tmp_path):
+    state = published("efficientnet_lite0")
+    torch.save(state, tmp_path / "lite0.pth")
+    tensors = read_encoder(tmp_path / "lite0.pth")
+    assert len(tensors) == 2 * CONVOLUTIONS["efficientnet_lite0"][0]
+    for number in (0, 7, 47):
+        norm = [state[f"{number}.norm.{k}"] for k in ("running_mean", "running_var", "weight", "bias")]
+        weight = state[f"{number}.conv.weight"]
+        x = torch.randn(1, weight.shape[1], 5, 5)
+        wanted = F.batch_norm(F.conv2d(x, weight), *norm, eps=1e-3)
+        found = F.conv2d(x, tensors[f"{number:02d}.weight"], tensors[f"{number:02d}.bias"])
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3)
+    ENCODERS["efficientnet_lite0"]().load_pretrained(tensors)
+    with pytest.raises(ModelError, match="needs a folded EfficientNet-Lite2"):
+        ENCODERS["efficientnet_lite2"]().load_pretrained(tensors)
+
+
+def test_files_that_hold_no_encoder_are_named(tmp_path):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    (tmp_path / "broken.pth").write_bytes(b"nothing")
+    for name in ("other.pth", "broken.safetensors", "broken.pth"):
+        with pytest.raises(ModelError, match=f"{name} holds no encoder"):
+            read_encoder(tmp_path / name)
+    with pytest.raises(ModelError, match=r"no file \S+absent\.pth"):
+        read_encoder(tmp_path / "absent.pth")
 
 
 def edgetpu_by_hand(tensors, rgb):

@@ -116,7 +116,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|FILE",
         help="start from the weights of a run, a checkpoint or a safetensors file, or from several' mean",
     )
-    add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (safetensors)")
+    add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
     add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
     _add_machine_arguments(parser)
 

@@ -25,7 +25,6 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import load_file
 from torch import Tensor
 
 from tintype.errors import ModelError, SettingsError
@@ -38,6 +37,7 @@ from tintype.train.feed import Feed, check_colour
 from tintype.train.fitter import Fitter
 from tintype.train.lab import rgb_to_lab
 from tintype.train.options import FitOptions
+from tintype.train.pretrained import read_encoder
 from tintype.train.recipe import RecipeModel, Schedule
 from tintype.train.sources import Photographs
 from tintype.train.stream import Stream
@@ -140,7 +140,7 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         encoder: Any = getattr(model, "encoder", None)
         if not hasattr(encoder, "load_pretrained"):
             raise ModelError(f"{recipe} has no encoder that could start from pretrained weights.")
-        encoder.load_pretrained(load_file(options.init_encoder))
+        encoder.load_pretrained(read_encoder(Path(options.init_encoder)))
     model.prepare(rgb_to_lab(sample.float() / 255)[:, 1:])
 
 

@@ -34,7 +34,7 @@ class FitOptions:
     seed: int = 0
     """Seed of everything random."""
     init_encoder: str = ""
-    """Safetensors of a pretrained encoder to start from."""
+    """A pretrained encoder to start from, see `tintype.train.pretrained`."""
     start_from: tuple[str, ...] = ()
     """Runs, checkpoints or safetensors files: the mean of their weights is the start."""
     minutes: float = 0.0
