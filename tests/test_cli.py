@@ -87,10 +87,13 @@ def test_no_runtime_module_brings_torch() -> None:
     code = """
 import importlib, pkgutil, sys
 import tintype
-found = [m.name for m in pkgutil.walk_packages(tintype.__path__, "tintype.")]
-runtime = [n for n in found if not n.startswith("tintype.train") and n != "tintype.__main__"]
-for name in runtime:
-    importlib.import_module(name)
+runtime, packages = [], [tintype]
+for package in packages:
+    for _, name, is_package in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if name not in ("tintype.train", "tintype.__main__"):
+            runtime.append(name)
+            module = importlib.import_module(name)
+            packages += [module] if is_package else []
 print(len(runtime), sorted({"torch", "lightning", "onnx"} & sys.modules.keys()))
 """
     done = python(code)

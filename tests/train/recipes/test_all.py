@@ -54,8 +54,7 @@ def test_defaults_construct(name):
 def test_every_setting_is_documented(name):
     module = recipes.get(name)
     assert module.__doc__.startswith(f"`{name}`")
-    tree = ast.parse(inspect.getsource(module))
-    (settings,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings")
+    (settings,) = ast.parse(inspect.getsource(module.Settings)).body
     fields = [n for n in settings.body if isinstance(n, ast.AnnAssign)]
     assert fields
     for node, after in pairwise([*settings.body, ast.Pass()]):
