@@ -66,7 +66,7 @@ def test_a_table_for_the_terminal(place, capsys):
 
 
 def test_results_in_a_folder_and_a_run_that_goes_on(place, capsys):
-    line = "evaluate linear.onnx gray --data photos --size 64 --out scores --json"
+    line = "evaluate linear.onnx gray --data photos --size 64 -o scores --json"
     status, out, _ = command(line, capsys)
     assert status == 0
     whole = json.loads(out)

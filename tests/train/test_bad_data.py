@@ -97,6 +97,30 @@ def test_training_on_parquet(tmp_path):
     assert sorted(runs.read_run(tmp_path / "run")["split"]["train"])[0].startswith("a-0000000")
 
 
+def test_every_command_finds_the_pictures_of_two_columns(tmp_path, capsys):
+    file, run, model = tmp_path / "a.parquet", tmp_path / "run", tmp_path / "run" / "run.onnx"
+    table = pa.table({"left": [b"no picture"] * 8, "right": [encoded(i) for i in range(8)]})
+    pq.write_table(table, file)
+    there = ("--image-column", "right")
+    assert train(file, run, *there) == 0
+    quantized = ("quantize", model, "-o", tmp_path / "q.onnx", "--data", file, "--val", file, "--count", 2)
+    lines = [
+        ("export", run),  # which remembers where they were
+        ("export", run, "--data", file, *there),
+        ("evaluate", model, "--data", file, "--size", 64, *there),
+        (*quantized, *there),
+        ("data", "inspect", file, *there),
+        ("data", "pack", file, "-o", tmp_path / "shards", *there),
+    ]
+    for line in lines:
+        assert cli.main([str(word) for word in line]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    for line in lines[1:]:
+        words = [str(word) for word in line if word not in there]
+        assert cli.main([*words, "--overwrite"] if line[0] == "quantize" else words) == 1
+        one_sentence(capsys, "may have pictures in left, right; say where with --image-column")
+
+
 @pytest.fixture
 def server(tmp_path):
     """A web server of the folder, with two shards of six photographs."""

@@ -148,16 +148,17 @@ class Survey:
 
 
 def find_photographs(
-    paths: Sequence[Path], index: Path | None = None, limit: int | None = None
+    paths: Sequence[Path], index: Path | None = None, limit: int | None = None, image_column: str = ""
 ) -> Photographs:
     """Photographs in folders and shards, with the labels that lie beside them or stand in an index.
 
     `index` is a CSV file with the columns `key`, a picture's name without folder and suffix, and `label`.
-    `limit` takes so many of them, evenly spread. DataError when there is none.
+    `limit` takes so many of them, evenly spread; `image_column` is where Parquet files hold pictures.
+    DataError when there is none.
     """
     from tintype.train.sources import find_photographs as find
 
-    found = find(paths, index=index)
+    found = find(paths, index=index, image_column=image_column)
     count = len(found)
     taken = min(limit or count, count)
     chosen = [i * count // taken for i in range(taken)]

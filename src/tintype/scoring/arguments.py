@@ -41,6 +41,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("photographs, in colour")
     add = data.add_argument
     add("--data", nargs="+", required=True, metavar="PATH", help="folders, .tar shards or Parquet files")
+    add("--image-column", default="", metavar="NAME", help="where Parquet files hold pictures, if not plain")
     add("--limit", type=int, metavar="N", help="take N of them, evenly spread")
     add("--index", metavar="FILE.csv", help="take those with a row in it: key, label")
     add("--size", type=int, default=256, metavar="N", help="pixels a side to score at (default: 256)")
@@ -70,7 +71,12 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--inception", metavar="FILE.pt", help="Inception's TorchScript file, for FID")
     results = parser.add_argument_group("results")
     add = results.add_argument
-    add("--out", metavar="DIR", help="write scores.json, scores.csv and report.html, and what resuming needs")
+    add(
+        "-o",
+        "--out",
+        metavar="DIR",
+        help="write scores.json, scores.csv and report.html, and what resuming needs",
+    )
     add("--json", action="store_true", help="print the scores as one JSON object")
 
 

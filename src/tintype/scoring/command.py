@@ -30,7 +30,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     models = evaluate.open_models(args.models, options)
     judges = open_judges(args.lpips, args.classifier, args.classes, args.inception, args.threads)
     index = Path(args.index) if args.index else None
-    photographs = evaluate.find_photographs([Path(p) for p in args.data], index, args.limit)
+    places = [Path(p) for p in args.data]
+    photographs = evaluate.find_photographs(places, index, args.limit, args.image_column)
     with _folder(args.out) as folder, Report(len(photographs), sys.stderr, single=True) as told:
         try:
             results = evaluate.evaluate(models, photographs, options, folder, judges=judges, told=told)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+_IMAGE_COLUMN: dict[str, Any] = {
+    "default": "", "metavar": "NAME", "help": "where Parquet files hold pictures, if not plain"
+}  # fmt: skip
+
 TRAIN_EXAMPLES = """\
 examples:
   tintype train tint --data photos --out runs/mine --minutes 60
@@ -90,14 +94,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the same to validate on (default: 2%% held out; of a stream none)",
     )
-    add("--image-column", default="", metavar="NAME", help="where Parquet files hold pictures, if not plain")
+    add("--image-column", **_IMAGE_COLUMN)
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--where", metavar="COLUMN=VALUE,…", help="take only pictures whose row in the index says so")
     add("--limit", type=int, metavar="N", help="take only N of them, by a hash of their names")
     add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
     run = parser.add_argument_group("the run")
     add = run.add_argument
-    add("--out", required=True, metavar="RUN", help="the run's folder: checkpoints, curves, settings")
+    add("-o", "--out", required=True, metavar="RUN", help="the run's folder: checkpoints, curves, settings")
     add("--set", action="append", metavar="KEY=VALUE", help="a setting; KEY=A,B,C trains each and compares")
     add("--config", metavar="FILE.yaml", help="settings from a file; --set goes before it")
     length = run.add_mutually_exclusive_group()
@@ -144,6 +148,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
+    add("--image-column", **_IMAGE_COLUMN)
     add("--limit", type=int, default=200, metavar="N", help="how many of them at most (default: 200)")
     add("--size", type=int, metavar="N", help="shorter side at which pictures are shown to the model")
     add("--precision", type=int, choices=[16, 32], default=16, help="bits of a stored weight (default: 16)")
@@ -162,6 +167,7 @@ def add_quantize_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", nargs="+", required=True, metavar="PATH", help="photographs that set the ranges of values")
     add("--count", type=int, default=48, metavar="N", help="how many of them, evenly spread (default: 48)")
     add("--val", nargs="+", required=True, metavar="PATH", help="other photographs, to tell what is lost")
+    add("--image-column", **_IMAGE_COLUMN)
     add("--limit", type=int, default=200, metavar="N", help="how many of them, evenly spread (default: 200)")
     float32 = "beginnings of the names of nodes that keep float32 (default: as the model's recipe says)"
     add("--float", nargs="*", metavar="NAME", help=float32)
@@ -187,6 +193,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for command in (inspect, pack):
         command.add_argument("data", nargs="+", metavar="PATH", help="folders, .tar shards or .parquet files")
+        command.add_argument("--image-column", **_IMAGE_COLUMN)
         command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
 
 
@@ -196,6 +203,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", nargs="+", metavar="FILE.yaml", help="what to compare")
     add("--data", nargs="+", required=True, metavar="PATH", help="photographs to train on")
     add("--val", nargs="+", required=True, metavar="PATH", help="photographs to score on")
+    add("--image-column", **_IMAGE_COLUMN)
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--work", required=True, metavar="DIR", help="where runs, models and scores are kept")
     add("-o", "--output", required=True, metavar="DIR", help="where the pages and plots go")

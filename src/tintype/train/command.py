@@ -69,6 +69,7 @@ def export(args: argparse.Namespace) -> int:
     places = args.data or info["val_places"] or info["places"]
     if any(map(is_remote, places)):
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
+    column = args.image_column or ("" if args.data else info.get("image_column", ""))
     count = len(info["split"]["train"])
     name = args.name or first.resolve().name
     options = {key: info["options"][key] for key in ("steps", "batch", "size", "seed")}
@@ -87,8 +88,9 @@ def export(args: argparse.Namespace) -> int:
     )
     out = Path(args.output or first)
     card = exporting.export(
-        model, out, card, [Path(p) for p in places], limit=args.limit, precision=args.precision
-    )
+        model, out, card, [Path(p) for p in places],
+        limit=args.limit, precision=args.precision, image_column=column,
+    )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
 
@@ -111,8 +113,10 @@ def quantize(args: argparse.Namespace) -> int:
     if out.exists() and not args.overwrite:
         raise OutputExistsError(f"{out} exists already; --overwrite replaces it.")
     stays_float = args.float if args.float is not None else _stays_float(card.recipe)
-    calibration = evaluate.find_photographs([Path(p) for p in args.data], limit=args.count)
-    judged = evaluate.find_photographs([Path(p) for p in args.val], limit=args.limit)
+    calibration, judged = (
+        evaluate.find_photographs([Path(p) for p in places], limit=limit, image_column=args.image_column)
+        for places, limit in ((args.data, args.count), (args.val, args.limit))
+    )
     new = quantizing.quantize(card, out, calibration, judged, stays_float)
     before, after = (new.scores[name]["psnr"] for name in (card.name, new.name))
     print(
@@ -253,4 +257,5 @@ def _remember_places(run: Path, args: argparse.Namespace) -> None:
     info = json.loads(file.read_text(encoding="utf-8"))
     for name, places in (("places", args.data), ("val_places", args.val or [])):
         info[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in places]
+    info["image_column"] = args.image_column
     file.write_text(json.dumps(info, indent=1), encoding="utf-8")

@@ -40,6 +40,7 @@ def experiment(args: argparse.Namespace) -> int:
     asked = [with_files(one, files) for one in written]  # all are checked before any is run
     data = ["--data", *args.data, "--device", args.device]
     data += ["--index", args.index] if args.index else []
+    data += ["--image-column", args.image_column] if args.image_column else []
     for one, as_written in zip(asked, written, strict=True):
         made = {run.name: _make(one, run, data, args) for run in one.runs}
         cards = {name: card for name, (_, card) in made.items()}
@@ -86,13 +87,17 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         or ({"source": "own photographs", "photographs": len(info["split"]["train"])},),
     )
     places = [Path(p) for p in args.val]
-    return source, export.export(model, models, card, places, limit=_CHECKED, precision=run.precision)
+    return source, export.export(
+        model, models, card, places,
+        limit=_CHECKED, precision=run.precision, image_column=args.image_column,
+    )  # fmt: skip
 
 
 def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) -> Results:
     where = dict(part.split("=", 1) for part in one.where.split(",") if "=" in part)
     index = Path(args.index) if args.index else None
-    found = find_photographs([Path(p) for p in args.val], index=index, where=where)
+    places = [Path(p) for p in args.val]
+    found = find_photographs(places, index=index, where=where, image_column=args.image_column)
     records = found.records[: args.limit]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     photographs = Photographs(records, [record.name for record in records], labels)

@@ -139,10 +139,12 @@ def export(
     distance: evaluate.Distance | None = None,
     limit: int | None = None,
     precision: int = 16,
+    image_column: str = "",
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
+    `image_column` is where Parquet files hold pictures.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out) as work:
@@ -150,7 +152,7 @@ def export(
         export_onnx(model, onnx_file, precision=precision)
         card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))
         session = Session(card, threads=1)
-        records = find_records(photographs)[:limit]
+        records = find_records(photographs, image_column)[:limit]
         parity = check_parity(model, session, records[:50], score_size)
         scores = _score(session, records, score_size, distance)
         side = f"{score_size}×{score_size} centre crop"

@@ -52,7 +52,7 @@ def inspect(args: argparse.Namespace) -> int:
     """Print counts, sizes, grey share and labels, and draw the ab histogram; the exit status."""
     from tqdm import tqdm
 
-    photographs = find_photographs([Path(p) for p in args.data])
+    photographs = find_photographs([Path(p) for p in args.data], image_column=args.image_column)
     sizes, labels, total, grey, broken = [], Counter[int](), None, 0, []
     records = photographs.records[: args.limit]
     with ProcessPoolExecutor(args.workers) as pool:
@@ -88,7 +88,7 @@ def pack(args: argparse.Namespace) -> int:
     """Write the photographs, shrunk to a shorter side, into tar shards; the exit status."""
     from tqdm import tqdm
 
-    photographs = find_photographs([Path(p) for p in args.data])
+    photographs = find_photographs([Path(p) for p in args.data], image_column=args.image_column)
     out = Path(args.out)
     if list(out.glob("*.tar")):
         raise OutputExistsError(f"{out} holds shards already; name another folder.")

@@ -84,7 +84,7 @@ def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
         checkpoint = torch.load(source, map_location="cpu", weights_only=True)
         state = checkpoint["state_dict"]
     except FileNotFoundError:
-        raise ModelError(f"There is no run or file {source} to start from.") from None
+        raise ModelError(f"There is no run or file {source}.") from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
         raise ModelError(f"{source} is no checkpoint of a run and no safetensors file.") from None
     prefix = "model."

@@ -89,9 +89,12 @@ class Photographs:
         return [np.array(numbers) for numbers in members.values()], sizes
 
 
-def find_records(paths: Sequence[Path]) -> list[Record]:
-    """Every picture in folders, `.tar` shards and Parquet files; DataError when there is none."""
-    return [record for record, _ in _find(paths)]
+def find_records(paths: Sequence[Path], image_column: str = "") -> list[Record]:
+    """Every picture in folders, `.tar` shards and Parquet files; DataError when there is none.
+
+    `image_column` as for `find_photographs`.
+    """
+    return [record for record, _ in _find(paths, image_column)]
 
 
 def find_photographs(
