@@ -5,6 +5,8 @@ Small tensors gain nothing from threads, and lose much where another process wan
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -51,3 +53,32 @@ def lpips_files(tmp_path_factory):
         save_file(features, files[network][0])
         save_file(heads, files[network][1])
     return files
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory):
+    """A classifier that names the channel with the highest mean, with TensorFlow's padding on the way."""
+    file = tmp_path_factory.mktemp("classifier") / "tiny.safetensors"
+    eye = torch.eye(3).view(3, 3, 1, 1)
+    centre = torch.zeros(3, 1, 3, 3)
+    centre[:, 0, 1, 1] = 1
+    weights = {
+        "00.weight": centre,
+        "01.weight": eye.view(3, 3, 1, 1).clone(),
+        "02.weight": eye.view(3, 3, 1, 1).clone(),
+    }
+    save_file(weights | {f"{i:02d}.bias": torch.zeros(3) for i in range(3)}, file)
+    conv = {"stride": 1, "dilation": 1, "padding": "SAME", "act": None, "groups": 1, "shape": [3, 3, 1, 1]}
+    depthwise = {"stride": 2, "groups": 3, "shape": [3, 1, 3, 3]}
+    operations = [
+        {"op": "QUANTIZE", "in": [0], "out": 1},
+        conv | {"op": "DEPTHWISE_CONV_2D", "in": [1], "out": 2, "id": "00"} | depthwise,
+        conv | {"op": "CONV_2D", "in": [2], "out": 3, "id": "01", "act": "relu6"},
+        {"op": "ADD", "in": [2, 3], "out": 4},
+        {"op": "MEAN", "in": [4], "out": 5},
+        conv | {"op": "CONV_2D", "in": [5], "out": 6, "id": "02"},
+        {"op": "RESHAPE", "in": [6], "out": 7},
+        {"op": "SOFTMAX", "in": [7], "out": 8},
+    ]  # fmt: skip
+    file.with_suffix(".ops.json").write_text(json.dumps(operations))
+    return file

@@ -94,6 +94,8 @@ def _convolution(operation: dict[str, Any], tensors: dict[str, Tensor], file: Pa
 
 
 def _read_operations(file: Path) -> list[dict[str, Any]]:
+    if not file.name:
+        raise ModelError(f"A classifier is needed, but none is named; {SOURCE}.")
     path = file.with_suffix(".ops.json")
     if not path.is_file():
         raise ModelError(f"The classifier {file} needs {path.name} beside it; {SOURCE}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from skimage import data
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.bins import annealed_mean
-from tintype.train.lab import rgb_to_lab
+from tintype.train.classifier import Classifier
+from tintype.train.lab import lab_to_rgb, rgb_to_lab
+from tintype.train.pictured import PictureTerms
 from tintype.train.recipes import tint as tint_module
 from tintype.train.recipes.tint.model import _shrunk
 
@@ -242,6 +245,50 @@ def test_lpips_without_its_files_is_told(batch):
     tint = recipes.get("tint")
     with pytest.raises(ModelError, match="features of SqueezeNet"):
         tint.Model(tint.Settings(lpips_weight=1.0)).loss(*batch, NO_LABELS)
+
+
+def test_a_classifier_draws_colours_to_what_it_says_of_the_true_ones(batch, classifier):
+    tint = recipes.get("tint")
+    L, ab = (part[:1] for part in batch)
+    settings = tint.Settings(width=32, head_width=32, classifier_weight=3.0, classifier=str(classifier))
+    torch.manual_seed(0)
+    model = tint.Model(replace(settings, hint_none=1.0))
+    optimizer = torch.optim.Adam(model.head.parameters(), lr=0.01)
+    apart = []
+    for _ in range(12):
+        losses = model.loss(L, ab, NO_LABELS[:1])
+        whole = losses["cross_entropy"] + 3 * losses["classifier"]
+        assert losses["loss"].item() == pytest.approx(whole.item(), rel=1e-5)
+        apart.append(losses["classifier"].item())
+        optimizer.zero_grad()
+        losses["classifier"].backward()
+        optimizer.step()
+    assert 0 < apart[-1] < 0.5 * apart[0]
+    assert (
+        model.state_dict().keys() == tint.Model(replace(settings, classifier_weight=0.0)).state_dict().keys()
+    )
+
+
+def test_what_a_classifier_says_is_compared_by_its_divergence(batch, classifier):
+    L, ab = batch
+    terms = PictureTerms(0.0, 1.0, 0.0, Path(), Path(), classifier)
+    [(name, weight, of_grey)] = terms(L, ab, torch.zeros_like(ab))
+    assert (name, weight) == ("classifier", 1.0)
+    [(_, _, of_itself)] = terms(L, ab, ab)
+    assert of_itself.item() == pytest.approx(0, abs=1e-6)
+    says = Classifier(classifier)
+    with torch.no_grad():
+        true, grey = (
+            says(lab_to_rgb(torch.cat([L, c], 1)))[0].softmax(1) for c in (ab, torch.zeros_like(ab))
+        )
+    by_hand = (true * (true / grey).log()).sum(1).mean()
+    assert of_grey.item() == pytest.approx(by_hand.item(), rel=1e-3)
+
+
+def test_a_classifier_without_its_file_is_told(batch):
+    tint = recipes.get("tint")
+    with pytest.raises(ModelError, match="A classifier is needed, but none is named"):
+        tint.Model(tint.Settings(classifier_weight=1.0)).loss(*batch, NO_LABELS)
 
 
 def test_a_least_size_must_be_a_multiple_of_32():

@@ -76,8 +76,14 @@ class Model(RecipeModel):
         self.hints = Hints(width, head_width, self.bins)
         self.discriminator = PatchDiscriminator() if settings.adversarial_weight else None
         self.adversarial = self.discriminator is not None
-        files = Path(settings.lpips_features), Path(settings.lpips_heads)
-        self._pictured = PictureTerms(settings.lpips_weight, settings.colorfulness_weight, *files)
+        self._pictured = PictureTerms(
+            lpips_weight=settings.lpips_weight,
+            classifier_weight=settings.classifier_weight,
+            colorfulness_weight=settings.colorfulness_weight,
+            lpips_features=Path(settings.lpips_features),
+            lpips_heads=Path(settings.lpips_heads),
+            classifier=Path(settings.classifier),
+        )
 
     @property
     def palette(self) -> Palette:
@@ -143,7 +149,7 @@ class Model(RecipeModel):
         return self.head.colors(self.seen(L, *hints), vividness, self.palette)
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
-        """What the head asks, and LPIPS, colourfulness and the discriminator if they have a weight.
+        """What the head asks, and LPIPS, classifier, colourfulness and discriminator if they have a weight.
 
         In training some pictures come with hints and batches in many sizes, in validation none do.
         """

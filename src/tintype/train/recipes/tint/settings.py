@@ -65,12 +65,18 @@ class Settings:
     lpips_weight: float = 0.0
     """Weight of the LPIPS distance (SqueezeNet) between the colours at vividness 1 and the true ones."""
     lpips_among: int = 0
-    """Of how many photographs of a batch LPIPS, colourfulness and the discriminator are asked, which cost
-    time; 0 for all."""
+    """Of how many photographs of a batch LPIPS, classifier, colourfulness and discriminator are asked, which
+    cost time; 0 for all."""
     lpips_features: str = ""
     """Safetensors file of SqueezeNet 1.1's features, for `lpips_weight`."""
     lpips_heads: str = ""
     """Safetensors file of LPIPS's heads for them."""
+    classifier_weight: float = 0.0
+    """Weight of the Kullback-Leibler divergence of what an ImageNet classifier says of the picture at
+    vividness 1 from what it says of the true one."""
+    classifier: str = ""
+    """Safetensors file of that classifier, NAME.ops.json beside it, for `classifier_weight`. Not the one that
+    classes kept are scored with, or the score tells nothing."""
     colorfulness_weight: float = 0.0
     """Weight of the difference in colourfulness (Hasler and Süsstrunk 2003) between the picture at
     vividness 1 and the true one: absolute, of each photograph."""
