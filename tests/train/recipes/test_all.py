@@ -144,8 +144,10 @@ def test_one_batch_is_learnt_by_heart(name, lab):
     optimizer = with_lr(model.optimizer(), case.lr)
     for _ in range(case.steps):
         loss = model.loss(L, ab, labels)["loss"]
+        if floor <= loss.item() < floor + (first - floor) / 5:
+            return
         step(optimizer, loss)
-    assert floor <= loss.item() < floor + (first - floor) / 5
+    pytest.fail(f"the loss went from {first:.3f} to {loss.item():.3f} only, and the floor is {floor:.3f}")
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)

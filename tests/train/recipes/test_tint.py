@@ -68,10 +68,12 @@ def test_one_batch_is_learnt_by_heart(model, batch):
     for _ in range(150):
         optimizer.zero_grad()
         loss = model.loss(*batch, NO_LABELS)["loss"]
+        if loss.item() - floor < (first - floor) / 5:
+            return
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    assert loss.item() - floor < (first - floor) / 5
+    pytest.fail(f"the loss went from {first:.3f} to {loss.item():.3f} only, and the floor is {floor:.3f}")
 
 
 def hinted(L, color=(40.0, -60.0), patch=np.s_[40:47, 52:59]):
