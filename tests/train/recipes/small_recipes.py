@@ -68,6 +68,11 @@ def small(name: str) -> Small:
     return SMALL.get(name, Small())
 
 
+def recently(losses: list[float]) -> float:
+    """The mean of the last five: hints and sizes are drawn for each, and one may be low by chance."""
+    return sum(losses[-5:]) / len(losses[-5:])
+
+
 def make(name: str):
     torch.manual_seed(0)
     module = recipes.get(small(name).recipe or name)
