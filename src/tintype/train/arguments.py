@@ -117,8 +117,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         nargs="+",
         dest="start_from",
-        metavar="RUN|FILE",
-        help="start from the weights of a run, a checkpoint or a safetensors file, or from several' mean",
+        metavar="MODEL|RUN|FILE",
+        help="start from the weights of a model (tint, or NAME.onnx), a run, a checkpoint or a safetensors "
+        "file, or from several' mean",
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
     add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")

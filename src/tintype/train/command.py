@@ -37,8 +37,12 @@ def train(args: argparse.Namespace) -> int:
     """Run one training, or a sweep of them; the exit status."""
     from lightning.pytorch.utilities import rank_zero_only
 
+    from tintype.train import runs
+
     module = recipes.get(args.recipe)
-    values = settings.read_yaml(Path(args.config)) if args.config else {}
+    # Each goes before what stands to its left: the start's own settings, a file's, those of the line.
+    values = runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
+    values |= settings.read_yaml(Path(args.config)) if args.config else {}
     chosen = settings.sweep(settings.parse_assignments(args.set or []))
     # Everything is checked before anything is trained.
     plans = [_sort_settings(module, values | one) for one in chosen]
@@ -60,17 +64,17 @@ def export(args: argparse.Namespace) -> int:
     """Export a run's best weights, or the mean of several runs', to a model in use; the exit status."""
     from tintype.cards import ModelCard
     from tintype.train import export as exporting
-    from tintype.train.runs import load_run
+    from tintype.train import runs
 
     first, *others = (Path(folder) for folder in args.folders)
     if others and not args.output:
         raise SettingsError("Say with -o where the mean of several runs goes.")
-    recipe, model, info = load_run(first, *others)
+    recipe, model, info = runs.load_run(first, *others)
     places = args.data or info["val_places"] or info["places"]
     if any(map(is_remote, places)):
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
     column = args.image_column or ("" if args.data else info.get("image_column", ""))
-    count = len(info["split"]["train"])
+    count, origin = len(info["split"]["train"]), runs.origin_of(info)
     name = args.name or first.resolve().name
     options = {key: info["options"][key] for key in ("steps", "batch", "size", "seed")}
     card = ModelCard(
@@ -84,7 +88,8 @@ def export(args: argparse.Namespace) -> int:
         commit=exporting.commit_id(),
         limits=args.limits,
         training=info["settings"] | options | ({"runs_averaged": len(args.folders)} if others else {}),
-        data=({"source": args.source} | ({"photographs": count} if count else {}),),
+        pretrained=tuple(origin["pretrained"]),
+        data=({"source": args.source} | ({"photographs": count} if count else {}), *origin["data"]),
     )
     out = Path(args.output or first)
     card = exporting.export(

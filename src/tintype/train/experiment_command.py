@@ -83,6 +83,7 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         training=_without_folders(dataclasses.asdict(model.settings))
         | {key: options[key] for key in ("steps", "batch", "size", "seed", "precision")}
         | {"photographs_seen": options["steps"] * options["batch"]},
+        pretrained=tuple(runs.origin_of(info)["pretrained"]),
         data=_sources(args.sources)
         or ({"source": "own photographs", "photographs": len(info["split"]["train"])},),
     )

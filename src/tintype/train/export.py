@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tintype import evaluate
 from tintype.cards import ModelCard
@@ -28,12 +26,13 @@ from tintype.evaluate.truths import cut
 from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
 from tintype.train.data import center_crop, decode_rgb8
+from tintype.train.folding import fold_batch_norm
+from tintype.train.graph_weights import store_as_float16
 from tintype.train.sources import Record, find_records
 
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
 PARITY_SHARE = 0.999  # … on at least this share of the pixels
-_WORTH_HALVING = 4096  # elements from which a tensor becomes float16: depthwise kernels are small and touchy
 
 
 def export_onnx(model: Any, path: Path, *, precision: int = 16) -> None:
@@ -74,35 +73,6 @@ class _Everything(nn.Module):
 
     def forward(self, L: Tensor, *inputs: Tensor) -> Any:
         return self.model.everything(L, *inputs)
-
-
-def store_as_float16(model: onnx.ModelProto) -> None:
-    """Store the weights of an ONNX model as float16, in place; loading makes float32 of them."""
-    casts = []
-    for tensor in model.graph.initializer:
-        values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _WORTH_HALVING:
-            continue
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            raise ModelError(f"The weights {tensor.name} are too large for float16; export as float32.")
-        name, half = tensor.name, f"{tensor.name}:float16"
-        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), half))
-        casts.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-def fold_batch_norm(model: Any) -> Any:
-    """Fold every BatchNorm that follows a convolution in a `Sequential` into that convolution, in place."""
-    for module in model.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        for i, (first, second) in enumerate(pairwise(module)):
-            if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(second, nn.BatchNorm2d):
-                transposed = isinstance(first, nn.ConvTranspose2d)
-                module[i], module[i + 1] = fuse_conv_bn_eval(first, second, transposed), nn.Identity()
-    return model
 
 
 def check_parity(model: nn.Module, session: Session, records: Sequence[Record], size: int) -> float:

@@ -35,6 +35,7 @@ from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
 from tintype.train.fitter import Fitter
+from tintype.train.folding import settle, unfold
 from tintype.train.lab import rgb_to_lab
 from tintype.train.options import FitOptions
 from tintype.train.pretrained import read_encoder
@@ -134,7 +135,10 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         other, weights = runs.mean_weights(starts)
         if other not in (recipe, None):
             raise ModelError(f"{starts[0]} holds a run of {other}, not of {recipe}.")
+        weights, unfolded = unfold(model, weights)
         runs.set_weights(model, model.adopt(weights), starts[0])
+        if unfolded:
+            settle(model, unfolded, rgb_to_lab(sample.float() / 255)[:, :1])
         return
     if options.init_encoder:
         encoder: Any = getattr(model, "encoder", None)

@@ -151,7 +151,8 @@ class ResidualHead(BinHead):
     """The bins' annealed mean and a regressed residual of some Lab units, which starts at 0.
 
     The residual is trained on the colours at vividness 1, the bins' mean being held fast there, so that the
-    shares stay what the cross-entropy makes of them; it is the same at all vividness. Hinted cells have none.
+    shares stay what the cross-entropy makes of them; from there to vividness 0, the posterior mean, it fades.
+    Hinted cells have none.
     """
 
     _shares_of = "the shares of bins whose mean is ab but for a small residual"
@@ -164,7 +165,7 @@ class ResidualHead(BinHead):
 
     def colors(self, seen: Seen, vividness: Tensor, palette: Palette) -> tuple[Tensor, ...]:
         ab, *others = super().colors(seen, vividness, palette)
-        return ab + self._residual(seen), *others
+        return ab + vividness.clamp(max=1) * self._residual(seen), *others
 
     def terms(self, seen: Seen, ab: Tensor, palette: Palette) -> Iterator[Term]:
         yield from super().terms(seen, ab, palette)

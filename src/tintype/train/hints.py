@@ -156,7 +156,7 @@ class Evidence(nn.Module):
 
     def told(self, cells: Tensor, spread: Tensor) -> Tensor:
         """Hints of each cell and those spread to it, both (N, 3, h, w), by their strengths: (N, 3, h, w)."""
-        own, others = self.log_strength.float().exp()
+        own, others = self.log_strength.exp()
         here = torch.split(cells.float(), [2, 1], 1)[1]
         return own * cells.float() + others * spread.float() * (1 - here)
 

@@ -28,7 +28,8 @@ from tintype.evaluate.told import random_hints
 from tintype.evaluate.truths import Photographs, Truth, cut
 from tintype.images import decode_rgb8
 from tintype.session import Session
-from tintype.train.export import commit_id, predictor, store_as_float16
+from tintype.train.export import commit_id, predictor
+from tintype.train.graph_weights import store_as_float16
 
 _PASS_ON = ("Clip", "Relu", "Add", "Resize")  # they compute in 8 bits where all that they are given is
 _HINTED = 4  # every so many of the calibration photographs comes with hints, if the model takes some …

@@ -61,8 +61,9 @@ class RecipeModel(nn.Module, ABC):
     Attributes: `stride` = H / h of the output, `multiple` of which H and W must be, `adversarial` for models
     with a discriminator, which is trained by an optimiser of its own (these may depend on the settings),
     `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, whether the
-    memory layout `channels_last` is the faster one, and `stays_float`: beginnings of the names of the graph's
-    nodes that keep float32 where the rest is quantised to 8 bits.
+    memory layout `channels_last` is the faster one, `stays_float`: beginnings of the names of the graph's
+    nodes that keep float32 where the rest is quantised to 8 bits, and `handed_on`: the settings that make the
+    graph what it is, which a run takes from what it starts from unless it is told otherwise.
     """
 
     stride: int = 1
@@ -71,6 +72,7 @@ class RecipeModel(nn.Module, ABC):
     sums_over_batch: ClassVar[bool] = False
     channels_last: ClassVar[bool] = True
     stays_float: ClassVar[tuple[str, ...]] = ()
+    handed_on: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

@@ -14,8 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tintype.cards import ModelCard, list_models, load_card
 from tintype.errors import ModelError
 from tintype.train import recipes
+from tintype.train.graph_weights import read_graph
+from tintype.train.options import FitOptions
 from tintype.train.sources import Photographs
 from tintype.train.stream import Stream
 
@@ -33,8 +36,10 @@ def write_run(
 ) -> None:
     """Write `run.json`: the recipe, the dataclasses of `parts` by name, and the names of all photographs.
 
-    Of a stream no names are known beforehand, and none are written.
+    Of a stream no names are known beforehand, and none are written. What the run started from
+    (`parts["options"]`) is told for the cards of models that come of it.
     """
+    options: FitOptions = parts["options"]
     info: dict[str, Any] = {"recipe": recipe}
     info |= {name: dataclasses.asdict(part) for name, part in parts.items()}
     info["label_names"] = train.label_names
@@ -42,6 +47,7 @@ def write_run(
         "train": [record.name for record in train.records],
         "val": [record.name for record in val.records] if val else [],
     }
+    info["origin"] = _origin([*map(Path, options.start_from)], options.init_encoder)
     (out / "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
 
@@ -52,6 +58,40 @@ def read_run(run: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{run} is no training run: run.json is missing.") from None
     return info
+
+
+def handed_on(start: Path, recipe: str) -> dict[str, Any]:
+    """The settings that a run of `recipe` takes from its start, an exported model or another run."""
+    found: dict[str, Any] = {}
+    if card := exported(start):
+        found = card.training if card.recipe == recipe else {}
+    elif start.is_dir():
+        info = read_run(start)
+        found = info["settings"] if info["recipe"] == recipe else {}
+    return {key: found[key] for key in recipes.get(recipe).Model.handed_on if key in found}
+
+
+def origin_of(info: dict[str, Any]) -> dict[str, list[Any]]:
+    """What `run.json`'s content tells of the weights that the run began with: `pretrained` and `data`."""
+    return {"pretrained": [], "data": []} | info.get("origin", {})  # runs of old do not tell
+
+
+def _origin(starts: list[Path], encoder: str) -> dict[str, list[Any]]:
+    """What cards say of the weights that a run began with, and of the photographs those learnt from."""
+    pretrained: list[str] = [f"the encoder {Path(encoder).name}"] if encoder else []
+    data: list[dict[str, Any]] = []
+    for start in starts:
+        if card := exported(start):
+            pretrained += [f"{card.name} {card.version}, {card.license}", *card.pretrained]
+            data += card.data
+        elif start.is_dir():
+            before = origin_of(read_run(start))
+            pretrained += before["pretrained"]
+            data += before["data"]
+    return {
+        "pretrained": [*dict.fromkeys(pretrained)],
+        "data": [row for i, row in enumerate(data) if row not in data[:i]],
+    }
 
 
 def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
@@ -69,9 +109,12 @@ def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
 def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
     """A model's tensors by name, and its recipe where that is known.
 
-    `source` is a run's folder (its best, else its last checkpoint), a checkpoint of one, or a safetensors
-    file of a model's own tensors. Raises ModelError.
+    `source` is a run's folder (its best, else its last checkpoint), a checkpoint of one, a safetensors file
+    of a model's own tensors, or an exported model: its file or, of one that ships, its name; BatchNorm is
+    folded there, see `tintype.train.folding.unfold`. Raises ModelError.
     """
+    if card := exported(source):
+        return card.recipe, read_graph(card)
     if source.is_dir():
         recipe = read_run(source)["recipe"]
         files = [source / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
@@ -84,12 +127,24 @@ def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
         checkpoint = torch.load(source, map_location="cpu", weights_only=True)
         state = checkpoint["state_dict"]
     except FileNotFoundError:
-        raise ModelError(f"There is no run or file {source}.") from None
+        names = ", ".join(card.name for card in list_models())
+        raise ModelError(
+            f"There is no run or file {source}, and no model of that name among {names}."
+        ) from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
         raise ModelError(f"{source} is no checkpoint of a run and no safetensors file.") from None
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     return checkpoint.get("recipe"), weights
+
+
+def exported(source: Path) -> ModelCard | None:
+    """The card of an exported model, given by its file or by the name of one that ships; else None."""
+    if source.suffix == ".onnx":
+        return load_card(source)
+    if source.exists():
+        return None
+    return next((card for card in list_models() if card.name == str(source)), None)
 
 
 def mean_weights(sources: Sequence[Path]) -> tuple[str | None, dict[str, Tensor]]:

@@ -56,7 +56,7 @@ SMALL = {
     "sagan": Small(SMALL_GAN, size=32, lr=3e-3),
     "tint": Small(SMALL_TINT, steps=150, floor=soft_entropy),
     "tint, EdgeTPU": tint({"encoder": "edgetpu_075"}),
-    "tint, global": tint({"global_features": True}),
+    "tint, not global": tint({"global_features": False}),
     "tint, residual": tint({"head": "residual"}),
     "tint, regression": tint({"head": "regression"}, floor=None),
     "tint, adversarial": tint({"adversarial_weight": 0.1}, nears="cross_entropy"),

@@ -83,6 +83,7 @@ class Model(RecipeModel):
     stride = 4
     multiple = 8
     sums_over_batch = True
+    handed_on = ("bins", "grid_side", "form", "width_factor", "batch_norm", "decoding", "T")
     bins: Tensor
     bin_weights: Tensor
 

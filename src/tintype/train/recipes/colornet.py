@@ -53,6 +53,8 @@ SCHEDULE = Schedule(epochs=20, batch=32, size=128, patience=5)
 class Model(RecipeModel):
     """The network and its loss."""
 
+    handed_on = ("activation", "width", "depth")
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.multiple = 2**settings.depth

@@ -71,6 +71,15 @@ SCHEDULE = Schedule(epochs=20, batch=64, size=224)
 class Model(RecipeModel):
     """The network, its losses and the way back to Lab."""
 
+    handed_on = (
+        "global_features",
+        "global_width",
+        "width",
+        "target_scaling",
+        "sigmoid_scale",
+        "classes",
+    )
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         c32, c64, c128, c256, c512 = (max(1, round(n * settings.width)) for n in (32, 64, 128, 256, 512))

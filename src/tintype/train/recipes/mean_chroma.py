@@ -45,6 +45,7 @@ class Model(RecipeModel):
     """The network and its loss."""
 
     stride = 8
+    handed_on = ("leak",)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

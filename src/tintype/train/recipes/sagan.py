@@ -142,6 +142,7 @@ class Model(RecipeModel):
     stride = 1
     multiple = 8
     adversarial = True
+    handed_on = ("size", "width", "discriminator_width", "dominant_colors")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -47,6 +47,16 @@ class Model(RecipeModel):
     multiple = 32
     # In 8 bits the first layers lose more than all others; hints must be told exactly.
     stays_float = ("/encoder/stem/", *(f"/encoder/blocks.{i}/" for i in range(4)), "/readers.", "/spread/")
+    handed_on = (
+        "encoder",
+        "head",
+        "width",
+        "head_width",
+        "global_features",
+        "T",
+        "rebalance_decode",
+        "rebalance_mean",
+    )
     bins: Tensor
     bin_weights: Tensor
 

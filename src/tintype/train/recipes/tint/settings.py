@@ -28,7 +28,7 @@ class Settings:
     """Channels of the decoder at strides 32 to 8."""
     head_width: int = 96
     """Channels of the decoder at stride 4, before the head."""
-    global_features: bool = False
+    global_features: bool = True
     """Tell every place what the whole picture's mean features are (after Iizuka et al. 2016), which large
     pictures want: of them a place sees but its surroundings."""
     lr: float = 1.5e-3

@@ -1,0 +1,160 @@
+"""An exported model as the start of a run: its weights, its settings and what its card owes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import nn
+
+from tintype import cards, cli
+from tintype.cards import ModelCard
+from tintype.errors import ModelError
+from tintype.session import Session
+from tintype.train import export, folding, recipes, runs
+from tintype.train.lab import rgb_to_lab
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    for i in range(8):
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(pictures[i % 4][i:, i:, ::-1], (96, 80)))
+    return folder
+
+
+def trained(recipe, **settings):
+    """A model as after training: no two tensors are alike, and each BatchNorm does something."""
+    module = recipes.get(recipe)
+    torch.manual_seed(3)
+    model = module.Model(module.Settings(**settings))
+    for name, tensor in model.state_dict().items():
+        if name.endswith(("running_var", "bin_weights")):
+            nn.init.uniform_(tensor, 0.5, 2)
+        elif tensor.is_floating_point() and name != "bins":
+            tensor.add_(torch.randn_like(tensor) * 0.03)
+    return model.eval()
+
+
+def exported(model, folder, recipe):
+    card = ModelCard(
+        name="start", version="3", description="", recipe=recipe, license="MIT", sha256="",
+        training=dataclasses.asdict(model.settings), data=({"source": "elsewhere", "photographs": 7},),
+        pretrained=("an encoder",),
+    )  # fmt: skip
+    card = dataclasses.replace(card, path=folder / "start.onnx")
+    export.export_onnx(model, card.path)
+    card = dataclasses.replace(card, **export._facts(model, card.path.read_bytes()))
+    card.path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
+    return card
+
+
+def train(folder, out, *more, recipe="tint"):
+    line = ["train", recipe, "--data", folder, "--out", out, "--batch", 4, "--size", 64, "--workers", 0]
+    return cli.main([str(word) for word in (*line, "--device", "cpu", "--steps", 1, *more)])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        ("tint", {"width": 16, "head_width": 16}),
+        ("tint", {"width": 16, "head_width": 16, "head": "residual", "global_features": False}),
+        ("autoencoder", {}),
+        ("colornet", {"width": 64}),
+        ("mean-chroma", {}),
+        ("fusion", {"width": 0.125}),
+    ],
+)
+def test_what_was_folded_is_taken_out_again(recipe, settings, tmp_path):
+    model = trained(recipe, **settings)
+    card = exported(model, tmp_path, recipe)
+    L = torch.rand(3, 1, 96, 96) * 100
+    answer = torch.from_numpy(Session(card, 1).run(L.numpy()))
+    again = recipes.get(recipe).Model(model.settings)
+    name, weights = runs.read_weights(card.path)
+    assert name == recipe
+    weights, unfolded = folding.unfold(again, weights)
+    runs.set_weights(again, weights, card.path)
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(L), answer, atol=0.02, rtol=0.002)
+        folding.settle(again, unfolded, L)
+        torch.testing.assert_close(again(L), answer, atol=0.02, rtol=0.002)
+
+
+def test_settled_statistics_are_those_of_training(photographs_L):
+    model = trained("tint", width=16, head_width=16)
+    folded = folding.fold_batch_norm(trained("tint", width=16, head_width=16)).state_dict()
+    weights, unfolded = folding.unfold(model, folded)
+    runs.set_weights(model, weights, None)
+    assert len(unfolded) == 6
+    with torch.no_grad():
+        wanted = model(photographs_L)
+        far = (model.train()(photographs_L) - wanted).abs().mean()  # its statistics are none yet
+        runs.set_weights(model, weights, None)  # the pass in training has moved them
+        folding.settle(model.eval(), unfolded, photographs_L)
+        near = (model.train()(photographs_L) - wanted).abs().mean()
+    assert model.training
+    assert near < 0.02 * far
+
+
+@pytest.fixture(scope="module")
+def photographs_L():
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    rgb = np.stack([cv2.resize(picture, (96, 96)) for picture in pictures]).transpose(0, 3, 1, 2)
+    return rgb_to_lab(torch.from_numpy(rgb).float() / 255)[:, :1]
+
+
+def test_the_shipped_model_is_a_start_by_its_name(folder, tmp_path, photographs_L, capsys):
+    run = tmp_path / "mine"
+    assert train(folder, run, "--from", "tint", "--lr-scale", 1e-9) == 0
+    card = cards.find_model("tint")
+    _, model, info = runs.load_run(run)
+    for name in model.handed_on:
+        assert info["settings"][name] == card.training[name], name
+    assert info["settings"]["lpips_weight"] == 0 != card.training["lpips_weight"]  # the loss is the user's
+    with torch.no_grad():
+        answer = torch.from_numpy(Session(card, 1).run(photographs_L.numpy()))
+        # One step moves the statistics of BatchNorm by a tenth towards those of its four pictures.
+        assert (model(photographs_L) - answer).abs().mean() < 0.1 * answer.abs().mean()
+    assert cli.main(["export", str(run), "-o", str(tmp_path), "--source", "my album", "--limit", "4"]) == 0
+    made = cards.load_card(tmp_path / "mine.onnx")
+    assert made.pretrained == (f"tint {card.version}, {card.license}", *card.pretrained)
+    assert made.data == ({"source": "my album", "photographs": 8}, *card.data)
+    capsys.readouterr()
+
+
+def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_path):
+    start = exported(trained("tint", width=16, head_width=24, T=0.5), tmp_path, "tint")
+    run = tmp_path / "run"
+    assert train(folder, run, "--from", start.path, "--set", "rebalance_decode=-0.5") == 0
+    settings = runs.read_run(run)["settings"]
+    assert (settings["width"], settings["head_width"], settings["T"]) == (16, 24, 0.5)
+    assert settings["rebalance_decode"] == -0.5
+    on = tmp_path / "on"
+    assert train(folder, on, "--from", run) == 0  # a run does so too, and tells on what it came of
+    assert runs.read_run(on)["settings"] == settings
+    assert runs.read_run(on)["origin"] == {
+        "pretrained": ["start 3, MIT", "an encoder"],
+        "data": [{"source": "elsewhere", "photographs": 7}],
+    }
+
+
+def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
+    other = exported(trained("colornet", width=64), tmp_path, "colornet")
+    attempts = {
+        "tint-int8": "tint-int8 computes in 8 bits",
+        "tnit": "no model of that name among autoencoder, tint, tint-int8",
+        str(tmp_path / "gone.onnx"): "no model file",
+        str(other.path): "holds a run of colornet, not of tint",
+    }
+    for start, message in attempts.items():
+        assert train(folder, tmp_path / "run", "--from", start) == 1
+        assert message in capsys.readouterr().err
+    other.path.write_bytes(b"changed")
+    with pytest.raises(ModelError, match="not the file its card describes"):
+        runs.read_weights(other.path)
