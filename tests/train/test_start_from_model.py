@@ -144,6 +144,12 @@ def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_pa
     }
 
 
+def test_what_an_export_leaves_out_is_named(folder, tmp_path, capsys):
+    start = exported(trained("binned", width_factor=0.125), tmp_path, "binned")
+    assert train(folder, tmp_path / "run", "--from", start.path, recipe="binned") == 1
+    assert "no longer has all that training binned needs (bin_weights)" in capsys.readouterr().err
+
+
 def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
     other = exported(trained("colornet", width=64), tmp_path, "colornet")
     attempts = {

@@ -136,7 +136,11 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         if other not in (recipe, None):
             raise ModelError(f"{starts[0]} holds a run of {other}, not of {recipe}.")
         weights, unfolded = unfold(model, weights)
-        runs.set_weights(model, model.adopt(weights), starts[0])
+        weights = model.adopt(weights)
+        if runs.exported(starts[0]) and (lost := model.state_dict().keys() - weights.keys()):
+            why = f"no longer has all that training {recipe} needs ({min(lost)}); start from its run."
+            raise ModelError(f"{starts[0]} {why}")
+        runs.set_weights(model, weights, starts[0])
         if unfolded:
             settle(model, unfolded, rgb_to_lab(sample.float() / 255)[:, :1])
         return

@@ -36,7 +36,7 @@ class FitOptions:
     init_encoder: str = ""
     """A pretrained encoder to start from, see `tintype.train.pretrained`."""
     start_from: tuple[str, ...] = ()
-    """Runs, checkpoints or safetensors files: the mean of their weights is the start."""
+    """Models, runs, checkpoints or safetensors files: the mean of their weights is the start."""
     minutes: float = 0.0
     """Time after which the run stops, whatever its steps; 0 for no such limit."""
     checkpoint_every: int = 200
