@@ -144,6 +144,22 @@ def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_pa
     }
 
 
+def test_a_run_that_goes_on_stays_what_it_was(folder, tmp_path, capsys):
+    start = exported(trained("tint", width=16, head_width=24, T=0.5), tmp_path, "tint")
+    run = tmp_path / "run"
+    choices = ["--set", "hint_none=0.9", "--set", "fade=0.2", "--lr-scale", 0.5, "--seed", 4]
+    assert train(folder, run, "--from", start.path, *choices) == 0
+    before = runs.read_run(run)
+    start.path.unlink()
+    again = ["--out", run, "--data", folder, "--device", "cpu", "--workers", 0, "--resume"]
+    assert cli.main([*map(str, ["train", "tint", *again, "--steps", 2])]) == 0
+    after = runs.read_run(run)
+    assert after["options"] == before["options"] | {"steps": 2}
+    assert after == before | {"options": after["options"]}
+    assert cli.main([*map(str, ["train", "colornet", *again])]) == 2
+    assert "holds a run of tint, not of colornet" in capsys.readouterr().err
+
+
 def test_what_an_export_leaves_out_is_named(folder, tmp_path, capsys):
     start = exported(trained("binned", width_factor=0.125), tmp_path, "binned")
     assert train(folder, tmp_path / "run", "--from", start.path, recipe="binned") == 1

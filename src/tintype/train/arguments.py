@@ -110,9 +110,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--minutes", type=float, metavar="N", help="stop after this time, whatever else was asked for")
     add("--batch", type=int, metavar="N", help="photographs a step, over all processes")
     add("--size", type=int, metavar="N", help="side of the training crops, in pixels")
-    add("--lr-scale", type=float, default=1.0, metavar="F", help="factor on the recipe's learning rates")
-    add("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
-    add("--resume", action="store_true", help="go on with the run in RUN from its last checkpoint")
+    add("--lr-scale", type=float, metavar="F", help="factor on the recipe's learning rates (default: 1)")
+    add("--seed", type=int, metavar="N", help="seed of everything random (default: 0)")
+    resume = "go on with the run in RUN from its last checkpoint, as it was unless told otherwise"
+    add("--resume", action="store_true", help=resume)
     add(
         "--from",
         nargs="+",
@@ -132,7 +133,7 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
     add("--devices", type=int, default=1, metavar="N", help="processes on this machine, one a device")
     add("--nodes", type=int, default=1, metavar="N", help="machines")
-    add("--precision", choices=["32", "bf16"], default="32", help="(default: 32)")
+    add("--precision", choices=["32", "bf16"], help="(default: 32)")
     add("--workers", type=int, default=1, metavar="N", help="processes that read photographs (default: 1)")
     add(
         "--cache",

@@ -37,11 +37,8 @@ def train(args: argparse.Namespace) -> int:
     """Run one training, or a sweep of them; the exit status."""
     from lightning.pytorch.utilities import rank_zero_only
 
-    from tintype.train import runs
-
     module = recipes.get(args.recipe)
-    # Each goes before what stands to its left: the start's own settings, a file's, those of the line.
-    values = runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
+    values = _known_before(args)
     values |= settings.read_yaml(Path(args.config)) if args.config else {}
     chosen = settings.sweep(settings.parse_assignments(args.set or []))
     # Everything is checked before anything is trained.
@@ -155,6 +152,26 @@ def data(args: argparse.Namespace) -> int:
     return actions[args.action](args)
 
 
+def _known_before(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings before any is chosen: a run's own if it goes on, else those that its start hands on."""
+    from tintype.train import runs
+
+    if before := _run_before(args, Path(args.out)):
+        if before["recipe"] != args.recipe:
+            raise SettingsError(f"{args.out} holds a run of {before['recipe']}, not of {args.recipe}.")
+        # The schedule's batch and size are defaults of what the options tell.
+        schedule = {k: v for k, v in before["schedule"].items() if k not in ("batch", "size")}
+        return schedule | before["grey"] | before["crops"] | before["settings"]
+    return runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
+
+
+def _run_before(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """What `run.json` tells of the run that is to go on; nothing where none is."""
+    from tintype.train import runs
+
+    return runs.read_run(out) if args.resume and (out / "run.json").is_file() else {}
+
+
 def _sort_settings(module: Any, values: dict[str, Any]) -> dict[str, Any]:
     """Give each key to the dataclass that has it: the recipe's settings first, then the shared ones."""
     classes = {"settings": module.Settings} | _SHARED
@@ -213,8 +230,15 @@ def _one(
     from tintype.train.fit import fit
     from tintype.train.options import FitOptions
 
-    schedule = plan["schedule"]
-    batch, size = args.batch or schedule.batch, args.size or schedule.size
+    schedule, before = plan["schedule"], _run_before(args, out).get("options", {})
+    shared_out = before.get("devices", 1) * before.get("nodes", 1)
+    batch = args.batch or before.get("batch", 0) * shared_out or schedule.batch
+    size = args.size or before.get("size") or schedule.size
+
+    def chosen(name: str, default: Any) -> Any:
+        value = getattr(args, name)
+        return before.get(name, default) if value is None else value
+
     multiple = module.Model(plan["settings"]).multiple
     if size % multiple:
         raise SettingsError(f"--size must be a multiple of {multiple} for {args.recipe}.")
@@ -223,10 +247,10 @@ def _one(
     if rest:
         raise SettingsError(f"--batch {batch} cannot be shared evenly by {world} processes.")
     options = FitOptions(
-        steps=_steps(args, train, batch, schedule), batch=per_process, size=size,
-        lr_scale=args.lr_scale, precision=args.precision,
-        device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers, seed=args.seed,
-        init_encoder=args.init_encoder or "", start_from=tuple(args.start_from or ()),
+        steps=_steps(args, train, batch, schedule, before), batch=per_process, size=size,
+        lr_scale=chosen("lr_scale", 1.0), precision=chosen("precision", "32"), seed=chosen("seed", 0),
+        device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers,
+        init_encoder=chosen("init_encoder", ""), start_from=tuple(chosen("start_from", ())),
         checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
         cache=args.cache,
     )  # fmt: skip
@@ -245,8 +269,16 @@ def _one(
     return result
 
 
-def _steps(args: argparse.Namespace, train: Photographs | Stream, batch: int, schedule: Schedule) -> int:
-    """The steps of the whole run, of which a learning-rate schedule must know."""
+def _steps(
+    args: argparse.Namespace,
+    train: Photographs | Stream,
+    batch: int,
+    schedule: Schedule,
+    before: dict[str, Any],
+) -> int:
+    """The steps of the whole run, of which a learning-rate schedule must know; `before` as it was begun."""
+    if before and not args.steps and not args.epochs:
+        return int(before["steps"])
     if isinstance(train, Stream):
         if not args.steps:
             raise SettingsError("A stream has no known end; say how long to train with --steps.")

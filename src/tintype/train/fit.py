@@ -76,7 +76,7 @@ def fit(
     sheet = feed.sample(6)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
-    rank_zero_only(runs.write_run)(out, recipe, parts, train, val)
+    rank_zero_only(runs.write_run)(out, recipe, parts, train, val, goes_on=resume)
     steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
         validated = val is not None

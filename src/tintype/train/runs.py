@@ -33,6 +33,8 @@ def write_run(
     parts: dict[str, Any],
     train: Photographs | Stream,
     val: Photographs | Stream | None,
+    *,
+    goes_on: bool = False,
 ) -> None:
     """Write `run.json`: the recipe, the dataclasses of `parts` by name, and the names of all photographs.
 
@@ -47,7 +49,9 @@ def write_run(
         "train": [record.name for record in train.records],
         "val": [record.name for record in val.records] if val else [],
     }
-    info["origin"] = _origin([*map(Path, options.start_from)], options.init_encoder)
+    starts = [*map(Path, options.start_from)]
+    # A run that goes on does not ask for its start again: that may be gone.
+    info["origin"] = origin_of(read_run(out)) if goes_on else _origin(starts, options.init_encoder)
     (out / "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
 
