@@ -120,7 +120,7 @@ def test_another_recipes_or_widths_run_is_no_start(run, photographs, tmp_path):
     with pytest.raises(ModelError, match="of another model or other settings"):
         short_run(photographs, tmp_path / "a", start_from=(str(run),), settings=wider)
     settings, start = recipes.get("autoencoder").Settings(), (str(run),)
-    with pytest.raises(ModelError, match="a run of tint, not of autoencoder"):
+    with pytest.raises(ModelError, match="of the recipe tint, not of autoencoder"):
         short_run(photographs, tmp_path / "b", recipe="autoencoder", settings=settings, start_from=start)
 
 
@@ -202,7 +202,7 @@ def test_weights_come_from_a_checkpoint_or_a_safetensors_file_too(run, photograp
 def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
     checkpoint = str(run / "checkpoints" / "best.ckpt")
     settings = recipes.get("colornet").Settings()
-    with pytest.raises(ModelError, match="holds a run of tint, not of colornet"):
+    with pytest.raises(ModelError, match="of the recipe tint, not of colornet"):
         short_run(photographs, tmp_path / "a", recipe="colornet", settings=settings, start_from=(checkpoint,))
     wider = tint.Settings(width=16, head_width=24)
     with pytest.raises(ModelError, match=r"other settings: .* is \(.*\) there and \(.*\) here \(and"):

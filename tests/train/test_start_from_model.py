@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -41,11 +42,11 @@ def trained(recipe, **settings):
     return model.eval()
 
 
-def exported(model, folder, recipe):
+def exported(model, folder, recipe, size=256):
     card = ModelCard(
         name="start", version="3", description="", recipe=recipe, license="MIT", sha256="",
         training=dataclasses.asdict(model.settings), data=({"source": "elsewhere", "photographs": 7},),
-        pretrained=("an encoder",),
+        pretrained=("an encoder",), size=size,
     )  # fmt: skip
     card = dataclasses.replace(card, path=folder / "start.onnx")
     export.export_onnx(model, card.path)
@@ -140,7 +141,11 @@ def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_pa
     assert runs.read_run(on)["settings"] == settings
     assert runs.read_run(on)["origin"] == {
         "pretrained": ["start 3, MIT", "an encoder"],
-        "data": [{"source": "elsewhere", "photographs": 7}],
+        "data": [
+            {"source": "photographs of the run before", "photographs": 8},
+            {"source": "elsewhere", "photographs": 7},
+        ],
+        "size": 256,
     }
 
 
@@ -172,7 +177,7 @@ def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
         "tint-int8": "tint-int8 computes in 8 bits",
         "tnit": "no model of that name among autoencoder, tint, tint-int8",
         str(tmp_path / "gone.onnx"): "no model file",
-        str(other.path): "holds a run of colornet, not of tint",
+        str(other.path): "is of the recipe colornet, not of tint",
     }
     for start, message in attempts.items():
         assert train(folder, tmp_path / "run", "--from", start) == 1
@@ -180,3 +185,52 @@ def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
     other.path.write_bytes(b"changed")
     with pytest.raises(ModelError, match="not the file its card describes"):
         runs.read_weights(other.path)
+
+
+def test_a_half_way_mean_with_the_start(folder, tmp_path, capsys):
+    start = exported(trained("tint", width=16, head_width=16), tmp_path, "tint")
+    run = tmp_path / "run"
+    assert train(folder, run, "--from", start.path, "--steps", 3, "--lr-scale", 5) == 0
+    assert cli.main(["export", str(run), str(start.path), "-o", str(tmp_path), "--name", "half"]) == 0
+    capsys.readouterr()
+    weights = [runs.read_weights(source)[1] for source in (start.path, tmp_path / "half.onnx")]
+    _, model, _ = runs.load_run(run)
+    learnt = folding.fold_batch_norm(model).state_dict()
+    for name, value in weights[1].items():
+        torch.testing.assert_close(
+            value, (weights[0][name] + learnt[name]) / 2, atol=2e-3, rtol=2e-3, msg=name
+        )
+    assert (learnt["head.weight"] - weights[0]["head.weight"]).abs().max() > 0.01
+    card = cards.load_card(tmp_path / "half.onnx")
+    assert card.pretrained == ("start 3, MIT", "an encoder")
+    assert card.data == ({"source": "own photographs", "photographs": 8}, *start.data)
+    assert train(folder, tmp_path / "on", "--from", start.path, run) == 0
+
+
+def test_a_model_goes_before_an_empty_folder_of_its_name(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train(folder, "tint", "--from", "tint") == 0  # into a folder of that name
+    assert runs.exported(Path("tint")) is None  # which is a run now
+
+
+def test_the_size_at_which_a_start_sees_pictures_goes_along(folder, tmp_path, capsys):
+    start = exported(trained("tint", width=16, head_width=16), tmp_path, "tint", size=96)
+    assert train(folder, tmp_path / "run", "--from", start.path) == 0
+    assert train(folder, tmp_path / "on", "--from", tmp_path / "run" / "checkpoints" / "last.ckpt") == 0
+    assert cli.main(["export", str(tmp_path / "on"), "-o", str(tmp_path / "models")]) == 0
+    capsys.readouterr()
+    card = cards.load_card(tmp_path / "models" / "on.onnx")
+    assert card.size == 96
+    assert card.data[1] == {"source": "photographs of the run before", "photographs": 8}
+    assert card.data[2:] == start.data
+
+
+def test_a_regression_is_a_start_too(folder, tmp_path):
+    start = exported(trained("tint", width=16, head_width=16, head="regression"), tmp_path, "tint")
+    assert train(folder, tmp_path / "run", "--from", start.path) == 0
+    assert runs.read_run(tmp_path / "run")["settings"]["head"] == "regression"
+
+
+def test_two_starts_at_once_are_refused(folder, tmp_path, capsys):
+    assert train(folder, tmp_path / "run", "--from", "tint", "--init-encoder", "x.safetensors") == 2
+    assert "leave out --init-encoder" in capsys.readouterr().err

@@ -84,9 +84,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         nargs="+",
-        required=True,
         metavar="PATH",
-        help="folders, .tar shards, .parquet files, or URLs of shards (shard-{000..099}.tar) to train on",
+        help="folders, .tar shards, .parquet files, or URLs of shards (shard-{000..099}.tar) to train on "
+        "(default with --resume: the run's)",
     )
     add(
         "--val",
@@ -146,7 +146,8 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype export` takes."""
     add = parser.add_argument
-    add("folders", nargs="+", metavar="RUN", help="a training run's folder; of several, the weights' mean")
+    several = "a training run's folder; of it and other runs or models, the weights' mean"
+    add("folders", nargs="+", metavar="RUN", help=several)
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")

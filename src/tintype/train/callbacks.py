@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import Timer, WeightAveraging
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -42,6 +42,16 @@ class Throughput(lightning.Callback):
                 f"{rate:.0f} photographs/s, loss {loss:.4f}, {left / 60:.0f} min left",
                 flush=True,
             )
+
+
+class ThisTime(Timer):
+    """Stops training after some time, not counting what a run that goes on took before."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
 
 
 class RunProgress(lightning.Callback):

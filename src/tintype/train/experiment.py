@@ -113,14 +113,18 @@ def train_run(words: list[str]) -> Path:
 
     out = Path(words[words.index("--out") + 1])
     steps = int(words[words.index("--steps") + 1])
-    if (out / "done.json").is_file():
-        if json.loads((out / "done.json").read_text(encoding="utf-8")) != words:
+    done, begun = out / "done.json", out / "begun.json"
+    for file in (done, begun):
+        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != words:
             raise SettingsError(f"{out} holds a run of other words; remove it, or name another --work.")
+    if done.is_file():
         return out
+    out.mkdir(parents=True, exist_ok=True)
+    begun.write_text(json.dumps(words), encoding="utf-8")
     resume = ["--resume"] if (out / "checkpoints" / "last.ckpt").is_file() else []
     print(f"tintype train {shlex.join(words)} ({steps} steps)", flush=True)
     command.train(_parse([*words, *resume]))
-    (out / "done.json").write_text(json.dumps(words), encoding="utf-8")
+    done.write_text(json.dumps(words), encoding="utf-8")
     return out
 
 

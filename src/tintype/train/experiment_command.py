@@ -84,8 +84,7 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         | {key: options[key] for key in ("steps", "batch", "size", "seed", "precision")}
         | {"photographs_seen": options["steps"] * options["batch"]},
         pretrained=tuple(runs.origin_of(info)["pretrained"]),
-        data=_sources(args.sources)
-        or ({"source": "own photographs", "photographs": len(info["split"]["train"])},),
+        data=_sources(args.sources) or tuple(runs.origin([source], own="own photographs")["data"]),
     )
     places = [Path(p) for p in args.val]
     return source, export.export(

@@ -8,9 +8,11 @@ step hangs on the seed and the number of the step, so a run that was killed goes
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from torch import Tensor
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings
-from tintype.train.callbacks import RunProgress, Sheets, Throughput, WarmAveraging
+from tintype.train.callbacks import RunProgress, Sheets, ThisTime, Throughput, WarmAveraging
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
@@ -59,8 +61,13 @@ def fit(
     grey: GreySettings | None = None,
     schedule: Schedule | None = None,
     resume: bool = False,
+    notes: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Train `recipe` into the folder `out` and return it. Errors: DataError, ModelError, SettingsError."""
+    """Train `recipe` into the folder `out` and return it. Errors: DataError, ModelError, SettingsError.
+
+    With `resume` the run in `out` goes on; one that has all its steps stays as it is. `notes` are what its
+    `run.json` shall tell besides. Ctrl-C raises KeyboardInterrupt.
+    """
     last = out / "checkpoints" / "last.ckpt"
     _check(options, last, resume)
     module = recipes.get(recipe)
@@ -69,6 +76,8 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     feed = Feed(train, val, crops, options, out)
     model = module.Model(settings)
+    if resume and _goes_no_further(model, last, options.steps):
+        return out
     if not resume:
         sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
         check_colour(sample)
@@ -76,7 +85,7 @@ def fit(
     sheet = feed.sample(6)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
-    rank_zero_only(runs.write_run)(out, recipe, parts, train, val, goes_on=resume)
+    rank_zero_only(runs.write_run)(out, recipe, parts, train, val, notes, goes_on=resume)
     steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
         validated = val is not None
@@ -85,7 +94,8 @@ def fit(
         trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, **kinds)
         if validated and not resume:
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
-        trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
+        with _stopped_by_hand(trainer, fitter):
+            trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
         trainer.save_checkpoint(last)  # the steps since the last regular one
     if fitter.batches_done < options.steps:
         _say_why_it_ended(fitter, trainer)
@@ -105,6 +115,34 @@ def _check(options: FitOptions, last: Path, resume: bool) -> None:
         raise ModelError(f"{run} holds a run already; go on with --resume, or name another folder.")
 
 
+def _goes_no_further(model: RecipeModel, last: Path, steps: int) -> bool:
+    """Whether the run of this checkpoint has its steps. ModelError where it is of another network."""
+    runs.set_weights(model, runs.read_weights(last)[1], last)
+    done = int(torch.load(last, map_location="cpu", weights_only=True)["batches_done"])
+    if done >= steps:
+        rank_zero_only(print)(f"The run has its {done} steps; a higher --steps or --epochs takes it further.")
+    return done >= steps
+
+
+@contextmanager
+def _stopped_by_hand(trainer: lightning.Trainer, fitter: Fitter) -> Iterator[None]:
+    """Make Ctrl-C the KeyboardInterrupt that it is: Lightning ends the process with status 1 and no word."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        rank_zero_only(print)(
+            f"Stopped after {fitter.batches_done} of {fitter.options.steps} steps; --resume goes on from the "
+            f"last checkpoint, of which one is saved every {fitter.options.checkpoint_every} steps."
+        )
+        raise KeyboardInterrupt from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
 def _say_why_it_ended(fitter: Fitter, trainer: lightning.Trainer) -> None:
     early = any(one.stopped_epoch for one in trainer.early_stopping_callbacks)
     why = "the loss no longer got better" if early else "the time was up, or it was stopped"
@@ -121,6 +159,7 @@ def _without_advice() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)  # it is there on --resume
+            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`", UserWarning)
             warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optim", UserWarning)
             warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`", FutureWarning)
             yield
@@ -134,10 +173,13 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         starts = [Path(start) for start in options.start_from]
         other, weights = runs.mean_weights(starts)
         if other not in (recipe, None):
-            raise ModelError(f"{starts[0]} holds a run of {other}, not of {recipe}.")
+            raise ModelError(f"{starts[0]} is of the recipe {other}, not of {recipe}.")
         weights, unfolded = unfold(model, weights)
         weights = model.adopt(weights)
-        if runs.exported(starts[0]) and (lost := model.state_dict().keys() - weights.keys()):
+        own = model.state_dict()
+        # A graph lacks what has no elements.
+        weights |= {name: own[name] for name in own.keys() - weights.keys() if not own[name].numel()}
+        if runs.exported(starts[0]) and (lost := own.keys() - weights.keys()):
             why = f"no longer has all that training {recipe} needs ({min(lost)}); start from its run."
             raise ModelError(f"{starts[0]} {why}")
         runs.set_weights(model, weights, starts[0])
@@ -180,6 +222,8 @@ def _callbacks(
         callbacks.append(best)
     if validated and schedule.patience:
         callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
+    if options.minutes:
+        callbacks.append(ThisTime({"seconds": round(60 * options.minutes)}, verbose=False))
     if schedule.ema_decay:
         callbacks.append(WarmAveraging(schedule.ema_decay))
     if schedule.lr_schedule != "constant" and not adversarial:
@@ -208,7 +252,6 @@ def _trainer(
         sync_batchnorm=several and options.device != "cpu" and torch.cuda.is_available(),
         use_distributed_sampler=False,
         max_epochs=-1,
-        max_time={"seconds": round(60 * options.minutes)} if options.minutes else None,
         precision="bf16-mixed" if options.precision == "bf16" else "32-true",
         gradient_clip_val=None if adversarial else schedule.clip or None,  # there the fitter clips
         logger=TensorBoardLogger(out, name="", version=""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from tintype.cards import ModelCard, list_models, load_card
 from tintype.errors import ModelError
+from tintype.results import whole_file
 from tintype.train import recipes
+from tintype.train.folding import fold_batch_norm, unfold
 from tintype.train.graph_weights import read_graph
 from tintype.train.options import FitOptions
 from tintype.train.sources import Photographs
@@ -33,26 +35,29 @@ def write_run(
     parts: dict[str, Any],
     train: Photographs | Stream,
     val: Photographs | Stream | None,
+    notes: Mapping[str, Any] | None = None,
     *,
     goes_on: bool = False,
 ) -> None:
     """Write `run.json`: the recipe, the dataclasses of `parts` by name, and the names of all photographs.
 
     Of a stream no names are known beforehand, and none are written. What the run started from
-    (`parts["options"]`) is told for the cards of models that come of it.
+    (`parts["options"]`) is told for the cards of models that come of it; of a run that `goes_on` that and
+    other notes stay as they were.
     """
     options: FitOptions = parts["options"]
-    info: dict[str, Any] = {"recipe": recipe}
+    info: dict[str, Any] = read_run(out) if goes_on else {"recipe": recipe}
+    if not goes_on:
+        info["origin"] = _origin([*map(Path, options.start_from)], options.init_encoder)
     info |= {name: dataclasses.asdict(part) for name, part in parts.items()}
     info["label_names"] = train.label_names
     info["split"] = {
         "train": [record.name for record in train.records],
         "val": [record.name for record in val.records] if val else [],
     }
-    starts = [*map(Path, options.start_from)]
-    # A run that goes on does not ask for its start again: that may be gone.
-    info["origin"] = origin_of(read_run(out)) if goes_on else _origin(starts, options.init_encoder)
-    (out / "run.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
+    info |= notes or {}
+    with whole_file(out / "run.json") as file:
+        file.write(json.dumps(info, indent=1).encode())
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -61,6 +66,8 @@ def read_run(run: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{run} is no training run: run.json is missing.") from None
+    except ValueError as error:
+        raise ModelError(f"{run}/run.json is damaged: {error}.") from None
     return info
 
 
@@ -69,33 +76,57 @@ def handed_on(start: Path, recipe: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if card := exported(start):
         found = card.training if card.recipe == recipe else {}
-    elif start.is_dir():
-        info = read_run(start)
+    elif info := _run_of(start):
         found = info["settings"] if info["recipe"] == recipe else {}
     return {key: found[key] for key in recipes.get(recipe).Model.handed_on if key in found}
 
 
-def origin_of(info: dict[str, Any]) -> dict[str, list[Any]]:
-    """What `run.json`'s content tells of the weights that the run began with: `pretrained` and `data`."""
-    return {"pretrained": [], "data": []} | info.get("origin", {})  # runs of old do not tell
+def origin_of(info: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json`'s content tells of the weights that the run began with.
+
+    `pretrained` and `data` as on cards, and `size`, the shorter side at which the model that it began with
+    is shown pictures, 0 where it began with none.
+    """
+    return {"pretrained": [], "data": [], "size": 0} | info.get("origin", {})  # runs of old do not tell
 
 
-def _origin(starts: list[Path], encoder: str) -> dict[str, list[Any]]:
-    """What cards say of the weights that a run began with, and of the photographs those learnt from."""
-    pretrained: list[str] = [f"the encoder {Path(encoder).name}"] if encoder else []
+def origin(sources: Sequence[Path], own: str) -> dict[str, Any]:
+    """What cards say of weights that come of `sources`, runs and exported models: as `origin_of`.
+
+    `own` is how the photographs that a run itself learnt from are called.
+    """
+    pretrained: list[str] = []
     data: list[dict[str, Any]] = []
-    for start in starts:
-        if card := exported(start):
+    sizes: list[int] = []
+    for source in sources:
+        if card := exported(source):
             pretrained += [f"{card.name} {card.version}, {card.license}", *card.pretrained]
             data += card.data
-        elif start.is_dir():
-            before = origin_of(read_run(start))
+            sizes.append(card.size)
+        elif info := _run_of(source):
+            before, count = origin_of(info), len(info["split"]["train"])
             pretrained += before["pretrained"]
-            data += before["data"]
+            data += [{"source": own} | ({"photographs": count} if count else {}), *before["data"]]
+            sizes.append(before["size"])
     return {
         "pretrained": [*dict.fromkeys(pretrained)],
         "data": [row for i, row in enumerate(data) if row not in data[:i]],
+        "size": max(sizes, default=0),
     }
+
+
+def _origin(starts: list[Path], encoder: str) -> dict[str, Any]:
+    """What a run began with, by its options."""
+    found = origin(starts, own="photographs of the run before")
+    return found | ({"pretrained": [f"the encoder {Path(encoder).name}"]} if encoder else {})
+
+
+def _run_of(source: Path) -> dict[str, Any]:
+    """`run.json`'s content where `source` is a run's folder or one of its checkpoints; else nothing."""
+    if source.is_dir():
+        return read_run(source)
+    of_checkpoint = source.parent.parent
+    return read_run(of_checkpoint) if (of_checkpoint / "run.json").is_file() else {}
 
 
 def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
@@ -106,7 +137,7 @@ def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
     info = read_run(run)
     module = recipes.get(info["recipe"])
     model = module.Model(module.Settings(**info["settings"]))
-    set_weights(model, mean_weights((run, *others))[1], run)
+    set_weights(model, unfold(model, mean_weights((run, *others))[1])[0], run)
     return info["recipe"], model.eval(), info
 
 
@@ -146,7 +177,7 @@ def exported(source: Path) -> ModelCard | None:
     """The card of an exported model, given by its file or by the name of one that ships; else None."""
     if source.suffix == ".onnx":
         return load_card(source)
-    if source.exists():
+    if source.is_file() or (source / "run.json").is_file():
         return None
     return next((card for card in list_models() if card.name == str(source)), None)
 
@@ -154,14 +185,17 @@ def exported(source: Path) -> ModelCard | None:
 def mean_weights(sources: Sequence[Path]) -> tuple[str | None, dict[str, Tensor]]:
     """The mean of the weights of several runs from one start (Wortsman et al. 2022), and their recipe.
 
-    Each of `sources` is what `read_weights` takes; one that is named twice counts twice. What is not floating
-    point is the first one's. Raises ModelError where they do not fit, or lie too far apart to be averaged.
+    Each of `sources` is what `read_weights` takes; one that is named twice counts twice. Where one is an
+    exported model BatchNorm is folded in the mean, too. What is not floating point is the first one's. Raises
+    ModelError where they do not fit, or lie too far apart to be averaged.
     """
     first, *others = sources
-    recipe, weights = read_weights(first)
+    folded = len({exported(source) is None for source in sources}) > 1
+    read = _read_folded if folded else read_weights
+    recipe, weights = read(first)
     total = {name: value.double() for name, value in weights.items() if value.is_floating_point()}
     for source in others:
-        other, more = read_weights(source)
+        other, more = read(source)
         wrong = sorted(_differing(more, weights, str(source), str(first)))
         if wrong or (recipe and other and recipe != other):
             why = wrong[0] if wrong else f"one is of {recipe}, the other of {other}"
@@ -176,6 +210,14 @@ def mean_weights(sources: Sequence[Path]) -> tuple[str | None, dict[str, Tensor]
     return recipe, weights | {
         name: (value / len(sources)).to(weights[name].dtype) for name, value in total.items()
     }
+
+
+def _read_folded(source: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """As `read_weights`, of a run with BatchNorm folded as exported models have it."""
+    if exported(source) or not source.is_dir():
+        return read_weights(source)
+    recipe, model, _ = load_run(source)
+    return recipe, fold_batch_norm(model.for_export()).state_dict()
 
 
 def _of_one_start(weights: dict[str, Tensor], others: dict[str, Tensor]) -> bool:

@@ -215,8 +215,13 @@ class Model(RecipeModel):
         )
 
     def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take weights of before hints and other parts that came later: these are added, as they are here."""
+        """Take weights of before hints and other parts that came later: these are added, as they are here.
+
+        A discriminator that is wanted no more is left out.
+        """
         own = self.state_dict()
+        if self.discriminator is None:
+            weights = {name: w for name, w in weights.items() if not name.startswith("discriminator.")}
         for prefix, told in _LATER.items():
             new = {name: own[name].clone() for name in own if name.startswith(prefix)}
             if not new or new.keys() & weights.keys():

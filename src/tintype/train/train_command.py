@@ -1,0 +1,241 @@
+"""`tintype train`: from words on a command line to one run, or to a sweep of them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tintype.errors import DataError, SettingsError
+from tintype.train import recipes, settings
+from tintype.train.augment import GreySettings
+from tintype.train.data import CropSettings, SkipLog
+from tintype.train.recipe import Schedule
+from tintype.train.remote import expand, is_remote
+from tintype.train.sources import Photographs, find_photographs, some, split
+from tintype.train.stream import Stream
+
+VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
+# The dataclasses that --set and --config may write to, in the order in which a key is looked up.
+_SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
+_NARROWED = ("index", "where", "limit", "categories")  # flags that take some of the photographs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run before it begins, or goes on."""
+
+    out: Path
+    before: dict[str, Any]
+    """What `run.json` tells of a run that goes on; nothing of one that begins."""
+    settings: Any
+    crops: CropSettings
+    grey: GreySettings
+    schedule: Schedule
+    longer: bool
+    """Whether a number of epochs was asked for by name."""
+
+
+def describe(recipe: str) -> str:
+    """The settings of a recipe and those that all share, as `tintype train RECIPE --help` shows them."""
+    module = recipes.get(recipe)
+    parts = [f"settings of {recipe} (--set key=value):", settings.help_text(module.Settings)]
+    parts += ["\nsettings of the schedule:", settings.help_text(Schedule, module.SCHEDULE)]
+    for title, cls in (("crops", CropSettings), ("the grey input", GreySettings)):
+        parts += [f"\nsettings of {title}:", settings.help_text(cls)]
+    return "\n".join(parts)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Run one training, or a sweep of them; the exit status."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if args.start_from and args.init_encoder and not args.resume:
+        raise SettingsError("--from brings its own encoder: leave out --init-encoder, or --from.")
+    values = settings.read_yaml(Path(args.config)) if args.config else {}
+    chosen = settings.sweep(settings.parse_assignments(args.set or []))
+    # Everything is checked before anything is trained.
+    plans = [_plan(args, values | one, _folder(args, one, len(chosen))) for one in chosen]
+    photographs, val, notes = _photographs(args, next((plan.before for plan in plans if plan.before), {}))
+    for plan in plans:
+        _run(args, plan, photographs, val, notes, alone=len(plans) == 1)
+    if len(plans) == 1:
+        rank_zero_only(print)(f"Run in {args.out}")
+        return 0
+    from tintype.train.sweep import summarise
+
+    print(summarise(Path(args.out), chosen))
+    return 0
+
+
+def _folder(args: argparse.Namespace, one: dict[str, str], runs: int) -> Path:
+    """Where a run is kept: a sweep's each in a folder of its own, by what it sets."""
+    name = ",".join(f"{key}={value}" for key, value in one.items()) if runs > 1 else ""
+    return Path(args.out) / name
+
+
+def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
+    """What a run is to be: as it was if it goes on, else as its start hands on, but for `values`.
+
+    A key goes to the dataclass that has it: the recipe's settings first, then the shared ones.
+    """
+    from tintype.train import runs
+
+    module = recipes.get(args.recipe)
+    before = runs.read_run(out) if args.resume and (out / "run.json").is_file() else {}
+    if before and before["recipe"] != args.recipe:
+        raise SettingsError(f"{out} holds a run of {before['recipe']}, not of {args.recipe}.")
+    classes = {"settings": module.Settings} | _SHARED
+    taken: dict[str, dict[str, Any]] = {part: dict(before.get(part, {})) for part in classes}
+    if before:
+        taken["schedule"] |= {"batch": _whole_batch(before), "size": before["options"]["size"]}
+    else:
+        taken["settings"] = runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
+        taken["schedule"] = dataclasses.asdict(module.SCHEDULE)
+    names = {part: {field.name for field in settings.fields_of(cls)} for part, cls in classes.items()}
+    for key, value in values.items():
+        home = next((part for part in classes if key in names[part]), "settings")
+        taken[home][key] = value
+    taken["schedule"] |= {name: getattr(args, name) for name in ("batch", "size") if getattr(args, name)}
+    built = {part: settings.build(cls, taken[part]) for part, cls in classes.items()}
+    longer = args.epochs is not None or "epochs" in values.keys() - names["settings"]
+    return Plan(out, before, **built, longer=longer)
+
+
+def _whole_batch(before: dict[str, Any]) -> int:
+    """Photographs a step over all the processes of a run."""
+    options = before["options"]
+    return int(options["batch"] * options["devices"] * options["nodes"])
+
+
+def _photographs(
+    args: argparse.Namespace, before: dict[str, Any]
+) -> tuple[Photographs | Stream, Photographs | Stream | None, dict[str, Any]]:
+    """Those to learn from, those to validate on, and how `run.json` notes where they lie.
+
+    A run that goes on finds those that it had, where none are named.
+    """
+    places, val_places, column = args.data, args.val, args.image_column
+    narrowed = {name: getattr(args, name) for name in _NARROWED}
+    if before and not places:
+        places, narrowed = before.get("places"), before.get("narrowed", narrowed)
+        column = column or before.get("image_column", "")
+    if not places:
+        raise SettingsError("Say with --data which photographs to train on.")
+    val_places = val_places or before.get("val_places") or []
+    notes = {"image_column": column, "narrowed": narrowed}
+    for name, some_places in (("places", places), ("val_places", val_places)):
+        notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
+    return *_split(_found(places, column, **narrowed), _found(val_places, column)), notes
+
+
+def _split(
+    found: Photographs | Stream | None, val: Photographs | Stream | None
+) -> tuple[Photographs | Stream, Photographs | Stream | None]:
+    assert found is not None
+    if val or isinstance(found, Stream):
+        return found, val
+    train, held_out = split(found, VAL_SHARE)
+    return (train, held_out) if len(held_out) else (found, None)
+
+
+def _found(places: list[str], image_column: str, **narrowed: Any) -> Photographs | Stream | None:
+    """The photographs at `places`; None where there is no place."""
+    if not places:
+        return None
+    where = dict(part.split("=", 1) for part in (narrowed.get("where") or "").split(",") if "=" in part)
+    if narrowed.get("where") and not where:
+        raise SettingsError(f"--where takes column=value,column=value, not {narrowed['where']!r}.")
+    remote = [place for place in places if is_remote(place)]
+    if not remote:
+        found = find_photographs(
+            [Path(place) for place in places],
+            index=Path(narrowed["index"]) if narrowed.get("index") else None,
+            where=where,
+            categories=[c for c in (narrowed.get("categories") or "").split(",") if c],
+            image_column=image_column,
+        )
+        return some(found, narrowed["limit"]) if narrowed.get("limit") else found
+    if len(remote) < len(places):
+        raise SettingsError(f"{remote[0]} is streamed, and cannot be mixed with photographs on disk.")
+    if image_column or any(narrowed.values()):
+        raise SettingsError("A stream takes no --index, --where, --limit, --categories or --image-column.")
+    return Stream(tuple(url for place in places for url in expand(place)))
+
+
+def _run(
+    args: argparse.Namespace,
+    plan: Plan,
+    train: Photographs | Stream,
+    val: Photographs | Stream | None,
+    notes: dict[str, Any],
+    *,
+    alone: bool,
+) -> None:
+    """Train one run of a plan. Of a sweep that goes on, one that never began does now."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from tintype.train.feed import plain_errors
+    from tintype.train.fit import fit
+
+    resume = args.resume and (alone or (plan.out / "checkpoints" / "last.ckpt").is_file())
+    if plan.before and plan.before["split"]["train"] != [record.name for record in train.records]:
+        raise SettingsError(
+            f"{plan.out} learnt from other photographs: name the same ones, or start a new run --from it."
+        )
+    if resume and isinstance(train, Stream):
+        rank_zero_only(print)("A stream cannot be entered in its middle: a new pass over the shards begins.")
+    with plain_errors():
+        fit(
+            args.recipe, plan.settings, _options(args, plan, train), train, val, plan.out,
+            crops=plan.crops, grey=plan.grey, schedule=plan.schedule, resume=resume, notes=notes,
+        )  # fmt: skip
+    if skipped := SkipLog(plan.out / "skipped.tsv").names():
+        rank_zero_only(print)(
+            f"{len(skipped)} photographs could not be used; {plan.out}/skipped.tsv names them."
+        )
+
+
+def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) -> Any:
+    from tintype.train.options import FitOptions
+
+    before = plan.before.get("options", {})
+
+    def chosen(name: str, default: Any) -> Any:
+        value = getattr(args, name)
+        return before.get(name, default) if value is None else value
+
+    batch, size = plan.schedule.batch, plan.schedule.size
+    multiple = recipes.get(args.recipe).Model(plan.settings).multiple
+    if size % multiple:
+        raise SettingsError(f"--size must be a multiple of {multiple} for {args.recipe}.")
+    world = args.devices * args.nodes
+    per_process, rest = divmod(batch, world)
+    if rest:
+        raise SettingsError(f"--batch {batch} cannot be shared evenly by {world} processes.")
+    # What a run began with stays so; the weights that it goes on with are its own.
+    begun = before or {"init_encoder": args.init_encoder or "", "start_from": args.start_from or ()}
+    return FitOptions(
+        steps=_steps(args, plan, train, batch), batch=per_process, size=size,
+        lr_scale=chosen("lr_scale", 1.0), precision=chosen("precision", "32"), seed=chosen("seed", 0),
+        device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers,
+        init_encoder=begun["init_encoder"], start_from=tuple(begun["start_from"]),
+        checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
+        cache=args.cache,
+    )  # fmt: skip
+
+
+def _steps(args: argparse.Namespace, plan: Plan, train: Photographs | Stream, batch: int) -> int:
+    """The steps of the whole run, of which a learning-rate schedule must know."""
+    if plan.before and not args.steps and not plan.longer:
+        return int(plan.before["options"]["steps"])
+    if isinstance(train, Stream):
+        if not args.steps:
+            raise SettingsError("A stream has no known end; say how long to train with --steps.")
+        return int(args.steps)
+    if len(train) < batch:
+        raise DataError(f"{len(train)} photographs do not fill one batch of {batch}; use a smaller --batch.")
+    return args.steps or math.ceil(len(train) // batch * (args.epochs or plan.schedule.epochs))
