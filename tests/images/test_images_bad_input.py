@@ -165,3 +165,36 @@ def test_a_sentence_quotes_no_control_characters() -> None:
         read_all(odd)
     assert_one_sentence(str(caught.value))
     assert str(caught.value).isprintable()
+
+
+def plain_tiff(further: list[tuple[int, int, int, int]], body: bytes = b"") -> bytes:
+    """A TIFF of one black pixel, with `body` at 8 and `further` entries (code, kind, count, value or place)."""
+    own = [(code, 3, 1, 1) for code in (256, 257, 259, 262, 277, 278)]
+    own += [(258, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 1)]
+    entries = sorted(own + further)
+    body = body.ljust(2, b"\0")
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(body)) + body + table + bytes(4)
+
+
+def test_tags_that_share_their_bytes_are_refused_before_they_fill_the_memory() -> None:
+    size = 100_000
+    shared = [(40_000 + n, 7, size, 8) for n in range(1_500)]
+    with pytest.raises(InputError, match="its tags claim more bytes than it has") as caught:
+        open_picture(plain_tiff(shared, bytes(size)))
+    assert_one_sentence(str(caught.value))
+    with open_picture(plain_tiff(shared[:20], bytes(size))) as picture:
+        assert len(picture.pages[0].tags[40_000].raw) == size  # type: ignore[attr-defined]
+
+
+def test_large_tags_of_their_own_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tintype.images.tiff_tags._MAX_VALUES", 1_000)
+    with open_picture(plain_tiff([(37_724, 7, 100_000, 8)], bytes(100_000))) as picture:
+        assert len(picture.pages[0].tags[37_724].raw) == 100_000  # type: ignore[attr-defined]
+
+
+def test_directories_that_nest_in_each_other_are_passed_over() -> None:
+    """Each of thousands of EXIF tags leads back to the directory that holds them all."""
+    source = plain_tiff([(34_665, 4, 1, 10)] * 3_000)
+    with open_picture(source) as picture:
+        assert picture.pages[0].luma().shape == (1, 1)
