@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from picture_makers import COLOR, COLOR_16, GREY, GREY_16, Tint, encoded, tiff
 from PIL import Image
 
@@ -168,10 +169,11 @@ def test_a_sentence_quotes_no_control_characters() -> None:
 
 
 def plain_tiff(further: list[tuple[int, int, int, int]], body: bytes = b"") -> bytes:
-    """A TIFF of one black pixel, with `body` at 8 and `further` entries (code, kind, count, value or place)."""
+    """A TIFF of one black pixel with `body` at 8, and `further` entries (code, kind, count, value or place)."""
     own = [(code, 3, 1, 1) for code in (256, 257, 259, 262, 277, 278)]
     own += [(258, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 1)]
-    entries = sorted(own + further)
+    codes = {entry[0] for entry in further}
+    entries = sorted([entry for entry in own if entry[0] not in codes] + further)
     body = body.ljust(2, b"\0")
     table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return struct.pack("<2sHI", b"II", 42, 8 + len(body)) + body + table + bytes(4)
@@ -198,3 +200,20 @@ def test_directories_that_nest_in_each_other_are_passed_over() -> None:
     source = plain_tiff([(34_665, 4, 1, 10)] * 3_000)
     with open_picture(source) as picture:
         assert picture.pages[0].luma().shape == (1, 1)
+
+
+def test_jpeg_data_inside_a_tiff_cannot_be_larger_than_its_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(side: int, claimed: int) -> bytes:
+        """One of 16 × 16 pixels with JPEG data of `side` that say they are of `claimed`."""
+        data = bytearray(simplejpeg.encode_jpeg(np.full((side, side, 1), 128, np.uint8), 90, "GRAY", "Gray"))
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">HH", claimed, claimed)
+        own = [(256, 3, 1, 16), (257, 3, 1, 16), (259, 3, 1, 7), (278, 3, 1, 16), (279, 4, 1, len(data))]
+        return plain_tiff(own, bytes(data))
+
+    with open_picture(page(32, 32)) as picture:  # filled up to whole units
+        assert (picture.pages[0].luma() == np.full((16, 16), 128)).all()
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
+    with pytest.raises(InputError, match="of another size than announced") as caught:
+        read_all(page(16, 16_000))
+    assert_one_sentence(str(caught.value))
