@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from tintype.errors import InputError, OutputError, TooLargeError
 from tintype.images import Limits, open_picture, save_picture
+from tintype.images.picture import ArrayPage
 
 WHOLE = {
     "jpeg": encoded(GREY, "JPEG"),
@@ -169,7 +171,7 @@ def test_a_sentence_quotes_no_control_characters() -> None:
 
 
 def plain_tiff(further: list[tuple[int, int, int, int]], body: bytes = b"") -> bytes:
-    """A TIFF of one black pixel with `body` at 8, and `further` entries (code, kind, count, value or place)."""
+    """A TIFF of one black pixel, `body` at 8, and `further` entries (code, kind, count, value or place)."""
     own = [(code, 3, 1, 1) for code in (256, 257, 259, 262, 277, 278)]
     own += [(258, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 1)]
     codes = {entry[0] for entry in further}
@@ -216,4 +218,26 @@ def test_jpeg_data_inside_a_tiff_cannot_be_larger_than_its_strip(monkeypatch: py
     monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
     with pytest.raises(InputError, match="of another size than announced") as caught:
         read_all(page(16, 16_000))
+    assert_one_sentence(str(caught.value))
+
+
+def png(header: tuple[int, ...], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of `header` (width, height, bits, kind), filtered `rows`, and further chunks before these."""
+    head = struct.pack(">IIBBBBB", *header, 0, 0, 0)
+    every = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in every]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_second_header_in_a_png_cannot_get_around_the_limits() -> None:
+    second = struct.pack(">IIBBBBB", 300, 300, 8, 0, 0, 0, 0)
+    with pytest.raises(InputError, match="more than one header") as caught:
+        open_picture(png((8, 8, 8, 0), bytes(301 * 300), (b"IHDR", second)), Limits(max_pixels=100))
+    assert_one_sentence(str(caught.value))
+
+
+def test_pixels_of_another_size_than_was_checked_are_refused() -> None:
+    page = ArrayPage((8, 8), np.uint8, lambda: (np.zeros((9, 8), np.uint8), None), name="A scan")
+    with pytest.raises(InputError, match="A scan is damaged: its pixels are of another size") as caught:
+        page.luma()
     assert_one_sentence(str(caught.value))

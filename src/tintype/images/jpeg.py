@@ -133,7 +133,8 @@ def _page(data: bytes, header: _Header, picture: Picture) -> Page:
     def small() -> Pixels:
         return _decode(data, "RGB", picture, factor)
 
-    return ArrayPage(size, np.uint8, luma, small_rgb=None if header.components == 1 else small)
+    small_rgb = None if header.components == 1 else small
+    return ArrayPage(size, np.uint8, luma, small_rgb=small_rgb, name=picture.name)
 
 
 def _decode(data: bytes, colors: str, picture: Picture, factor: int = 1) -> NDArray[np.uint8]:
@@ -166,7 +167,7 @@ def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
             image.load()
             return cmyk_to_rgb(image, header.profile())
 
-    page = rgb_page((header.height, header.width), decode)
+    page = rgb_page((header.height, header.width), decode, name)
     page.profile = SRGB_PROFILE
     return page
 

@@ -142,8 +142,10 @@ class ArrayPage(Page):
         *,
         has_alpha: bool = False,
         small_rgb: Callable[[], Pixels | None] | None = None,
+        name: str = "The picture",
     ) -> None:
         """`decode` gives luma (H, W) and alpha (H, W) or None; no `small_rgb` means stored as grey."""
+        self.name = name
         self.height, self.width = size
         self.dtype = np.dtype(dtype)
         self.has_alpha = has_alpha
@@ -153,7 +155,13 @@ class ArrayPage(Page):
 
     def _decoded(self) -> tuple[Pixels, Pixels | None]:
         if self._pixels is None:
-            self._pixels = self._decode()
+            pixels = self._decode()
+            # The limits were checked for the size in the header, which decoders may read otherwise.
+            if pixels[0].shape != (self.height, self.width):
+                raise InputError(
+                    f"{self.name} is damaged: its pixels are of another size than its header says."
+                )
+            self._pixels = pixels
         return self._pixels
 
     def luma(self) -> Pixels:

@@ -62,14 +62,15 @@ def pillow_page(
             opened.load()
             return small_colors(np.asarray(opened.convert("RGB")))
 
-    return ArrayPage(size, np.uint8, decode, has_alpha=has_alpha, small_rgb=None if stored_grey else small)
+    small_rgb = None if stored_grey else small
+    return ArrayPage(size, np.uint8, decode, has_alpha=has_alpha, small_rgb=small_rgb, name=name)
 
 
 def _alpha_of_all(luma: Pixels) -> Pixels:
     return np.full_like(luma, 255)
 
 
-def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels]) -> Page:
+def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels], name: str) -> Page:
     """A page of 8 bits whose `decode_rgb()` gives RGB (H, W, 3); it is called once."""
     kept: list[Pixels] = []
 
@@ -79,7 +80,7 @@ def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels]) -> Page:
         return kept[0]
 
     return ArrayPage(
-        size, np.uint8, lambda: (luma_of_codes(rgb()), None), small_rgb=lambda: small_colors(rgb())
+        size, np.uint8, lambda: (luma_of_codes(rgb()), None), small_rgb=lambda: small_colors(rgb()), name=name
     )
 
 

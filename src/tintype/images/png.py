@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tintype.errors import InputError, OutputError
+from tintype.errors import OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, gamma_profile, read_profile
 from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi
 from tintype.images.picture import (
@@ -49,6 +49,8 @@ def open_png(data: bytes, name: str, limits: Limits) -> Picture:
     limits.check(name, height, width)
     with decoding(name, "PNG"):
         chunks = list(_chunks(data))
+        if sum(kind == b"IHDR" for kind, _ in chunks) != 1:
+            raise ValueError("it has more than one header")
     found = dict(reversed(chunks))
     picture = Picture(name, "PNG", [], _metadata(chunks))
     if b"acTL" in found:
@@ -172,7 +174,8 @@ def _deep_page(
 
     has_alpha = kind in (4, 6) or transparent is not None
     grey = kind in (0, 4)
-    return ArrayPage(size, np.uint16, decode, has_alpha=has_alpha, small_rgb=None if grey else small)
+    small_rgb = None if grey else small
+    return ArrayPage(size, np.uint16, decode, has_alpha=has_alpha, small_rgb=small_rgb, name=name)
 
 
 def _deep_grey(chunks: list[Chunk], kind: int) -> Pixels:
@@ -196,7 +199,7 @@ def _deep_color(chunks: list[Chunk]) -> Pixels:
     body = [chunk for chunk in chunks if chunk[0] != b"tRNS"]
     values = cv2.imdecode(np.frombuffer(_assembled(body), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
-        raise InputError("its pixels cannot be inflated")
+        raise ValueError("its pixels cannot be inflated")
     return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
