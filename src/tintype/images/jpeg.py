@@ -44,6 +44,7 @@ class _Header:
     is_rgb: bool = False
     tables: bytes = b""  # the first DQT body, which holds the luma's table
     icc: list[bytes] = field(default_factory=list)
+    photoshop: list[bytes] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
 
     def profile(self) -> bytes:
@@ -95,6 +96,7 @@ def _read_header(data: bytes) -> _Header:
         _read_segment(header, marker.kind, marker.body)
     if not header.components:
         raise ValueError("it has no frame header")
+    header.metadata.photoshop = b"".join(header.photoshop) or None
     return header
 
 
@@ -118,7 +120,7 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
     elif marker == 0xE2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
         header.icc.append(body[len(_ICC) :])
     elif marker == 0xED and body.startswith(_PHOTOSHOP):
-        metadata.photoshop = (metadata.photoshop or b"") + body[len(_PHOTOSHOP) :]
+        header.photoshop.append(body[len(_PHOTOSHOP) :])
     elif marker == 0xFE or (marker == 0xE1 and body.startswith(_MORE_XMP)):
         metadata.native.append((marker, body))
 

@@ -88,14 +88,17 @@ def _shown(kind: bytes) -> str:
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
     metadata = Metadata(native=[chunk for chunk in chunks if chunk[0] in _KEPT])
+    xmp = None
     for kind, body in metadata.native:
         if kind == b"eXIf":
             metadata.exif = body
         elif _is_xmp((kind, body)):
-            metadata.xmp = _itxt_text(body)
+            xmp = body
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
             metadata.dpi = sensible_dpi(x * _INCH, y * _INCH)
+    if xmp is not None:  # the last one counts, and inflating each of many would take long
+        metadata.xmp = _itxt_text(xmp)
     return metadata
 
 
@@ -235,7 +238,8 @@ def _spliced(picture: Picture, profile: Profile) -> bytes:
     xmp = picture.xmp_out(metadata.xmp)
     if picture.format == "PNG":
         # Its own XMP stays as it is stored, compressed maybe, where nothing was added to it.
-        chunks += [chunk for chunk in metadata.native if xmp == metadata.xmp or not _is_xmp(chunk)]
+        as_stored = xmp == metadata.xmp
+        chunks += [chunk for chunk in metadata.native if as_stored or not _is_xmp(chunk)]
     else:
         if metadata.dpi:
             x, y = (round(value / _INCH) for value in metadata.dpi)
