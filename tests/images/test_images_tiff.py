@@ -32,6 +32,7 @@ from picture_makers import (
 from PIL import Image
 
 from tintype.images import luma_of_codes, open_picture, save_picture
+from tintype.images.tiff_tags import Tag, header, longs, pack, shorts
 
 BILEVEL = GREY > 120
 SHAPES = {"grey 8": GREY, "grey 16": GREY_16, "rgb 8": COLOR, "rgb 16": COLOR_16}
@@ -243,3 +244,38 @@ def test_a_large_single_strip_is_read_in_parts() -> None:
         bands = [band.luma for band in picture.pages[0].bands()]
         assert len(bands) > 2
         assert (np.concatenate(bands) == pixels).all()
+
+
+def few_bits(samples: Pixels, bits: int, photometric: int, tags: dict[int, Tag] | None = None) -> bytes:
+    """An uncompressed TIFF of `samples` (H, W, n), each of 1, 2 or 4 bits, with further tags."""
+    height, width, count = samples.shape
+    ones = np.unpackbits(samples.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :]
+    data = np.packbits(ones.reshape(height, -1), axis=1).tobytes()
+    own = {256: longs(width), 257: longs(height), 258: shorts(*[bits] * count), 259: shorts(1)}
+    own |= {262: shorts(photometric), 273: longs(8), 277: shorts(count), 278: longs(height)}
+    own |= {279: longs(len(data))} | (tags or {})
+    start = 8 + len(data) + len(data) % 2
+    return header(start, big=False) + data.ljust(start - 8, b"\0") + pack(own, start, big=False)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_every_sample_of_few_bits_is_brought_to_8(bits: int) -> None:
+    top = (1 << bits) - 1
+    codes = np.random.default_rng(0).integers(0, top + 1, (6, 9, 5), np.uint8)
+    full = codes * np.uint8(255 // top)
+    alpha = {338: shorts(2)}
+    with open_picture(few_bits(codes[..., :3], bits, photometric=2)) as picture:
+        assert (picture.pages[0].luma() == expected_luma(full[..., :3])).all()
+    with open_picture(few_bits(codes[..., :2], bits, 1, alpha)) as picture:
+        assert (picture.pages[0].luma() == full[..., 0]).all()
+        assert (picture.pages[0].alpha() == full[..., 1]).all()
+    with open_picture(few_bits(codes[..., :2], bits, 0)) as picture:
+        assert (picture.pages[0].luma() == 255 - full[..., 0]).all()
+    with open_picture(few_bits(codes[..., :4], bits, photometric=5)) as picture:
+        inks = Image.fromarray(np.ascontiguousarray(full[..., :4]), "CMYK")
+        assert (picture.pages[0].luma() == np.asarray(inks.convert("RGB").convert("L"))).all()
+    colors = np.random.default_rng(1).integers(0, 256, (top + 1, 3), np.uint8)
+    palette = {320: shorts(*(int(value) * 257 for value in colors.T.ravel()))}
+    with open_picture(few_bits(codes[..., :2], bits, 3, palette | alpha)) as picture:
+        assert (picture.pages[0].luma() == expected_luma(colors[codes[..., 0]])).all()
+        assert (picture.pages[0].alpha() == full[..., 1]).all()
