@@ -37,7 +37,7 @@ from tintype.images import (
     save_picture,
     suffix_for,
 )
-from tintype.images.luma import merge_pil
+from tintype.images.luma import array_to_luma, merge_pil
 
 RGBA = np.dstack([COLOR, ALPHA])
 LA = np.dstack([GREY, ALPHA])
@@ -295,3 +295,15 @@ def test_luma_is_pillows_in_8_bits_and_rounded_in_16() -> None:
     assert (luma_of_codes(COLOR) == np.asarray(Image.fromarray(COLOR).convert("L"))).all()
     exact = np.rint(COLOR_16.astype(np.float64) @ [0.299, 0.587, 0.114]).astype(np.uint16)
     assert off(luma_of_codes(COLOR_16), exact).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
+def test_floats_of_the_other_order_of_bytes_are_the_same_picture(kind: str, shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).random(shape).astype(kind)
+    swapped = array.astype(array.dtype.newbyteorder("S"))
+    for native, other in zip(array_to_luma(array), array_to_luma(swapped), strict=True):
+        assert (native is None) is (other is None)
+        if native is not None and other is not None:
+            assert native.dtype == other.dtype == array.dtype
+            assert (native == other).all()

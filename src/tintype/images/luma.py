@@ -28,11 +28,15 @@ def luma_of_codes(rgb: Pixels) -> Pixels:
 
 
 def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given."""
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given.
+
+    Floats are brought to the machine's order of bytes.
+    """
     if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # OpenCV takes the other for its own
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
         raise InputError("A float array must lie in 0…1; divide by its full scale (255, say) first.")
     if array.ndim == 2 or array.shape[2] == 1:
