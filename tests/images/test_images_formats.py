@@ -307,3 +307,25 @@ def test_floats_of_the_other_order_of_bytes_are_the_same_picture(kind: str, shap
         if native is not None and other is not None:
             assert native.dtype == other.dtype == array.dtype
             assert (native == other).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_value_is_found_at_any_depth(bits: int) -> None:
+    top = (1 << bits) - 1
+    values = (np.arange(16).reshape(2, 8) % (top + 1)).astype(np.uint8)
+    rows = np.packbits(np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(2, -1), axis=1)
+    key = top // 2
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0)), (b"tRNS", struct.pack(">H", key))]
+    parts += [(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))), (b"IEND", b"")]
+    source = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    with open_picture(source) as picture:
+        luma, alpha = picture.pages[0].luma(), picture.pages[0].alpha()
+    assert (luma == values * np.uint8(255 // top)).all()
+    assert alpha is not None
+    assert (alpha == np.where(values == key, 0, 255)).all()
+    of_pillow = pil_to_luma(Image.open(BytesIO(source)))[1]
+    assert of_pillow is not None
+    assert (of_pillow == alpha).all()

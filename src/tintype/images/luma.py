@@ -51,6 +51,13 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
 
     Raises InputError for floating point and for integers beyond 16 bits.
     """
+    bits = _few_bits(image)
+    image.load()
+    if bits:
+        # Pillow brings the samples to 8 bits, and leaves the transparent one's value as it is stored.
+        top = (1 << bits) - 1
+        image = image.copy()
+        image.info["transparency"] = (image.info["transparency"] & top) * (255 // top)
     if image.mode.startswith("I"):
         codes = np.asarray(image)
         if codes.size and (codes.min() < 0 or codes.max() > 65535):
@@ -69,6 +76,14 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")
     return np.asarray(image.convert("L")), None
+
+
+def _few_bits(image: Image.Image) -> int:
+    """2 or 4 where a grey PNG of so many bits, not yet loaded, has a transparent grey value; else 0."""
+    if image.mode != "L" or not isinstance(image.info.get("transparency"), int):
+        return 0
+    tiles = getattr(image, "tile", [])
+    return {"L;2": 2, "L;4": 4}.get(tiles[0].args, 0) if tiles and isinstance(tiles[0].args, str) else 0
 
 
 def merge_pil(image: Image.Image, rgb: Pixels, alpha: Pixels | None) -> Image.Image:

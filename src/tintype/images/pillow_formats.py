@@ -51,9 +51,7 @@ def pillow_page(
 
     def decode() -> tuple[Pixels, Pixels | None]:
         with decoding(name, kind):
-            opened = image()
-            opened.load()
-            luma, alpha = pil_to_luma(opened)
+            luma, alpha = pil_to_luma(image())
         return luma, _alpha_of_all(luma) if has_alpha and alpha is None else alpha
 
     def small() -> Pixels:
