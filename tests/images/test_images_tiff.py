@@ -279,3 +279,44 @@ def test_every_sample_of_few_bits_is_brought_to_8(bits: int) -> None:
     with open_picture(few_bits(codes[..., :2], bits, 3, palette | alpha)) as picture:
         assert (picture.pages[0].luma() == expected_luma(colors[codes[..., 0]])).all()
         assert (picture.pages[0].alpha() == full[..., 1]).all()
+
+
+def with_extra(kind: int | None, deep: bool) -> bytes:
+    """Grey of a quarter with a second channel of a quarter, which ExtraSamples says to be of `kind`."""
+    top = 65535 if deep else 255
+    pixels = np.full((4, 5, 2), top // 4, np.uint16 if deep else np.uint8)
+    pixels[0] = 0
+    data = pixels.tobytes()
+    tags = {256: longs(5), 257: longs(4), 258: shorts(*[16 if deep else 8] * 2), 259: shorts(1)}
+    tags |= {262: shorts(1), 273: longs(8), 277: shorts(2), 278: longs(4), 279: longs(len(data))}
+    tags |= {} if kind is None else {338: shorts(kind)}
+    return header(8 + len(data), big=False) + data + pack(tags, 8 + len(data), big=False)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_extra_channel_goes_to_other_formats_by_its_meaning(deep: bool) -> None:
+    top, kept = (65535, np.uint16) if deep else (255, np.uint8)
+    for kind, grey, alpha in ((2, top // 4, top // 4), (1, top, top // 4), (0, top // 4, None)):
+        result, notes = colored(with_extra(kind, deep), "PNG")
+        with open_picture(result) as picture:
+            page = picture.pages[0]
+            assert page.dtype == kept
+            assert (off(page.luma()[1:], np.full((3, 5), grey, kept)) <= (1 if top == 255 else 16)).all()
+            channel = page.alpha()
+        if alpha is None:
+            assert channel is None
+            assert any("does not say that its extra channel is transparency" in note for note in notes)
+        else:
+            assert channel is not None
+            assert (channel[1:] == alpha).all()
+            assert (channel[0] == 0).all()
+            assert notes == []
+    assert colored(with_extra(None, deep), "WEBP")[1] == colored(with_extra(0, deep), "WEBP")[1] != []
+    assert not any("JPEG has no transparency" in note for note in colored(with_extra(0, deep), "JPEG")[1])
+
+
+@pytest.mark.parametrize("kind", [None, 0, 1, 2])
+def test_a_tiff_claims_no_more_of_its_extra_channel_than_it_did(kind: int | None) -> None:
+    with open_picture(colored(with_extra(kind, deep=False))[0]) as picture:
+        assert picture.pages[0].tags[338].numbers() == [kind or 0]  # type: ignore[attr-defined]
+        assert (picture.pages[0].alpha()[1:] == 63).all()  # type: ignore[index]

@@ -193,7 +193,7 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
     page = picture.pages[0]
     if max(page.height, page.width) > _SIDE_MAX:
         raise OutputError(f"A JPEG can have {_SIDE_MAX} pixels a side at most: write a PNG or TIFF instead.")
-    if page.has_alpha:
+    if page.is_transparent:
         picture.note("JPEG has no transparency: it was left out.")
     luma = np.ascontiguousarray(to_8_bit(page.luma()))
     cb, cr = coloring.planes_420(luma)

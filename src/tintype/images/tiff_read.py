@@ -15,7 +15,17 @@ from tintype.errors import InputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.luma import luma_of_codes
 from tintype.images.metadata import Metadata, photoshop_of, sensible_dpi
-from tintype.images.picture import BAND_PIXELS, Band, Limits, Page, Picture, Pixels, decoding, to_8_bit
+from tintype.images.picture import (
+    BAND_PIXELS,
+    UNSPECIFIED,
+    Band,
+    Limits,
+    Page,
+    Picture,
+    Pixels,
+    decoding,
+    to_8_bit,
+)
 from tintype.images.resample import small_colors
 from tintype.images.tiff_layout import (
     CMYK,
@@ -104,6 +114,8 @@ class TiffPage(Page):
         deep = layout.bits == 16 and layout.photometric not in (CMYK, PALETTE)
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)
         self.has_alpha = layout.samples > layout.colors
+        kind = ([*tags[338].numbers(), UNSPECIFIED] if 338 in tags else [UNSPECIFIED])[0]
+        self.alpha_kind = kind if 0 <= kind < 1 << 16 else UNSPECIFIED
         self.profile = SRGB_PROFILE
         self.tags = tags
         self.compressed = layout.compression != NO_COMPRESSION
