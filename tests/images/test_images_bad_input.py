@@ -241,3 +241,28 @@ def test_pixels_of_another_size_than_was_checked_are_refused() -> None:
     with pytest.raises(InputError, match="A scan is damaged: its pixels are of another size") as caught:
         page.luma()
     assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(("kind", "color"), [(0, b""), (0, b"\0"), (2, b"\0\0\0\0\0")])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_transparent_color_that_is_cut_short_is_refused(bits: int, kind: int, color: bytes) -> None:
+    rows = bytes(4 * (1 + 4 * bits // 8 * (1 if kind == 0 else 3)))
+    with pytest.raises(InputError, match="tRNS chunk") as caught:
+        read_all(png((4, 4, bits, kind), rows, (b"tRNS", color)))
+    assert_one_sentence(str(caught.value))
+
+
+def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence() -> None:
+    frames = [Image.fromarray(np.full((20, 20), value, np.uint8)) for value in (10, 120, 250)]
+    whole = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50)
+    refused = 0
+    for end in range(20, len(whole)):
+        try:
+            with open_picture(whole[:end]) as picture:
+                assert (picture.pages[0].luma() == 10).all()
+        except InputError as error:
+            refused += 1
+            assert_one_sentence(str(error))
+    assert 0 < refused < len(whole) - 20
+    with open_picture(whole) as picture:
+        assert picture.notes == ["The GIF is an animation: its first frame was taken."]

@@ -97,7 +97,9 @@ def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
     picture = Picture(name, kind, [], metadata, lossless=kind != "AVIF")
     if kind == "WEBP":
         picture.lossless = b"VP8L" in _riff_chunks(data)
-    if getattr(opened, "n_frames", 1) > 1:
+    with decoding(name, kind):
+        is_animated = getattr(opened, "is_animated", False)  # reads on into a GIF's second frame
+    if is_animated:
         picture.note(f"The {kind} is an animation: its first frame was taken.")
     if kind == "AVIF" and _is_deep_avif(data):
         picture.note("The AVIF has more than 8 bits a channel: it was read with 8.")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tintype.errors import OutputError
+from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, gamma_profile, read_profile
 from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi
 from tintype.images.picture import (
@@ -29,6 +29,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that stay true when the pixels change from grey to colour.
 _KEPT = (b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"eXIf")
+_KEY_BYTES = {0: 2, 2: 6}  # of the transparent colour, by the kind of a PNG that has no alpha
 _XMP_KEY = b"XML:com.adobe.xmp"
 _XMP_HEAD = _XMP_KEY + bytes(5)  # uncompressed, no language, no translated key
 _INCH = 0.0254
@@ -157,6 +158,9 @@ def _deep_page(
 ) -> Page:
     """16 bits: grey by Pillow under an 8-bit header of the same bytes a pixel, colour by OpenCV."""
     from tintype.images.luma import luma_of_codes
+
+    if transparent is not None and kind in _KEY_BYTES and len(transparent) < _KEY_BYTES[kind]:
+        raise InputError(f"{name} is a damaged or truncated PNG (its tRNS chunk is too short).")
 
     def codes() -> Pixels:
         with decoding(name, "PNG"):
