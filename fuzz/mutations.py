@@ -86,6 +86,7 @@ def pictures() -> dict[str, bytes]:
         "avif": _saved(color, "AVIF", speed=10, **rich),
         "gif": _saved(grey, "GIF"),
         "gif color": _saved(color.convert("P"), "GIF"),
+        "gif animated": _saved(grey, "GIF", save_all=True, append_images=[color, alpha], duration=50),
         "bmp": _saved(grey, "BMP"),
         "bmp color": _saved(color, "BMP"),
         "tiff pages": _saved(grey, "TIFF", save_all=True, append_images=[color], tiffinfo=tags),

@@ -160,3 +160,13 @@ def test_rows_of_two_fields_are_not_mixed():
     cb = field.planes(luma, BT709, (2, 2), interlaced=True)[0].astype(int)
     assert (cb[0::2] == 128).all()  # black has no room for chroma
     assert (cb[1::2] > 135).all()
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "u2"])
+def test_the_order_of_bytes_does_not_change_the_result(kind):
+    luma = np.random.default_rng(0).random((50, 60))
+    luma = luma.astype(kind) if kind[0] == "f" else (luma * 65535).astype(kind)
+    field = field_for(np.full((50, 60), 0.5), (0.1, -0.1))
+    native, other = field.rgb(0, luma), field.rgb(0, luma.astype(luma.dtype.newbyteorder("S")))
+    assert native.dtype == other.dtype == luma.dtype
+    assert (native == other).all()

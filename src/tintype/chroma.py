@@ -75,8 +75,10 @@ class ChromaField:
     def rgb(self, y0: int, luma: NDArray[Any]) -> NDArray[Any]:
         """Colour of the rows from `y0` on: luma (n, W) uint8, uint16 or float 0…1 to RGB of its dtype.
 
-        The RGB's BT.601 luma is the given one; integer results are at most half a code value off.
+        The RGB's BT.601 luma is the given one; integer results are at most half a code value off. They are
+        in the machine's order of bytes, whatever the luma's.
         """
+        luma = luma.astype(luma.dtype.newbyteorder("="), copy=False)  # OpenCV takes the other for its own
         out = np.empty((*luma.shape, 3), luma.dtype)
         full = float(np.iinfo(luma.dtype).max) if luma.dtype.kind == "u" else 1.0
         planes = self._wide_planes(self.size[1], full)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from picture_makers import COLOR, COLOR_16, GREY, GREY_16, Tint, encoded, tiff
 from PIL import Image
 
 from tintype.errors import InputError, OutputError, TooLargeError
 from tintype.images import Limits, open_picture, save_picture
+from tintype.images.picture import ArrayPage
 
 WHOLE = {
     "jpeg": encoded(GREY, "JPEG"),
@@ -165,3 +168,101 @@ def test_a_sentence_quotes_no_control_characters() -> None:
         read_all(odd)
     assert_one_sentence(str(caught.value))
     assert str(caught.value).isprintable()
+
+
+def plain_tiff(further: list[tuple[int, int, int, int]], body: bytes = b"") -> bytes:
+    """A TIFF of one black pixel, `body` at 8, and `further` entries (code, kind, count, value or place)."""
+    own = [(code, 3, 1, 1) for code in (256, 257, 259, 262, 277, 278)]
+    own += [(258, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 1)]
+    codes = {entry[0] for entry in further}
+    entries = sorted([entry for entry in own if entry[0] not in codes] + further)
+    body = body.ljust(2, b"\0")
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(body)) + body + table + bytes(4)
+
+
+def test_tags_that_share_their_bytes_are_refused_before_they_fill_the_memory() -> None:
+    size = 100_000
+    shared = [(40_000 + n, 7, size, 8) for n in range(1_500)]
+    with pytest.raises(InputError, match="its tags claim more bytes than it has") as caught:
+        open_picture(plain_tiff(shared, bytes(size)))
+    assert_one_sentence(str(caught.value))
+    with open_picture(plain_tiff(shared[:20], bytes(size))) as picture:
+        assert len(picture.pages[0].tags[40_000].raw) == size  # type: ignore[attr-defined]
+
+
+def test_large_tags_of_their_own_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tintype.images.tiff_tags._MAX_VALUES", 1_000)
+    with open_picture(plain_tiff([(37_724, 7, 100_000, 8)], bytes(100_000))) as picture:
+        assert len(picture.pages[0].tags[37_724].raw) == 100_000  # type: ignore[attr-defined]
+
+
+def test_directories_that_nest_in_each_other_are_passed_over() -> None:
+    """Each of thousands of EXIF tags leads back to the directory that holds them all."""
+    source = plain_tiff([(34_665, 4, 1, 10)] * 3_000)
+    with open_picture(source) as picture:
+        assert picture.pages[0].luma().shape == (1, 1)
+
+
+def test_jpeg_data_inside_a_tiff_cannot_be_larger_than_its_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(side: int, claimed: int) -> bytes:
+        """One of 16 × 16 pixels with JPEG data of `side` that say they are of `claimed`."""
+        data = bytearray(simplejpeg.encode_jpeg(np.full((side, side, 1), 128, np.uint8), 90, "GRAY", "Gray"))
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">HH", claimed, claimed)
+        own = [(256, 3, 1, 16), (257, 3, 1, 16), (259, 3, 1, 7), (278, 3, 1, 16), (279, 4, 1, len(data))]
+        return plain_tiff(own, bytes(data))
+
+    with open_picture(page(32, 32)) as picture:  # filled up to whole units
+        assert (picture.pages[0].luma() == np.full((16, 16), 128)).all()
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
+    with pytest.raises(InputError, match="of another size than announced") as caught:
+        read_all(page(16, 16_000))
+    assert_one_sentence(str(caught.value))
+
+
+def png(header: tuple[int, ...], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of `header` (width, height, bits, kind), filtered `rows`, and further chunks before these."""
+    head = struct.pack(">IIBBBBB", *header, 0, 0, 0)
+    every = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in every]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_second_header_in_a_png_cannot_get_around_the_limits() -> None:
+    second = struct.pack(">IIBBBBB", 300, 300, 8, 0, 0, 0, 0)
+    with pytest.raises(InputError, match="more than one header") as caught:
+        open_picture(png((8, 8, 8, 0), bytes(301 * 300), (b"IHDR", second)), Limits(max_pixels=100))
+    assert_one_sentence(str(caught.value))
+
+
+def test_pixels_of_another_size_than_was_checked_are_refused() -> None:
+    page = ArrayPage((8, 8), np.uint8, lambda: (np.zeros((9, 8), np.uint8), None), name="A scan")
+    with pytest.raises(InputError, match="A scan is damaged: its pixels are of another size") as caught:
+        page.luma()
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(("kind", "color"), [(0, b""), (0, b"\0"), (2, b"\0\0\0\0\0")])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_transparent_color_that_is_cut_short_is_refused(bits: int, kind: int, color: bytes) -> None:
+    rows = bytes(4 * (1 + 4 * bits // 8 * (1 if kind == 0 else 3)))
+    with pytest.raises(InputError, match="tRNS chunk") as caught:
+        read_all(png((4, 4, bits, kind), rows, (b"tRNS", color)))
+    assert_one_sentence(str(caught.value))
+
+
+def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence() -> None:
+    frames = [Image.fromarray(np.full((20, 20), value, np.uint8)) for value in (10, 120, 250)]
+    whole = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50)
+    refused = 0
+    for end in range(20, len(whole)):
+        try:
+            with open_picture(whole[:end]) as picture:
+                assert (picture.pages[0].luma() == 10).all()
+        except InputError as error:
+            refused += 1
+            assert_one_sentence(str(error))
+    assert 0 < refused < len(whole) - 20
+    with open_picture(whole) as picture:
+        assert picture.notes == ["The GIF is an animation: its first frame was taken."]

@@ -37,7 +37,7 @@ from tintype.images import (
     save_picture,
     suffix_for,
 )
-from tintype.images.luma import merge_pil
+from tintype.images.luma import array_to_luma, merge_pil
 
 RGBA = np.dstack([COLOR, ALPHA])
 LA = np.dstack([GREY, ALPHA])
@@ -295,3 +295,37 @@ def test_luma_is_pillows_in_8_bits_and_rounded_in_16() -> None:
     assert (luma_of_codes(COLOR) == np.asarray(Image.fromarray(COLOR).convert("L"))).all()
     exact = np.rint(COLOR_16.astype(np.float64) @ [0.299, 0.587, 0.114]).astype(np.uint16)
     assert off(luma_of_codes(COLOR_16), exact).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
+def test_floats_of_the_other_order_of_bytes_are_the_same_picture(kind: str, shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).random(shape).astype(kind)
+    swapped = array.astype(array.dtype.newbyteorder("S"))
+    for native, other in zip(array_to_luma(array), array_to_luma(swapped), strict=True):
+        assert (native is None) is (other is None)
+        if native is not None and other is not None:
+            assert native.dtype == other.dtype == array.dtype
+            assert (native == other).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_value_is_found_at_any_depth(bits: int) -> None:
+    top = (1 << bits) - 1
+    values = (np.arange(16).reshape(2, 8) % (top + 1)).astype(np.uint8)
+    rows = np.packbits(np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(2, -1), axis=1)
+    key = top // 2
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0)), (b"tRNS", struct.pack(">H", key))]
+    parts += [(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))), (b"IEND", b"")]
+    source = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    with open_picture(source) as picture:
+        luma, alpha = picture.pages[0].luma(), picture.pages[0].alpha()
+    assert (luma == values * np.uint8(255 // top)).all()
+    assert alpha is not None
+    assert (alpha == np.where(values == key, 0, 255)).all()
+    of_pillow = pil_to_luma(Image.open(BytesIO(source)))[1]
+    assert of_pillow is not None
+    assert (of_pillow == alpha).all()

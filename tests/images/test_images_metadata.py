@@ -11,7 +11,8 @@ import tifffile
 from picture_makers import GREY, GREY_16, Tint, colored, encoded, opened
 from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, PngImagePlugin
 
-from tintype.images import open_picture, save_picture
+from tintype.errors import InputError
+from tintype.images import open_picture, png, save_picture
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>Grandmother, 1931</note></x:xmpmeta>'
 IPTC = b"\x1c\x02\x78\x00\x0bGrandmother"
@@ -175,3 +176,35 @@ def test_descriptions_of_the_old_array_are_left_out() -> None:
         save_picture(picture, [Tint()], out, "TIFF")
     out.seek(0)
     assert tifffile.imread(out).shape == (*GREY_16.shape, 3)
+
+
+def test_of_many_xmp_chunks_in_a_png_the_last_alone_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = PngImagePlugin.PngInfo()
+    for text in ("<a/>", "<b/>", XMP.decode()):
+        info.add_itxt("XML:com.adobe.xmp", text, zip=True)
+    inflated = []
+    original = png._inflated
+    monkeypatch.setattr(png, "_inflated", lambda data: inflated.append(data) or original(data))
+    with open_picture(encoded(GREY, "PNG", pnginfo=info)) as picture:
+        assert picture.metadata.xmp == XMP
+    assert len(inflated) == 1
+
+
+def test_parts_of_photoshop_resources_are_joined_in_their_order() -> None:
+    data = encoded(GREY, "JPEG")
+    parts = [PHOTOSHOP[:7], PHOTOSHOP[7:20], PHOTOSHOP[20:]]
+    segments = [
+        b"\xff\xed" + (len(part) + 16).to_bytes(2, "big") + b"Photoshop 3.0\0" + part for part in parts
+    ]
+    with open_picture(data[:2] + b"".join(segments) + data[2:]) as picture:
+        assert picture.metadata.photoshop == PHOTOSHOP
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\xff\0", b"\0", b"ab"])
+def test_what_fills_the_room_between_a_jpegs_markers_is_passed_over(fill: bytes) -> None:
+    data = source_of("JPEG")
+    start = 4 + int.from_bytes(data[4:6], "big")
+    with open_picture(data) as plain, open_picture(data[:start] + fill * 100_000 + data[start:]) as filled:
+        assert filled.metadata == plain.metadata
+    with pytest.raises(InputError, match="breaks off before its end"):
+        open_picture(data[:start] + fill * 100_000)

@@ -32,6 +32,7 @@ from picture_makers import (
 from PIL import Image
 
 from tintype.images import luma_of_codes, open_picture, save_picture
+from tintype.images.tiff_tags import Tag, header, longs, pack, shorts
 
 BILEVEL = GREY > 120
 SHAPES = {"grey 8": GREY, "grey 16": GREY_16, "rgb 8": COLOR, "rgb 16": COLOR_16}
@@ -243,3 +244,79 @@ def test_a_large_single_strip_is_read_in_parts() -> None:
         bands = [band.luma for band in picture.pages[0].bands()]
         assert len(bands) > 2
         assert (np.concatenate(bands) == pixels).all()
+
+
+def few_bits(samples: Pixels, bits: int, photometric: int, tags: dict[int, Tag] | None = None) -> bytes:
+    """An uncompressed TIFF of `samples` (H, W, n), each of 1, 2 or 4 bits, with further tags."""
+    height, width, count = samples.shape
+    ones = np.unpackbits(samples.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :]
+    data = np.packbits(ones.reshape(height, -1), axis=1).tobytes()
+    own = {256: longs(width), 257: longs(height), 258: shorts(*[bits] * count), 259: shorts(1)}
+    own |= {262: shorts(photometric), 273: longs(8), 277: shorts(count), 278: longs(height)}
+    own |= {279: longs(len(data))} | (tags or {})
+    start = 8 + len(data) + len(data) % 2
+    return header(start, big=False) + data.ljust(start - 8, b"\0") + pack(own, start, big=False)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_every_sample_of_few_bits_is_brought_to_8(bits: int) -> None:
+    top = (1 << bits) - 1
+    codes = np.random.default_rng(0).integers(0, top + 1, (6, 9, 5), np.uint8)
+    full = codes * np.uint8(255 // top)
+    alpha = {338: shorts(2)}
+    with open_picture(few_bits(codes[..., :3], bits, photometric=2)) as picture:
+        assert (picture.pages[0].luma() == expected_luma(full[..., :3])).all()
+    with open_picture(few_bits(codes[..., :2], bits, 1, alpha)) as picture:
+        assert (picture.pages[0].luma() == full[..., 0]).all()
+        assert (picture.pages[0].alpha() == full[..., 1]).all()
+    with open_picture(few_bits(codes[..., :2], bits, 0)) as picture:
+        assert (picture.pages[0].luma() == 255 - full[..., 0]).all()
+    with open_picture(few_bits(codes[..., :4], bits, photometric=5)) as picture:
+        inks = Image.fromarray(np.ascontiguousarray(full[..., :4]), "CMYK")
+        assert (picture.pages[0].luma() == np.asarray(inks.convert("RGB").convert("L"))).all()
+    colors = np.random.default_rng(1).integers(0, 256, (top + 1, 3), np.uint8)
+    palette = {320: shorts(*(int(value) * 257 for value in colors.T.ravel()))}
+    with open_picture(few_bits(codes[..., :2], bits, 3, palette | alpha)) as picture:
+        assert (picture.pages[0].luma() == expected_luma(colors[codes[..., 0]])).all()
+        assert (picture.pages[0].alpha() == full[..., 1]).all()
+
+
+def with_extra(kind: int | None, deep: bool) -> bytes:
+    """Grey of a quarter with a second channel of a quarter, which ExtraSamples says to be of `kind`."""
+    top = 65535 if deep else 255
+    pixels = np.full((4, 5, 2), top // 4, np.uint16 if deep else np.uint8)
+    pixels[0] = 0
+    data = pixels.tobytes()
+    tags = {256: longs(5), 257: longs(4), 258: shorts(*[16 if deep else 8] * 2), 259: shorts(1)}
+    tags |= {262: shorts(1), 273: longs(8), 277: shorts(2), 278: longs(4), 279: longs(len(data))}
+    tags |= {} if kind is None else {338: shorts(kind)}
+    return header(8 + len(data), big=False) + data + pack(tags, 8 + len(data), big=False)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_extra_channel_goes_to_other_formats_by_its_meaning(deep: bool) -> None:
+    top, kept = (65535, np.uint16) if deep else (255, np.uint8)
+    for kind, grey, alpha in ((2, top // 4, top // 4), (1, top, top // 4), (0, top // 4, None)):
+        result, notes = colored(with_extra(kind, deep), "PNG")
+        with open_picture(result) as picture:
+            page = picture.pages[0]
+            assert page.dtype == kept
+            assert (off(page.luma()[1:], np.full((3, 5), grey, kept)) <= (1 if top == 255 else 16)).all()
+            channel = page.alpha()
+        if alpha is None:
+            assert channel is None
+            assert any("does not say that its extra channel is transparency" in note for note in notes)
+        else:
+            assert channel is not None
+            assert (channel[1:] == alpha).all()
+            assert (channel[0] == 0).all()
+            assert notes == []
+    assert colored(with_extra(None, deep), "WEBP")[1] == colored(with_extra(0, deep), "WEBP")[1] != []
+    assert not any("JPEG has no transparency" in note for note in colored(with_extra(0, deep), "JPEG")[1])
+
+
+@pytest.mark.parametrize("kind", [None, 0, 1, 2])
+def test_a_tiff_claims_no_more_of_its_extra_channel_than_it_did(kind: int | None) -> None:
+    with open_picture(colored(with_extra(kind, deep=False))[0]) as picture:
+        assert picture.pages[0].tags[338].numbers() == [kind or 0]  # type: ignore[attr-defined]
+        assert (picture.pages[0].alpha()[1:] == 63).all()  # type: ignore[index]

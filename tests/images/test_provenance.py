@@ -167,3 +167,14 @@ def test_xmp_that_fills_a_jpeg_segment_stays(tiny_model: Path) -> None:
 def test_deep_nesting_takes_no_time() -> None:
     deep = b"<a>" * 300_000 + b"</a>" * 300_000
     assert marked(deep, OURS).startswith(b"<a><a>")
+
+
+def test_packets_made_of_what_must_be_taken_out_are_marked_once() -> None:
+    """Copying the packet for each of these would take hours."""
+    repeated = packet("<ext:DigitalSourceType/>" * 150_000)
+    after = marked(repeated, OURS)
+    assert texts(after, "ext:DigitalSourceType") == [COMPUTED]
+    spaced = packet(attributes=" " * 1_000_000 + 'xmp:CreatorTool="a" ps:History="b"')
+    assert texts(marked(spaced, OURS), "ps:History") == [f"b\n{OURS.sentence}"]
+    ends = b"<a>" * 200_000 + b"</a>x" * 199_999 + b"</a>"
+    assert marked(ends, OURS).startswith(b"<a><a>")

@@ -158,6 +158,8 @@ def save_picture(
         raise OutputError(
             f"{picture.name} is too large for {format}, which is made as a whole: write a TIFF."
         )
+    if page.has_alpha and not page.is_transparent:
+        picture.note("The TIFF does not say that its extra channel is transparency: it was left out.")
     if page.dtype == np.uint16 and format not in _KEEPS_16_BIT:
         picture.note(f"{format} has no 16 bits a channel: the result has 8.")
     if format == "JPEG":

@@ -44,6 +44,7 @@ class _Header:
     is_rgb: bool = False
     tables: bytes = b""  # the first DQT body, which holds the luma's table
     icc: list[bytes] = field(default_factory=list)
+    photoshop: list[bytes] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
 
     def profile(self) -> bytes:
@@ -95,6 +96,7 @@ def _read_header(data: bytes) -> _Header:
         _read_segment(header, marker.kind, marker.body)
     if not header.components:
         raise ValueError("it has no frame header")
+    header.metadata.photoshop = b"".join(header.photoshop) or None
     return header
 
 
@@ -118,7 +120,7 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
     elif marker == 0xE2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
         header.icc.append(body[len(_ICC) :])
     elif marker == 0xED and body.startswith(_PHOTOSHOP):
-        metadata.photoshop = (metadata.photoshop or b"") + body[len(_PHOTOSHOP) :]
+        header.photoshop.append(body[len(_PHOTOSHOP) :])
     elif marker == 0xFE or (marker == 0xE1 and body.startswith(_MORE_XMP)):
         metadata.native.append((marker, body))
 
@@ -133,7 +135,8 @@ def _page(data: bytes, header: _Header, picture: Picture) -> Page:
     def small() -> Pixels:
         return _decode(data, "RGB", picture, factor)
 
-    return ArrayPage(size, np.uint8, luma, small_rgb=None if header.components == 1 else small)
+    small_rgb = None if header.components == 1 else small
+    return ArrayPage(size, np.uint8, luma, small_rgb=small_rgb, name=picture.name)
 
 
 def _decode(data: bytes, colors: str, picture: Picture, factor: int = 1) -> NDArray[np.uint8]:
@@ -166,7 +169,7 @@ def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
             image.load()
             return cmyk_to_rgb(image, header.profile())
 
-    page = rgb_page((header.height, header.width), decode)
+    page = rgb_page((header.height, header.width), decode, name)
     page.profile = SRGB_PROFILE
     return page
 
@@ -190,7 +193,7 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
     page = picture.pages[0]
     if max(page.height, page.width) > _SIDE_MAX:
         raise OutputError(f"A JPEG can have {_SIDE_MAX} pixels a side at most: write a PNG or TIFF instead.")
-    if page.has_alpha:
+    if page.is_transparent:
         picture.note("JPEG has no transparency: it was left out.")
     luma = np.ascontiguousarray(to_8_bit(page.luma()))
     cb, cr = coloring.planes_420(luma)

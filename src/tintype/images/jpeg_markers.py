@@ -9,7 +9,7 @@ from typing import NamedTuple
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 APP = frozenset(range(0xE0, 0xF0))
 SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_NO_MARKER = (b"\xff", b"\0")  # what may follow a 0xFF that opens none
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The luminance table of annex K, in zigzag order, which libjpeg scales by a quality from 1 to 100.
 _ANNEX_K = (
@@ -34,11 +34,11 @@ def markers(data: bytes) -> Iterator[Marker]:
     """
     position = 2
     while True:
-        while data[position : position + 1] != b"\xff" or data[position + 1 : position + 2] in _NO_MARKER:
-            position += 1  # fill bytes, or garbage that libjpeg skips too
-            if position >= len(data):
-                raise ValueError("it breaks off before its end")
-        kind = data[position + 1] if position + 1 < len(data) else 0
+        opening = _MARKER.search(data, position)  # after fill bytes, or garbage that libjpeg skips too
+        if opening is None:
+            raise ValueError("it breaks off before its end")
+        position = opening.start()
+        kind = data[position + 1]
         if kind == EOI:
             yield Marker(kind, position, b"")
             return

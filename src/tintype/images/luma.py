@@ -28,11 +28,15 @@ def luma_of_codes(rgb: Pixels) -> Pixels:
 
 
 def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given."""
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given.
+
+    Floats are brought to the machine's order of bytes.
+    """
     if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # OpenCV takes the other for its own
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
         raise InputError("A float array must lie in 0…1; divide by its full scale (255, say) first.")
     if array.ndim == 2 or array.shape[2] == 1:
@@ -47,6 +51,13 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
 
     Raises InputError for floating point and for integers beyond 16 bits.
     """
+    bits = _few_bits(image)
+    image.load()
+    if bits:
+        # Pillow brings the samples to 8 bits, and leaves the transparent one's value as it is stored.
+        top = (1 << bits) - 1
+        image = image.copy()
+        image.info["transparency"] = (image.info["transparency"] & top) * (255 // top)
     if image.mode.startswith("I"):
         codes = np.asarray(image)
         if codes.size and (codes.min() < 0 or codes.max() > 65535):
@@ -65,6 +76,14 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")
     return np.asarray(image.convert("L")), None
+
+
+def _few_bits(image: Image.Image) -> int:
+    """2 or 4 where a grey PNG of so many bits, not yet loaded, has a transparent grey value; else 0."""
+    if image.mode != "L" or not isinstance(image.info.get("transparency"), int):
+        return 0
+    tiles = getattr(image, "tile", [])
+    return {"L;2": 2, "L;4": 4}.get(tiles[0].args, 0) if tiles and isinstance(tiles[0].args, str) else 0
 
 
 def merge_pil(image: Image.Image, rgb: Pixels, alpha: Pixels | None) -> Image.Image:

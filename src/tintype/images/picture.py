@@ -24,6 +24,9 @@ from tintype.images.provenance import Provenance, marked
 # Rows times width of one band: large enough that per-band costs vanish, small enough to stay in memory.
 BAND_PIXELS = 1 << 22
 
+# What a TIFF says of its extra channel (ExtraSamples): nothing, premultiplied or plain transparency.
+UNSPECIFIED, PREMULTIPLIED, UNASSOCIATED = 0, 1, 2
+
 Pixels = NDArray[Any]  # uint8 or uint16
 
 
@@ -90,8 +93,14 @@ class Page(ABC):
     dtype: np.dtype[Any]
     orientation: int = 1
     has_alpha: bool = False
+    alpha_kind: int = UNASSOCIATED
     profile: Profile = SRGB_PROFILE
     _colored: bool | None = None
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether its alpha stands for transparency, in place of something that only a TIFF can hold."""
+        return self.has_alpha and self.alpha_kind in (PREMULTIPLIED, UNASSOCIATED)
 
     @property
     def tone(self) -> ToneCurve:
@@ -142,8 +151,10 @@ class ArrayPage(Page):
         *,
         has_alpha: bool = False,
         small_rgb: Callable[[], Pixels | None] | None = None,
+        name: str = "The picture",
     ) -> None:
         """`decode` gives luma (H, W) and alpha (H, W) or None; no `small_rgb` means stored as grey."""
+        self.name = name
         self.height, self.width = size
         self.dtype = np.dtype(dtype)
         self.has_alpha = has_alpha
@@ -153,7 +164,13 @@ class ArrayPage(Page):
 
     def _decoded(self) -> tuple[Pixels, Pixels | None]:
         if self._pixels is None:
-            self._pixels = self._decode()
+            pixels = self._decode()
+            # The limits were checked for the size in the header, which decoders may read otherwise.
+            if pixels[0].shape != (self.height, self.width):
+                raise InputError(
+                    f"{self.name} is damaged: its pixels are of another size than its header says."
+                )
+            self._pixels = pixels
         return self._pixels
 
     def luma(self) -> Pixels:
@@ -232,15 +249,27 @@ class Picture:
 
 
 def colored_array(page: Page, coloring: Coloring, with_alpha: bool) -> Pixels:
-    """The whole page in colour: (H, W, 3), or (H, W, 4) with its alpha when `with_alpha`."""
-    channels = 4 if with_alpha and page.has_alpha else 3
+    """The whole page in colour: (H, W, 3), or (H, W, 4) with its alpha, if transparency, when `with_alpha`.
+
+    What is premultiplied with its alpha is divided by it: only TIFF can hold it so.
+    """
+    channels = 4 if with_alpha and page.is_transparent else 3
     out = np.empty((page.height, page.width, channels), page.dtype)
     for band in page.bands():
         rows = slice(band.y0, band.y0 + len(band.luma))
-        out[rows, :, :3] = coloring.rgb(band.y0, band.luma)
-        if channels == 4:
+        luma = band.luma
+        if channels == 4 and band.alpha is not None:
             out[rows, :, 3] = band.alpha
+            luma = _divided(luma, band.alpha) if page.alpha_kind == PREMULTIPLIED else luma
+        out[rows, :, :3] = coloring.rgb(band.y0, luma)
     return out
+
+
+def _divided(luma: Pixels, alpha: Pixels) -> Pixels:
+    """Premultiplied luma (n, W) as it is without the alpha (n, W); black where nothing is to be seen."""
+    full = np.iinfo(luma.dtype).max
+    whole = np.rint(luma * (full / np.maximum(alpha, 1)))
+    return np.where(alpha > 0, np.minimum(whole, full), 0).astype(luma.dtype)
 
 
 def to_8_bit(values: Pixels) -> NDArray[np.uint8]:

@@ -51,9 +51,7 @@ def pillow_page(
 
     def decode() -> tuple[Pixels, Pixels | None]:
         with decoding(name, kind):
-            opened = image()
-            opened.load()
-            luma, alpha = pil_to_luma(opened)
+            luma, alpha = pil_to_luma(image())
         return luma, _alpha_of_all(luma) if has_alpha and alpha is None else alpha
 
     def small() -> Pixels:
@@ -62,14 +60,15 @@ def pillow_page(
             opened.load()
             return small_colors(np.asarray(opened.convert("RGB")))
 
-    return ArrayPage(size, np.uint8, decode, has_alpha=has_alpha, small_rgb=None if stored_grey else small)
+    small_rgb = None if stored_grey else small
+    return ArrayPage(size, np.uint8, decode, has_alpha=has_alpha, small_rgb=small_rgb, name=name)
 
 
 def _alpha_of_all(luma: Pixels) -> Pixels:
     return np.full_like(luma, 255)
 
 
-def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels]) -> Page:
+def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels], name: str) -> Page:
     """A page of 8 bits whose `decode_rgb()` gives RGB (H, W, 3); it is called once."""
     kept: list[Pixels] = []
 
@@ -79,7 +78,7 @@ def rgb_page(size: tuple[int, int], decode_rgb: Callable[[], Pixels]) -> Page:
         return kept[0]
 
     return ArrayPage(
-        size, np.uint8, lambda: (luma_of_codes(rgb()), None), small_rgb=lambda: small_colors(rgb())
+        size, np.uint8, lambda: (luma_of_codes(rgb()), None), small_rgb=lambda: small_colors(rgb()), name=name
     )
 
 
@@ -98,7 +97,9 @@ def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
     picture = Picture(name, kind, [], metadata, lossless=kind != "AVIF")
     if kind == "WEBP":
         picture.lossless = b"VP8L" in _riff_chunks(data)
-    if getattr(opened, "n_frames", 1) > 1:
+    with decoding(name, kind):
+        is_animated = getattr(opened, "is_animated", False)  # reads on into a GIF's second frame
+    if is_animated:
         picture.note(f"The {kind} is an animation: its first frame was taken.")
     if kind == "AVIF" and _is_deep_avif(data):
         picture.note("The AVIF has more than 8 bits a channel: it was read with 8.")

@@ -29,6 +29,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that stay true when the pixels change from grey to colour.
 _KEPT = (b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"eXIf")
+_KEY_BYTES = {0: 2, 2: 6}  # of the transparent colour, by the kind of a PNG that has no alpha
 _XMP_KEY = b"XML:com.adobe.xmp"
 _XMP_HEAD = _XMP_KEY + bytes(5)  # uncompressed, no language, no translated key
 _INCH = 0.0254
@@ -49,6 +50,8 @@ def open_png(data: bytes, name: str, limits: Limits) -> Picture:
     limits.check(name, height, width)
     with decoding(name, "PNG"):
         chunks = list(_chunks(data))
+        if sum(kind == b"IHDR" for kind, _ in chunks) != 1:
+            raise ValueError("it has more than one header")
     found = dict(reversed(chunks))
     picture = Picture(name, "PNG", [], _metadata(chunks))
     if b"acTL" in found:
@@ -86,14 +89,17 @@ def _shown(kind: bytes) -> str:
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
     metadata = Metadata(native=[chunk for chunk in chunks if chunk[0] in _KEPT])
+    xmp = None
     for kind, body in metadata.native:
         if kind == b"eXIf":
             metadata.exif = body
         elif _is_xmp((kind, body)):
-            metadata.xmp = _itxt_text(body)
+            xmp = body
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
             metadata.dpi = sensible_dpi(x * _INCH, y * _INCH)
+    if xmp is not None:  # the last one counts, and inflating each of many would take long
+        metadata.xmp = _itxt_text(xmp)
     return metadata
 
 
@@ -153,6 +159,9 @@ def _deep_page(
     """16 bits: grey by Pillow under an 8-bit header of the same bytes a pixel, colour by OpenCV."""
     from tintype.images.luma import luma_of_codes
 
+    if transparent is not None and kind in _KEY_BYTES and len(transparent) < _KEY_BYTES[kind]:
+        raise InputError(f"{name} is a damaged or truncated PNG (its tRNS chunk is too short).")
+
     def codes() -> Pixels:
         with decoding(name, "PNG"):
             return _deep_grey(chunks, kind) if kind in (0, 4) else _deep_color(chunks)
@@ -172,7 +181,8 @@ def _deep_page(
 
     has_alpha = kind in (4, 6) or transparent is not None
     grey = kind in (0, 4)
-    return ArrayPage(size, np.uint16, decode, has_alpha=has_alpha, small_rgb=None if grey else small)
+    small_rgb = None if grey else small
+    return ArrayPage(size, np.uint16, decode, has_alpha=has_alpha, small_rgb=small_rgb, name=name)
 
 
 def _deep_grey(chunks: list[Chunk], kind: int) -> Pixels:
@@ -196,7 +206,7 @@ def _deep_color(chunks: list[Chunk]) -> Pixels:
     body = [chunk for chunk in chunks if chunk[0] != b"tRNS"]
     values = cv2.imdecode(np.frombuffer(_assembled(body), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
-        raise InputError("its pixels cannot be inflated")
+        raise ValueError("its pixels cannot be inflated")
     return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
@@ -232,7 +242,8 @@ def _spliced(picture: Picture, profile: Profile) -> bytes:
     xmp = picture.xmp_out(metadata.xmp)
     if picture.format == "PNG":
         # Its own XMP stays as it is stored, compressed maybe, where nothing was added to it.
-        chunks += [chunk for chunk in metadata.native if xmp == metadata.xmp or not _is_xmp(chunk)]
+        as_stored = xmp == metadata.xmp
+        chunks += [chunk for chunk in metadata.native if as_stored or not _is_xmp(chunk)]
     else:
         if metadata.dpi:
             x, y = (round(value / _INCH) for value in metadata.dpi)

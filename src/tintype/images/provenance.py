@@ -58,11 +58,19 @@ def marked(xmp: bytes | None, provenance: Provenance) -> bytes:
         found = _Packet(xmp)
     except (UnicodeDecodeError, xml.parsers.expat.ExpatError) as error:
         raise ValueError(str(error)) from None
-    edits = found.edits(provenance)
-    for start, end, text in sorted(edits, reverse=True):
-        xmp = xmp[:start] + text + xmp[end:]
-    _check(xmp)
-    return xmp
+    done = _edited(xmp, found.edits(provenance))
+    _check(done)
+    return done
+
+
+def _edited(xmp: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    """The packet with (start, end, new bytes) put in; what lies inside of what goes, goes with it."""
+    parts, position = [], 0
+    for start, end, text in sorted(edits):
+        if start >= position:
+            parts += [xmp[position:start], text]
+            position = end
+    return b"".join([*parts, xmp[position:]])
 
 
 def _check(xmp: bytes) -> None:
@@ -195,7 +203,8 @@ class _Packet:
     def _take_out(self, start: int, local: str) -> None:
         """Remove an attribute from the tag at `start`: of a name that ends so, as prefixes are free."""
         tag = self._tag(start)
-        pattern = rb"""\s+[^\s=:]+:%s\s*=\s*(?:"[^"]*"|'[^']*')""" % local.encode()
+        # Spaces are taken from their first on: from each of many in turn would take the square of the time.
+        pattern = rb"""(?<!\s)\s+[^\s=:]+:%s\s*=\s*(?:"[^"]*"|'[^']*')""" % local.encode()
         for found in re.finditer(pattern, tag):
             self._removed.append((start + found.start(), start + found.end(), b""))
 
@@ -203,6 +212,7 @@ class _Packet:
         _, start = self._path.pop()
         end = self._parser.CurrentByteIndex
         text = "".join(self._texts).strip()
+        self._texts.clear()
         if name == _HISTORY:
             self._in_history -= 1
         elif name in (_SOURCE_TYPE, _TEXT_HISTORY):

@@ -15,10 +15,21 @@ from tintype.errors import InputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.luma import luma_of_codes
 from tintype.images.metadata import Metadata, photoshop_of, sensible_dpi
-from tintype.images.picture import BAND_PIXELS, Band, Limits, Page, Picture, Pixels, decoding, to_8_bit
+from tintype.images.picture import (
+    BAND_PIXELS,
+    UNSPECIFIED,
+    Band,
+    Limits,
+    Page,
+    Picture,
+    Pixels,
+    decoding,
+    to_8_bit,
+)
 from tintype.images.resample import small_colors
 from tintype.images.tiff_layout import (
     CMYK,
+    JPEG,
     NO_COMPRESSION,
     PALETTE,
     WHITE_IS_ZERO,
@@ -103,6 +114,8 @@ class TiffPage(Page):
         deep = layout.bits == 16 and layout.photometric not in (CMYK, PALETTE)
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)
         self.has_alpha = layout.samples > layout.colors
+        kind = ([*tags[338].numbers(), UNSPECIFIED] if 338 in tags else [UNSPECIFIED])[0]
+        self.alpha_kind = kind if 0 <= kind < 1 << 16 else UNSPECIFIED
         self.profile = SRGB_PROFILE
         self.tags = tags
         self.compressed = layout.compression != NO_COMPRESSION
@@ -146,7 +159,10 @@ class TiffPage(Page):
         return np.concatenate(parts)[None]
 
     def _codes(self, first: int, last: int, pool: ThreadPoolExecutor, in_color: bool) -> Pixels:
-        """Code values (n, W, samples) of the rows of segments `first` … `last` (not included)."""
+        """Code values (n, W, samples) of the rows of segments `first` … `last` (not included).
+
+        Those of fewer than 8 bits are brought to 8, but for a palette's.
+        """
         layout = self._layout
         height, width = layout.segment
         top, bottom = first * height, min(last * height, layout.height)
@@ -174,6 +190,10 @@ class TiffPage(Page):
         ]
         for _ in pool.map(place, jobs) if len(jobs) > 1 else map(place, jobs):
             pass
+        if layout.bits < 8 and layout.compression != JPEG:  # JPEG's are of 8 bits whatever the tags say
+            # A palette's first sample is a place in it, which no scale may change.
+            scaled = out[:, :, layout.colors if layout.photometric == PALETTE else 0 :]
+            scaled *= np.uint8(255 // ((1 << layout.bits) - 1))
         return out
 
     def _read(self, index: int) -> bytes:
@@ -186,8 +206,6 @@ class TiffPage(Page):
         if layout.colors > 1 or layout.photometric == PALETTE:
             return luma_of_codes(np.ascontiguousarray(self._rgb_of(codes)))
         grey = codes[:, :, 0]
-        if layout.bits < 8:
-            grey = grey * np.uint8(255 // ((1 << layout.bits) - 1))
         return np.ascontiguousarray(~grey if layout.photometric == WHITE_IS_ZERO else grey)
 
     def _alpha_of(self, codes: Pixels) -> Pixels | None:

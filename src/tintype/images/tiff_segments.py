@@ -18,6 +18,7 @@ from tintype.images.tiff_tags import Directory, header, longs, pack, shorts
 
 Pixels = NDArray[Any]
 
+_MCU_MAX = 32  # pixels a side of JPEG's largest unit, to whole ones of which a segment may be filled up
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -106,6 +107,10 @@ def _jpeg(layout: Layout, data: bytes, in_color: bool) -> Pixels:
     transform = 1 if layout.photometric == YCBCR else 0
     adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
     stream = b"\xff\xd8" + adobe + layout.jpeg_tables[2:-2] + data[2:]
+    # The limits were checked for the segment that the tags tell of, and JPEG data have a size of their own.
+    sizes = zip(simplejpeg.decode_jpeg_header(stream)[:2], layout.segment, strict=True)
+    if any(own > -(-side // _MCU_MAX) * _MCU_MAX for own, side in sizes):
+        raise ValueError("a strip or tile is of another size than announced")
     if samples == 4:
         return np.asarray(simplejpeg.decode_jpeg(stream, "CMYK"))
     three = layout.photometric == RGB or in_color

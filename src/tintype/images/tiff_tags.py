@@ -38,6 +38,9 @@ _KINDS |= {7: "u1", 16: "u8", 17: "i8", 18: "u8"}
 SHORT, LONG, LONG8 = 3, 4, 16
 _RATIONAL, _IFD8, _UNDEFINED = 5, 18, 7
 _MAX_DIRECTORIES = 10_000
+# What the values of all tags may take in sum, and all directories' entries, where the file itself is smaller:
+# values that pages share are read once for each. A sum beyond the file's size is made of overlaps.
+_MAX_VALUES, _MAX_ENTRIES = 1 << 26, 1 << 20
 EXIF, GPS, _INTEROP = 34665, 34853, 40965
 _NESTED = (EXIF, GPS, _INTEROP)
 
@@ -94,6 +97,8 @@ class Reader:
         """`file` is seekable; its header is read here."""
         self.file = file
         self.size = file.seek(0, io.SEEK_END)
+        self._values_left = max(_MAX_VALUES, self.size)
+        self._entries_left = max(_MAX_ENTRIES, self.size)
         file.seek(0)
         head = file.read(16)
         self.endian = ">" if head[:2] == b"MM" else "<"
@@ -126,6 +131,9 @@ class Reader:
         wide = self.big
         count = self._number(self.read(offset, 8 if wide else 2), "Q" if wide else "H")
         entry = 20 if wide else 12
+        if count * entry > self._entries_left:
+            raise ValueError("its directories overlap")
+        self._entries_left -= count * entry
         table = self.read(offset + (8 if wide else 2), count * entry)
         directory: Directory = {}
         for i in range(count):
@@ -144,6 +152,9 @@ class Reader:
         size = count * _SIZES[kind]
         raw = field[half:]
         if size > half:
+            if size > self._values_left:
+                raise ValueError("its tags claim more bytes than it has")
+            self._values_left -= size
             raw = self.read(self._number(raw, "Q" if self.big else "I"), size)
         raw = raw[:size]
         if self.endian == ">":
@@ -169,7 +180,7 @@ def pack(directory: Directory, offset: int, big: bool) -> bytes:
 
     The link to the next directory is 0; it stands right after the entries, at `link_position`.
     """
-    entries, body = [], b""
+    entries, body = [], bytearray()
     end = link_position(directory, offset, big) + (8 if big else 4)
     room = 8 if big else 4
     for code, tag in sorted(directory.items()):
@@ -182,7 +193,8 @@ def pack(directory: Directory, offset: int, big: bool) -> bytes:
         elif len(raw) > room:
             body += bytes(len(body) % 2)
             place = (end + len(body)).to_bytes(room, "little")
-            body, raw = body + raw, place
+            body += raw
+            raw = place
         entries.append(
             struct.pack("<HHQ" if big else "<HHI", code, tag.kind, tag.count) + raw.ljust(room, b"\0")
         )

@@ -31,7 +31,6 @@ _STRIP_BYTES = 1 << 20
 # Level 4 is three times as fast as 6 on photographs, for files some 3 % larger.
 _LEVEL = 4
 _DEFLATE, _HORIZONTAL = 8, 2
-_UNASSOCIATED_ALPHA = 2
 # Room for tags and for deflate's few bytes of overhead, before 4 GiB are reached.
 _CLASSIC_MAX = (1 << 32) - (1 << 26)
 # Tags that describe how the old pixels lay, or what they meant; the writer sets its own.
@@ -100,8 +99,7 @@ def _write_pixels(page: Page, coloring: Coloring, target: BinaryIO, big: bool) -
     if compressed:
         tags[317] = shorts(_HORIZONTAL)
     if page.has_alpha:
-        kinds = page.tags[338].numbers() if isinstance(page, TiffPage) and 338 in page.tags else []
-        tags[338] = shorts((kinds or [_UNASSOCIATED_ALPHA])[0])
+        tags[338] = shorts(page.alpha_kind)
     return tags
 
 
