@@ -16,7 +16,8 @@ from tintype.errors import InputError, SettingsError
 DONE = Record(
     source="in/a.jpg", output="out/a.jpg", status="done", sha256="5a", size=10, stamp="10-1", model="m",
     version="1", model_sha256="ff", settings={"strength": 1.0, "colors": ["#ffffff"]}, width=4, height=3,
-    pages=1, seconds=0.5, finished="2026-01-01T00:00:00.000+00:00", notes=["A note."],
+    pages=1, seconds=0.5, finished="2026-01-01T00:00:00.000+00:00", notes=["A note."], result_size=20,
+    result_changed=1 << 60,
 )  # fmt: skip
 BEGUN = Record(source="in/b.jpg", output="out/b.jpg", status="begun")
 FAILED = replace(
@@ -35,7 +36,7 @@ def test_what_is_added_is_read_back_once_each(name: str, tmp_path: Path) -> None
     assert sorted(read_records(path), key=lambda r: r.source) == [DONE, BEGUN, FAILED]
     with Manifest(path) as manifest:
         known = manifest.known("in/a.jpg")
-        assert known == ("done", DONE.state, DONE.content)
+        assert known == ("done", DONE.state, DONE.content, (20, 1 << 60))
         assert manifest.known("in/none.jpg") is None
         manifest.add(replace(BEGUN, status="done"))
         manifest.close_run()
@@ -127,6 +128,7 @@ def test_there_must_be_a_manifest_to_report_on(tmp_path: Path) -> None:
     [
         {"source": 1}, {"status": ["done"]}, {"status": "odd"}, {"notes": 5}, {"notes": [5]}, {"pages": "x"},
         {"finished": "x"}, {"seconds": "x"}, {"kind": []}, {"settings": []}, {"more": 1},
+        {"result_size": "x"}, {"result_changed": 1 << 63},
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_record_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:

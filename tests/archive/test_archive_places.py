@@ -47,9 +47,18 @@ def test_what_is_stored_is_listed_and_fetched(root: str) -> None:
     assert sorted(names(at, at.full_name("out"))) == ["a/c.PNG", "b.jpg"]
     assert at.fetch("a/c.PNG") == b"a/c.PNG"
     is_there = at.presence()
-    assert [is_there(name) for name in ("b.jpg", "a/c.PNG", "c.jpg")] == [True, True, False]
+    assert [is_there(name) is not None for name in ("b.jpg", "a/c.PNG", "c.jpg")] == [True, True, False]
     with pytest.raises(FileNotFoundError):
         at.fetch("none.jpg")
+
+
+def test_what_was_stored_is_told_from_what_another_puts_in_its_place(root: str) -> None:
+    at, other = place(root), fsspec.core.url_to_fs(root)
+    written = at.store("a/b.jpg", BytesIO(b"result"))
+    at.store("a/c.jpg", BytesIO(b"next"))
+    assert at.presence()("a/b.jpg") == written
+    other[0].pipe_file(f"{other[1]}/a/b.jpg", b"the work of others")
+    assert at.presence()("a/b.jpg") not in (written, None)
 
 
 def test_a_stamp_changes_with_the_picture(root: str) -> None:

@@ -19,11 +19,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, checked, number_of
+from tintype.archive.record import (
+    BEGUN,
+    DONE,
+    EXISTS_KIND,
+    FAILED,
+    SKIPPED,
+    Record,
+    Written,
+    checked,
+    number_of,
+)
 from tintype.errors import InputError, SettingsError
 from tintype.results import whole_file
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
+# Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
+_OPEN_ENDS = ("crash", "time", "unwritable", "worker")
 _ROWS = 10_000
 
 
@@ -48,8 +60,10 @@ class Known(NamedTuple):
     """What a manifest says of a source, as numbers."""
 
     status: str
+    """As the record's; `exists` where its result's name was taken, `begun` where it may have been written."""
     state: int
     content: int
+    written: Written
 
 
 class Manifest:
@@ -104,20 +118,23 @@ class Manifest:
 
 
 class _Index:
-    """The last record of each source as sorted numbers: 25 bytes a picture."""
+    """The last record of each source as sorted numbers: 41 bytes a picture."""
 
     def __init__(self, records: Iterator[Record]) -> None:
         numbers, states, contents, kinds = array("Q"), array("Q"), array("Q"), array("B")
+        sizes, changes = array("q"), array("q")
         for record in records:
             numbers.append(number_of(record.source))
             states.append(record.state)
             contents.append(record.content)
-            taken = record.status == FAILED and record.kind == EXISTS_KIND
-            kinds.append(_STATES.index(EXISTS_KIND if taken else record.status))
+            kinds.append(_STATES.index(_status(record)))
+            sizes.append(record.result_size)
+            changes.append(record.result_changed)
         last = _last(np.frombuffer(numbers, np.uint64) if numbers else np.zeros(0, np.uint64))
         self._numbers = np.array(numbers, np.uint64)[last]
         self._states, self._contents = np.array(states, np.uint64)[last], np.array(contents, np.uint64)[last]
         self._kinds = np.array(kinds, np.uint8)[last]
+        self._sizes, self._changes = np.array(sizes, np.int64)[last], np.array(changes, np.int64)[last]
 
     def find(self, source: str) -> Known | None:
         number = np.uint64(number_of(source))
@@ -125,7 +142,15 @@ class _Index:
         if place == len(self._numbers) or self._numbers[place] != number:
             return None
         status = _STATES[self._kinds[place]]
-        return Known(status, int(self._states[place]), int(self._contents[place]))
+        written = Written(int(self._sizes[place]), int(self._changes[place]))
+        return Known(status, int(self._states[place]), int(self._contents[place]), written)
+
+
+def _status(record: Record) -> str:
+    """A record's status as `Known` has it."""
+    if record.status == FAILED and record.kind == EXISTS_KIND:
+        return EXISTS_KIND
+    return BEGUN if record.status == FAILED and record.kind in _OPEN_ENDS else record.status
 
 
 def _last(numbers: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -187,7 +212,8 @@ def _write_parquet(path: Path, records: Iterator[Record]) -> None:
     parquet = _pyarrow(path)
     import pyarrow
 
-    types = {"size": "int64", "width": "int32", "height": "int32", "pages": "int32", "seconds": "float64"}
+    types = dict.fromkeys(("size", "result_size", "result_changed"), "int64") | {"seconds": "float64"}
+    types |= dict.fromkeys(("width", "height", "pages"), "int32")
     columns = [(f.name, types.get(f.name, "string")) for f in dataclasses.fields(Record) if f.name != "notes"]
     schema = pyarrow.schema([*columns, ("notes", pyarrow.list_(pyarrow.string()))])
 
