@@ -13,6 +13,7 @@ from skimage import data
 from tintype import Colorizer
 from tintype.color import luma_of
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
+from tintype.results import is_part, part_folder_name, part_name, remove_parts, whole_file
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +237,29 @@ def test_other_settings_share_the_loaded_model(telling_model, grey_photo):
         first.at(strength=3, vividness=1)
     with pytest.raises(SettingsError, match="vividness"):
         first.at(strength=1, vividness=3)
+
+
+LONG = "L" * 80
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a.jpg", "a.jpg.jpg"), (f"{LONG} 1.tif", f"{LONG} 2.tif"), ("写" * 75 + "1.jpg", "写" * 75 + "2.jpg")],
+)
+def test_a_part_belongs_to_one_result_alone(one, other, tmp_path):
+    for name, stranger in ((one, other), (other, one)):
+        assert is_part(part_name(name), name)
+        assert not is_part(part_name(stranger), name)
+        assert part_folder_name(name) != part_folder_name(stranger)
+        with whole_file(tmp_path / name) as file:
+            file.write(b"x")
+            remove_parts(tmp_path / stranger)
+        assert (tmp_path / name).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("name", ["写" * 83 + ".jpg", "x" * 251 + ".jpg", "caf\udce9" * 40 + ".jpg"])
+def test_any_name_that_a_file_can_have_can_be_written(name, tmp_path):
+    with whole_file(tmp_path / name) as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    (tmp_path / part_folder_name(name)).mkdir()

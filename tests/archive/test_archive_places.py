@@ -20,6 +20,7 @@ from tintype.archive.remote import Remote
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, SettingsError
+from tintype.results import part_name
 
 
 @pytest.fixture(params=["folder", "local", "memory"])
@@ -100,12 +101,15 @@ def test_large_results_go_by_way_of_a_file(root: str, monkeypatch: pytest.Monkey
 
 def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> None:
     for root in (str(tmp_path), f"local://{tmp_path}"):
-        for name in (".a.jpg.0a.tintype-part", ".b.jpg.0b.tintype-part", "a.jpg"):
+        others = [part_name("b.jpg"), part_name("a.jpg.jpg")]
+        for name in (part_name("a.jpg"), *others, "a.jpg"):
             (tmp_path / name).write_bytes(b"")
         at = place(root)
         at.presence()
         at.clear("a.jpg")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".b.jpg.0b.tintype-part", "a.jpg"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.jpg"])
+        for name in others:
+            (tmp_path / name).unlink()
 
 
 @pytest.fixture
