@@ -59,6 +59,30 @@ def test_a_run_that_dies_leaves_what_it_had_added(name: str, tmp_path: Path) -> 
     assert {record.source for record in read_last(tmp_path / name)} == {"in/a.jpg", "in/b.jpg", "in/c.jpg"}
 
 
+@pytest.mark.parametrize("manifest", ["m.jsonl", "m.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "caf\udce9.jpg",
+        r"caf\udce9.jpg",
+        "\\\udce9",
+        "\\\\\udce9",
+        r"\\\udce9",
+        r"C:\udder\a.jpg",
+        r"\udce9" "\udce9",
+    ],
+)
+def test_names_that_are_not_unicode_are_kept(name: str, manifest: str, tmp_path: Path) -> None:
+    odd = replace(DONE, source=f"in/{name}", output=f"out/{name}", notes=[f"Of {name}."])
+    for _ in range(2):
+        with Manifest(tmp_path / manifest) as opened:
+            opened.add(odd)
+            opened.close_run()
+        assert list(read_records(tmp_path / manifest)) == [odd]
+    with Manifest(tmp_path / manifest) as opened:
+        assert opened.known(odd.source) is not None
+
+
 @pytest.mark.parametrize("cut", [2, 20, 100])
 def test_a_torn_line_is_passed_over_wherever_it_stands(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"

@@ -3,6 +3,10 @@
 A manifest is JSON lines, or Parquet by its suffix. While a run goes records are appended to a journal: the
 manifest itself, or `NAME.parquet.journal` beside it. A later line of a source replaces an earlier one; a line
 that was torn by a crash is passed over. At the end the manifest is written anew with each source once.
+
+A file name need not be Unicode: of its bytes those that are none are written as surrogates, `\\udce9`, which
+JSON can tell and Parquet cannot. There they are these six characters; before such six in a name, each `\\` is
+doubled.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -203,7 +208,8 @@ def _parquet_rows(path: Path) -> Iterator[Record]:
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
             for row in batch.to_pylist():
-                yield checked(row | {"settings": json.loads(row["settings"])})
+                settings = json.loads(row.pop("settings"))
+                yield checked({k: _of_texts(v, _unescaped) for k, v in row.items()} | {"settings": settings})
     except Exception as error:  # pyarrow's errors share no base with each other
         raise InputError(f"{path} is no manifest of tintype batch: {error}.") from None
 
@@ -220,7 +226,8 @@ def _write_parquet(path: Path, records: Iterator[Record]) -> None:
     def tables() -> Iterator[Any]:
         rows: list[dict[str, Any]] = []
         for record in records:
-            rows.append(dataclasses.asdict(record) | {"settings": json.dumps(record.settings)})
+            row = {k: _of_texts(v, _escaped) for k, v in dataclasses.asdict(record).items()}
+            rows.append(row | {"settings": json.dumps(record.settings)})
             if len(rows) == _ROWS:
                 yield pyarrow.Table.from_pylist(rows, schema)
                 rows = []
@@ -229,6 +236,31 @@ def _write_parquet(path: Path, records: Iterator[Record]) -> None:
     with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in tables():
             writer.write_table(table)
+
+
+def _of_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A row's value with its text, or the texts in its list, changed."""
+    if isinstance(value, list):
+        return [_of_texts(one, change) for one in value]
+    return change(value) if isinstance(value, str) else value
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TO_DOUBLE = re.compile(r"\\(?=\\*(?:ud[89a-f][0-9a-f]{2}|[\ud800-\udfff]))")
+_WRITTEN_OUT = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
+
+
+def _escaped(text: str) -> str:
+    """Text without surrogates, which `_unescaped` reads back."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _TO_DOUBLE.sub(r"\\\\", text))
+
+
+def _unescaped(text: str) -> str:
+    def meant(match: re.Match[str]) -> str:
+        many = len(match[1])
+        return "\\" * (many // 2) + (chr(int(match[2][1:], 16)) if many % 2 else match[2])
+
+    return _WRITTEN_OUT.sub(meant, text)
 
 
 def _pyarrow(path: Path) -> Any:
