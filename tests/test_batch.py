@@ -17,7 +17,7 @@ from tintype import batch
 from tintype.batch import Options, run_plan
 from tintype.errors import InputError, ModelError, SettingsError
 from tintype.plan import Job, make_plan
-from tintype.results import FileResult, versions_of, whole_file
+from tintype.results import FileResult, part_name, versions_of, whole_file
 from tintype.running import run_jobs
 
 Lines = list[str]
@@ -293,12 +293,14 @@ def test_a_bar_is_shown_on_a_terminal_only(
 
 
 def test_an_interrupt_leaves_no_temporary_file(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = part_name("other.jpg")
+
     def interrupted(self: FakeColorizer, source: Path, target: Path, **_: Any) -> FileResult:
-        target.with_name(f".{target.name}.abc.tintype-part").write_bytes(b"half")
-        target.with_name(".other.jpg.abc.tintype-part").write_bytes(b"another process's")
+        target.with_name(part_name(target.name)).write_bytes(b"half")
+        target.with_name(other).write_bytes(b"another process's")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeColorizer, "colorize_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(["album/a.jpg"], "out/")
-    assert [p.name for p in Path("out").iterdir()] == [".other.jpg.abc.tintype-part"]
+    assert [p.name for p in Path("out").iterdir()] == [other]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from tintype import Colorizer
+from tintype.chroma import ChromaField
 from tintype.color import luma_of
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
+from tintype.results import is_part, part_folder_name, part_name, remove_parts, whole_file
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +239,80 @@ def test_other_settings_share_the_loaded_model(telling_model, grey_photo):
         first.at(strength=3, vividness=1)
     with pytest.raises(SettingsError, match="vividness"):
         first.at(strength=1, vividness=3)
+
+
+def scan(count):
+    """A TIFF of so many pages of noise."""
+    pages = [np.random.default_rng(n).integers(0, 256, (40, 48 + n), np.uint8) for n in range(count)]
+    return tiff_of([Image.fromarray(page) for page in pages])
+
+
+def tiff_of(pictures):
+    file = io.BytesIO()
+    pictures[0].save(file, "TIFF", save_all=True, append_images=pictures[1:])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_colours_of_a_page_are_made_when_it_is_written_and_not_kept(telling_model, monkeypatch, count):
+    written, alive = [], []
+    rgb = ChromaField.rgb
+
+    def watched(self, y0, luma):
+        used = [field for field in (one() for one in alive) if field is not None and field._wide]
+        written.append((luma.shape[1], len(used)))
+        return rgb(self, y0, luma)
+
+    make = ChromaField.__init__
+
+    def made(self, *args):
+        make(self, *args)
+        alive.append(weakref.ref(self))
+        assert len(alive) <= (count or 1) * (len(written) + 1)  # none before its page's turn
+
+    monkeypatch.setattr(ChromaField, "rgb", watched)
+    monkeypatch.setattr(ChromaField, "__init__", made)
+    colorizer = Colorizer(telling_model, threads=1)
+    results = colorizer.candidates(scan(5), count) if count else [colorizer(scan(5))]
+    assert [width for width, _ in written] == [48, 49, 50, 51, 52] * (count or 1)
+    assert max(used for _, used in written) <= 1  # the page before it, at most
+    assert len(alive) == 5 * (count or 1)
+    monkeypatch.undo()
+    alone = [Image.open(io.BytesIO(scan(5))) for _ in range(5)]
+    for n, page in enumerate(alone):
+        page.seek(n)
+        single = (
+            colorizer.candidates(tiff_of([page.copy()]), count)
+            if count
+            else [colorizer(tiff_of([page.copy()]))]
+        )
+        for one, whole in zip(single, results, strict=True):
+            of_all = Image.open(io.BytesIO(whole))
+            of_all.seek(n)
+            assert np.array_equal(np.asarray(Image.open(io.BytesIO(one))), np.asarray(of_all))
+
+
+LONG = "L" * 80
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a.jpg", "a.jpg.jpg"), (f"{LONG} 1.tif", f"{LONG} 2.tif"), ("写" * 75 + "1.jpg", "写" * 75 + "2.jpg")],
+)
+def test_a_part_belongs_to_one_result_alone(one, other, tmp_path):
+    for name, stranger in ((one, other), (other, one)):
+        assert is_part(part_name(name), name)
+        assert not is_part(part_name(stranger), name)
+        assert part_folder_name(name) != part_folder_name(stranger)
+        with whole_file(tmp_path / name) as file:
+            file.write(b"x")
+            remove_parts(tmp_path / stranger)
+        assert (tmp_path / name).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("name", ["写" * 83 + ".jpg", "x" * 251 + ".jpg", "caf\udce9" * 40 + ".jpg"])
+def test_any_name_that_a_file_can_have_can_be_written(name, tmp_path):
+    with whole_file(tmp_path / name) as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    (tmp_path / part_folder_name(name)).mkdir()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -240,8 +241,9 @@ class Colorizer:
         if any(page.is_colored() for page in picture.pages):
             picture.note(_MADE_GREY)
         self._mark(picture)
-        fields = [self.field_of(page, hints=hints, candidate=candidate) for page in picture.pages]
-        images.save_picture(picture, list(fields), target, kind)
+        pages = picture.pages
+        fields = _Fields(len(pages), lambda n: self.field_of(pages[n], hints=hints, candidate=candidate))
+        images.save_picture(picture, fields, target, kind)
         result.notes += picture.notes
         result.seconds = time.perf_counter() - started
         return result
@@ -332,9 +334,18 @@ class Colorizer:
         if any(page.is_colored() for page in picture.pages):
             picture.note(_MADE_GREY)
         self._mark(picture)
-        pages = [self._proposer.fields(self._lens.page(page), count, hints) for page in picture.pages]
-        for file, fields in zip(files, zip(*pages, strict=True), strict=True):
-            images.save_picture(picture, list(fields), file, format)
+        # By page and version: all versions of a page are made at once, and wait here for their files.
+        made: dict[tuple[int, int], chroma.ChromaField] = {}
+
+        def field(page: int, version: int) -> chroma.ChromaField:
+            if (page, version) not in made:
+                fields = self._proposer.fields(self._lens.page(picture.pages[page]), count, hints)
+                made.update({(page, n): field for n, field in enumerate(fields)})
+            return made.pop((page, version))
+
+        for version, file in enumerate(files):
+            fields = _Fields(len(picture.pages), functools.partial(field, version=version))
+            images.save_picture(picture, fields, file, format)
 
     def _mark(self, picture: images.Picture) -> None:
         """Have the result say whose colours it has."""
@@ -347,6 +358,25 @@ class Colorizer:
         return FileResult(
             source, width=first.width, height=first.height, pages=len(picture.pages), model=self.card.name
         )
+
+
+class _Fields(Sequence[chroma.ChromaField]):
+    """The colours of each page, made when asked for and not kept, as those of hundreds would fill the memory.
+
+    So a client that has gone, which a write notices, costs no page after the one in hand.
+    """
+
+    def __init__(self, count: int, make: Callable[[int], chroma.ChromaField]) -> None:
+        self._pages, self._make = range(count), make
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def __getitem__(self, page: Any) -> Any:
+        return self._make(self._pages[page])
+
+    def __iter__(self) -> Iterator[chroma.ChromaField]:
+        return map(self._make, self._pages)
 
 
 def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:

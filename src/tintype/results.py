@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +14,8 @@ from typing import BinaryIO
 from tintype.errors import OutputError, OutputExistsError
 
 PART_SUFFIX = ".tintype-part"
+_NAME_BYTES = 80  # of a result's name in a temporary one: file systems allow 255 in all, some of them 143
+_RANDOM = re.compile("[0-9a-f]{12}")
 
 
 @dataclass
@@ -80,12 +84,20 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
 
 def part_name(name: str) -> str:
     """A new name for the temporary file of a result of this name."""
-    return f"{_part_stem(name)}{secrets.token_hex(6)}{PART_SUFFIX}"
+    return f".{_short(name)}.{secrets.token_hex(6)}{PART_SUFFIX}"
+
+
+def part_folder_name(name: str) -> str:
+    """The name of the folder for what is kept of an unfinished result of this name, and of no other."""
+    return f".{_short(name)}{PART_SUFFIX}"
 
 
 def is_part(candidate: str, name: str) -> bool:
     """Whether `candidate` is the name of a temporary file of a result called `name`."""
-    return candidate.startswith(_part_stem(name)) and candidate.endswith(PART_SUFFIX)
+    stem = f".{_short(name)}."
+    if not (candidate.startswith(stem) and candidate.endswith(PART_SUFFIX)):
+        return False
+    return _RANDOM.fullmatch(candidate[len(stem) : -len(PART_SUFFIX)]) is not None
 
 
 def remove_parts(target: Path) -> None:
@@ -95,8 +107,19 @@ def remove_parts(target: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _part_stem(name: str) -> str:
-    return f".{name[:80]}."
+def _short(name: str) -> str:
+    """A name as it is, or of a long one the beginning and a hash of all of it: at most 89 bytes."""
+    if _bytes_of(name) <= _NAME_BYTES:
+        return name
+    head = name[:_NAME_BYTES]
+    while _bytes_of(head) > _NAME_BYTES:
+        head = head[:-1]
+    # Longer than any name that stays as it is, so that the two kinds never meet.
+    return f"{head}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def _bytes_of(name: str) -> int:
+    return len(name.encode(errors="surrogatepass"))
 
 
 @contextmanager

@@ -109,6 +109,114 @@ def test_a_file_of_others_is_never_replaced_unasked(tmp_path: Path, tiny_model: 
     assert here.done() == set()
 
 
+def own_work(here: Archive, name: str, words: str, *more: object) -> None:
+    """Somebody's own file in a result's place is named by two runs and stays."""
+    theirs = here.target / name
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.write_bytes(b"my own work")
+    for _ in range(2):
+        ran = here.run(*more)
+        assert ran.returncode == 1
+        assert f"tintype: {here.source / name}" in ran.stderr
+        assert words in ran.stderr
+        assert theirs.read_bytes() == b"my own work"
+    assert here.done("--overwrite", *more) >= {name}
+    assert theirs.read_bytes() != b"my own work"
+
+
+@pytest.mark.parametrize("manifest", ["m.jsonl", "m.parquet"])
+def test_a_file_in_the_place_of_a_failed_picture_stays(
+    manifest: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    here = Archive(tmp_path, tiny_model, manifest)
+    assert here.run("--max-pixels", 100).returncode == 1
+    assert files(here.target) == {}
+    own_work(here, here.names[0], "a file that is not of this manifest")
+
+
+def test_a_file_in_the_place_of_a_skipped_picture_stays(tmp_path: Path, tiny_model: Path) -> None:
+    from PIL import Image
+    from skimage import data
+
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    Image.fromarray(data.astronaut()).save(here.source / "color.png")
+    here.done("--skip-colored")
+    (here.target / "color.png").write_bytes(b"my own work")
+    assert here.done("--skip-colored") == set()  # nothing would be written there
+    own_work(here, "color.png", "a file that is not of this manifest")
+
+
+def test_a_result_that_was_worked_on_stays(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    (here.target / here.names[0]).write_bytes(b"my own work")
+    assert here.done() == set()
+    own_work(here, here.names[0], "was changed since", "--strength", "0.5")
+
+
+def test_results_are_redone_with_other_settings_after_a_failure_too(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    before = here.states()
+    assert here.run("--max-pixels", 100).returncode == 1
+    assert here.states() == before
+    assert here.done("--strength", "0.5") == set(here.names)
+
+
+def test_another_target_of_the_same_manifest_has_its_own_files(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    here.target = tmp_path / "elsewhere"
+    own_work(here, here.names[0], "a file that is not of this manifest")
+
+
+def test_a_manifest_without_sizes_of_results_owns_what_was_done(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    lines = lines_of(here.manifest.read_text())
+    for line in lines:
+        del line["result_size"], line["result_changed"]
+    here.manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert here.done() == set()
+    assert here.done("--strength", "0.5") == set(here.names)
+    own_work(here, here.names[0], "was changed since")
+
+
+def test_a_touched_picture_that_is_in_colour_stays_skipped(tmp_path: Path, tiny_model: Path) -> None:
+    from PIL import Image
+    from skimage import data
+
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    Image.fromarray(data.astronaut()).save(here.source / "color.png")
+    here.done("--skip-colored")
+    os.utime(here.source / "color.png", (1, 1))
+    assert here.done("--skip-colored") == set()
+    assert records(here.manifest)[str(here.source / "color.png")].status == "skipped"
+
+
+def forget(here: Archive, name: str) -> None:
+    """The manifest as it is where the driver died between a result and its record."""
+    lines = lines_of(here.manifest.read_text())
+    begun = {"source": str(here.source / name), "output": str(here.target / name), "status": "begun"}
+    lines = [line if line["source"] != begun["source"] else begun for line in lines]
+    here.manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_what_was_written_and_not_noted_is_taken_up(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    forget(here, here.names[0])
+    assert here.done() == {here.names[0]}
+    assert here.done("--strength", "0.5") == set(here.names)
+
+
+def test_a_file_in_the_place_of_a_picture_that_was_in_hand_stays(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    forget(here, here.names[0])
+    own_work(here, here.names[0], "--overwrite replaces it")
+
+
 def test_coloured_pictures_are_left_out_on_demand(tmp_path: Path, tiny_model: Path) -> None:
     from PIL import Image
     from skimage import data

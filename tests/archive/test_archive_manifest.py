@@ -16,7 +16,8 @@ from tintype.errors import InputError, SettingsError
 DONE = Record(
     source="in/a.jpg", output="out/a.jpg", status="done", sha256="5a", size=10, stamp="10-1", model="m",
     version="1", model_sha256="ff", settings={"strength": 1.0, "colors": ["#ffffff"]}, width=4, height=3,
-    pages=1, seconds=0.5, finished="2026-01-01T00:00:00.000+00:00", notes=["A note."],
+    pages=1, seconds=0.5, finished="2026-01-01T00:00:00.000+00:00", notes=["A note."], result_size=20,
+    result_changed=1 << 60,
 )  # fmt: skip
 BEGUN = Record(source="in/b.jpg", output="out/b.jpg", status="begun")
 FAILED = replace(
@@ -35,7 +36,7 @@ def test_what_is_added_is_read_back_once_each(name: str, tmp_path: Path) -> None
     assert sorted(read_records(path), key=lambda r: r.source) == [DONE, BEGUN, FAILED]
     with Manifest(path) as manifest:
         known = manifest.known("in/a.jpg")
-        assert known == ("done", DONE.state, DONE.content)
+        assert known == ("done", DONE.state, DONE.content, (20, 1 << 60))
         assert manifest.known("in/none.jpg") is None
         manifest.add(replace(BEGUN, status="done"))
         manifest.close_run()
@@ -56,6 +57,30 @@ def test_a_run_that_dies_leaves_what_it_had_added(name: str, tmp_path: Path) -> 
         manifest.add(FAILED)  # and no close_run
     assert list(read_last(tmp_path / name)) != []
     assert {record.source for record in read_last(tmp_path / name)} == {"in/a.jpg", "in/b.jpg", "in/c.jpg"}
+
+
+@pytest.mark.parametrize("manifest", ["m.jsonl", "m.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "caf\udce9.jpg",
+        r"caf\udce9.jpg",
+        "\\\udce9",
+        "\\\\\udce9",
+        r"\\\udce9",
+        r"C:\udder\a.jpg",
+        r"\udce9" "\udce9",
+    ],
+)
+def test_names_that_are_not_unicode_are_kept(name: str, manifest: str, tmp_path: Path) -> None:
+    odd = replace(DONE, source=f"in/{name}", output=f"out/{name}", notes=[f"Of {name}."])
+    for _ in range(2):
+        with Manifest(tmp_path / manifest) as opened:
+            opened.add(odd)
+            opened.close_run()
+        assert list(read_records(tmp_path / manifest)) == [odd]
+    with Manifest(tmp_path / manifest) as opened:
+        assert opened.known(odd.source) is not None
 
 
 @pytest.mark.parametrize("cut", [2, 20, 100])
@@ -127,6 +152,7 @@ def test_there_must_be_a_manifest_to_report_on(tmp_path: Path) -> None:
     [
         {"source": 1}, {"status": ["done"]}, {"status": "odd"}, {"notes": 5}, {"notes": [5]}, {"pages": "x"},
         {"finished": "x"}, {"seconds": "x"}, {"kind": []}, {"settings": []}, {"more": 1},
+        {"result_size": "x"}, {"result_changed": 1 << 63},
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_record_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:

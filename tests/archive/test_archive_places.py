@@ -20,6 +20,7 @@ from tintype.archive.remote import Remote
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, SettingsError
+from tintype.results import part_name
 
 
 @pytest.fixture(params=["folder", "local", "memory"])
@@ -47,9 +48,18 @@ def test_what_is_stored_is_listed_and_fetched(root: str) -> None:
     assert sorted(names(at, at.full_name("out"))) == ["a/c.PNG", "b.jpg"]
     assert at.fetch("a/c.PNG") == b"a/c.PNG"
     is_there = at.presence()
-    assert [is_there(name) for name in ("b.jpg", "a/c.PNG", "c.jpg")] == [True, True, False]
+    assert [is_there(name) is not None for name in ("b.jpg", "a/c.PNG", "c.jpg")] == [True, True, False]
     with pytest.raises(FileNotFoundError):
         at.fetch("none.jpg")
+
+
+def test_what_was_stored_is_told_from_what_another_puts_in_its_place(root: str) -> None:
+    at, other = place(root), fsspec.core.url_to_fs(root)
+    written = at.store("a/b.jpg", BytesIO(b"result"))
+    at.store("a/c.jpg", BytesIO(b"next"))
+    assert at.presence()("a/b.jpg") == written
+    other[0].pipe_file(f"{other[1]}/a/b.jpg", b"the work of others")
+    assert at.presence()("a/b.jpg") not in (written, None)
 
 
 def test_a_stamp_changes_with_the_picture(root: str) -> None:
@@ -91,12 +101,15 @@ def test_large_results_go_by_way_of_a_file(root: str, monkeypatch: pytest.Monkey
 
 def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> None:
     for root in (str(tmp_path), f"local://{tmp_path}"):
-        for name in (".a.jpg.0a.tintype-part", ".b.jpg.0b.tintype-part", "a.jpg"):
+        others = [part_name("b.jpg"), part_name("a.jpg.jpg")]
+        for name in (part_name("a.jpg"), *others, "a.jpg"):
             (tmp_path / name).write_bytes(b"")
         at = place(root)
         at.presence()
         at.clear("a.jpg")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".b.jpg.0b.tintype-part", "a.jpg"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.jpg"])
+        for name in others:
+            (tmp_path / name).unlink()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from skimage import data
 
 av = pytest.importorskip("av", reason="cameras need the extra `live`")
 
-from tintype import Colorizer  # noqa: E402
+from tintype import Colorizer, cards  # noqa: E402
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError, TintypeError  # noqa: E402
 from tintype.live import command, sources, views  # noqa: E402
 from tintype.live.arguments import add_live_arguments  # noqa: E402
@@ -83,11 +84,18 @@ def painter(tiny_model):
 
 
 def live(
-    painter, pictures, view=None, recorder=None, panels=("original", "grey", "color"), loss=False, **source
+    painter,
+    pictures,
+    view=None,
+    recorder=None,
+    panels=("original", "grey", "color"),
+    loss=False,
+    say=None,
+    **source,
 ):
     newest = Newest(Pictures(pictures, **source))
     view = view or Keyboard()
-    loop = command.Live(newest, view, painter, Screen(panels, loss=loss), recorder)
+    loop = command.Live(newest, view, painter, Screen(panels, loss=loss), recorder, say)
     try:
         loop.run()
     finally:
@@ -177,6 +185,41 @@ def test_keys(painter, tiny_model, tmp_path, monkeypatch):
     assert [path.parent for path in loop.stills] == [tmp_path]
     assert loop.stills[0].read_bytes().startswith(b"\x89PNG")
     assert painter.colorizer.card.name != "tiny"  # a model that is installed
+
+
+def test_the_next_model_has_the_same_settings_or_that_is_said(
+    telling_model, tiny_model, tmp_path, monkeypatch
+):
+    for model in (telling_model, tiny_model):  # the second takes no vividness
+        for suffix in (".onnx", ".toml"):
+            shutil.copy(model.with_suffix(suffix), tmp_path)
+    monkeypatch.setattr(cards, "MODELS_DIR", tmp_path)
+    wished = Colorizer(telling_model, threads=1, strength=0.5, vividness=1.5, size=96)
+    painter, told, seen = LivePainter(wished, every=4), [], []
+    take = painter.take
+
+    def watched(colorizer):
+        seen.append((colorizer.card.name, colorizer.strength, colorizer.vividness, colorizer.size))
+        take(colorizer)
+
+    monkeypatch.setattr(painter, "take", watched)
+    keyboard = Keyboard({1: ["m"], 2: ["m"], 3: ["q"]})
+    live(painter, cycle(numbered(9)), view=keyboard, say=told.append)
+    settings = {"telling": ("telling", 0.5, 1.5, 96), "tiny": ("tiny", 0.5, 1.0, 96)}
+    assert sorted(seen) == sorted(settings.values())
+    assert told == ["The model tiny takes no vividness, which is left out meanwhile."]
+
+
+def test_main_colours_that_the_next_model_takes_are_passed_on(monkeypatch):
+    made = {}
+    first = Colorizer("tint", threads=1)
+    taking = dataclasses.replace(first.card, inputs={"dominant_colors": {}, "vividness": {}})
+    first._proposer.colors = ("#c04020",)
+    monkeypatch.setattr(command, "Colorizer", lambda model, **settings: made.update(settings) or first)
+    monkeypatch.setattr(command, "find_model", lambda name: taking)
+    assert command._next_model(first, first) == (first, [])
+    assert made["colors"] == ("#c04020",)
+    assert made["size"] is None  # the card's own is no wish
 
 
 def test_space_freezes(painter):

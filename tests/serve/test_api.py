@@ -19,9 +19,10 @@ from service_helpers import encoded, serving
 
 from tintype import Colorizer, Hint
 from tintype.cli import build_parser
-from tintype.serve import bodies
+from tintype.serve import bodies, work
 from tintype.serve.app import make_app
 from tintype.serve.command import settings_of
+from tintype.serve.desk import GoneError, Job
 from tintype.serve.guard import SECURITY_HEADERS
 from tintype.serve.settings import ServeSettings
 
@@ -462,3 +463,25 @@ def test_without_the_extra_there_is_one_sentence():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'tintype[web]'" in done.stderr
+
+
+def test_no_further_page_is_looked_at_for_a_client_that_has_gone(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Image.fromarray(np.full((40, 48), n, np.uint8)) for n in range(5)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    upload, job, colorizer = bodies.Upload(), Job(), Colorizer(tiny_model, threads=1)
+    upload.write(file.getvalue())
+    looked, look = [], colorizer.field_of
+
+    def watched(page: Any, **options: Any) -> Any:
+        looked.append(page)
+        if len(looked) == 2:
+            job.drop()
+        return look(page, **options)
+
+    monkeypatch.setattr(colorizer, "field_of", watched)
+    with pytest.raises(GoneError):
+        work.colorize(colorizer, upload, work.Look(), None, job)
+    assert len(looked) == 2

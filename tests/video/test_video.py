@@ -315,6 +315,29 @@ def test_nothing_stays_behind_where_nothing_was_finished(tmp_path, colorizer):
     assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
 
 
+def test_films_whose_long_names_begin_alike_do_not_meet(tmp_path, colorizer):
+    source = make_film(tmp_path / "in.mkv")
+    one, other = (tmp_path / f"{'F' * 80} part {n}.mkv" for n in (1, 2))
+    with pytest.raises(StopError):
+        colorize_film(colorizer, source, one, FilmOptions(segment_frames=8, **LOSSLESS), stopper(10))
+    assert color(colorizer, source, other, segment_frames=8, **LOSSLESS).resumed == 0
+    assert color(colorizer, source, one, segment_frames=8, resume=True, **LOSSLESS).resumed == 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_film_is_one_processs_at_a_time(tmp_path, colorizer, options):
+    source, target = make_film(tmp_path / "in.mkv"), tmp_path / "out.mkv"
+
+    def meanwhile(done, total):
+        if done == 10:
+            with pytest.raises(SettingsError, match=r"Another process is at work on .*out\.mkv"):
+                color(colorizer, source, target, segment_frames=8, **LOSSLESS, **options)
+
+    colorize_film(colorizer, source, target, FilmOptions(segment_frames=8, **LOSSLESS), meanwhile)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
 def test_killed_in_the_middle(tmp_path, colorizer, tiny_model):
     source = make_film(tmp_path / "in.mkv", list(scene(40, colored=False)))
     options = "segment_frames=10, codec='ffv1', resume=True"

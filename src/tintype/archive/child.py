@@ -36,7 +36,7 @@ def main() -> None:
         return
     _answer(answers, {"ready": True})
     for line in lines:
-        _answer(answers, dataclasses.asdict(work(Task(*json.loads(line)))))
+        _answer(answers, dataclasses.asdict(work(Task.from_json(line))))
 
 
 def _answer(answers: object, values: dict[str, object]) -> None:

@@ -94,7 +94,7 @@ class _Actor:
         self._worker = Worker(self._settings)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        records = [self._record(Task(*json.loads(text))) for text in batch["task"]]
+        records = [self._record(Task.from_json(text)) for text in batch["task"]]
         return {"record": [json.dumps(dataclasses.asdict(record)) for record in records]}
 
     def _record(self, task: Task) -> Record:

@@ -3,6 +3,10 @@
 A manifest is JSON lines, or Parquet by its suffix. While a run goes records are appended to a journal: the
 manifest itself, or `NAME.parquet.journal` beside it. A later line of a source replaces an earlier one; a line
 that was torn by a crash is passed over. At the end the manifest is written anew with each source once.
+
+A file name need not be Unicode: of its bytes those that are none are written as surrogates, `\\udce9`, which
+JSON can tell and Parquet cannot. There they are these six characters; before such six in a name, each `\\` is
+doubled.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -19,11 +24,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, checked, number_of
+from tintype.archive.record import (
+    BEGUN,
+    DONE,
+    EXISTS_KIND,
+    FAILED,
+    SKIPPED,
+    Record,
+    Written,
+    checked,
+    number_of,
+)
 from tintype.errors import InputError, SettingsError
 from tintype.results import whole_file
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
+# Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
+_OPEN_ENDS = ("crash", "time", "unwritable", "worker")
 _ROWS = 10_000
 
 
@@ -48,8 +65,10 @@ class Known(NamedTuple):
     """What a manifest says of a source, as numbers."""
 
     status: str
+    """As the record's; `exists` where its result's name was taken, `begun` where it may have been written."""
     state: int
     content: int
+    written: Written
 
 
 class Manifest:
@@ -104,20 +123,23 @@ class Manifest:
 
 
 class _Index:
-    """The last record of each source as sorted numbers: 25 bytes a picture."""
+    """The last record of each source as sorted numbers: 41 bytes a picture."""
 
     def __init__(self, records: Iterator[Record]) -> None:
         numbers, states, contents, kinds = array("Q"), array("Q"), array("Q"), array("B")
+        sizes, changes = array("q"), array("q")
         for record in records:
             numbers.append(number_of(record.source))
             states.append(record.state)
             contents.append(record.content)
-            taken = record.status == FAILED and record.kind == EXISTS_KIND
-            kinds.append(_STATES.index(EXISTS_KIND if taken else record.status))
+            kinds.append(_STATES.index(_status(record)))
+            sizes.append(record.result_size)
+            changes.append(record.result_changed)
         last = _last(np.frombuffer(numbers, np.uint64) if numbers else np.zeros(0, np.uint64))
         self._numbers = np.array(numbers, np.uint64)[last]
         self._states, self._contents = np.array(states, np.uint64)[last], np.array(contents, np.uint64)[last]
         self._kinds = np.array(kinds, np.uint8)[last]
+        self._sizes, self._changes = np.array(sizes, np.int64)[last], np.array(changes, np.int64)[last]
 
     def find(self, source: str) -> Known | None:
         number = np.uint64(number_of(source))
@@ -125,7 +147,15 @@ class _Index:
         if place == len(self._numbers) or self._numbers[place] != number:
             return None
         status = _STATES[self._kinds[place]]
-        return Known(status, int(self._states[place]), int(self._contents[place]))
+        written = Written(int(self._sizes[place]), int(self._changes[place]))
+        return Known(status, int(self._states[place]), int(self._contents[place]), written)
+
+
+def _status(record: Record) -> str:
+    """A record's status as `Known` has it."""
+    if record.status == FAILED and record.kind == EXISTS_KIND:
+        return EXISTS_KIND
+    return BEGUN if record.status == FAILED and record.kind in _OPEN_ENDS else record.status
 
 
 def _last(numbers: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -178,7 +208,8 @@ def _parquet_rows(path: Path) -> Iterator[Record]:
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
             for row in batch.to_pylist():
-                yield checked(row | {"settings": json.loads(row["settings"])})
+                settings = json.loads(row.pop("settings"))
+                yield checked({k: _of_texts(v, _unescaped) for k, v in row.items()} | {"settings": settings})
     except Exception as error:  # pyarrow's errors share no base with each other
         raise InputError(f"{path} is no manifest of tintype batch: {error}.") from None
 
@@ -187,14 +218,16 @@ def _write_parquet(path: Path, records: Iterator[Record]) -> None:
     parquet = _pyarrow(path)
     import pyarrow
 
-    types = {"size": "int64", "width": "int32", "height": "int32", "pages": "int32", "seconds": "float64"}
+    types = dict.fromkeys(("size", "result_size", "result_changed"), "int64") | {"seconds": "float64"}
+    types |= dict.fromkeys(("width", "height", "pages"), "int32")
     columns = [(f.name, types.get(f.name, "string")) for f in dataclasses.fields(Record) if f.name != "notes"]
     schema = pyarrow.schema([*columns, ("notes", pyarrow.list_(pyarrow.string()))])
 
     def tables() -> Iterator[Any]:
         rows: list[dict[str, Any]] = []
         for record in records:
-            rows.append(dataclasses.asdict(record) | {"settings": json.dumps(record.settings)})
+            row = {k: _of_texts(v, _escaped) for k, v in dataclasses.asdict(record).items()}
+            rows.append(row | {"settings": json.dumps(record.settings)})
             if len(rows) == _ROWS:
                 yield pyarrow.Table.from_pylist(rows, schema)
                 rows = []
@@ -203,6 +236,31 @@ def _write_parquet(path: Path, records: Iterator[Record]) -> None:
     with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in tables():
             writer.write_table(table)
+
+
+def _of_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A row's value with its text, or the texts in its list, changed."""
+    if isinstance(value, list):
+        return [_of_texts(one, change) for one in value]
+    return change(value) if isinstance(value, str) else value
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TO_DOUBLE = re.compile(r"\\(?=\\*(?:ud[89a-f][0-9a-f]{2}|[\ud800-\udfff]))")
+_WRITTEN_OUT = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
+
+
+def _escaped(text: str) -> str:
+    """Text without surrogates, which `_unescaped` reads back."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _TO_DOUBLE.sub(r"\\\\", text))
+
+
+def _unescaped(text: str) -> str:
+    def meant(match: re.Match[str]) -> str:
+        many = len(match[1])
+        return "\\" * (many // 2) + (chr(int(match[2][1:], 16)) if many % 2 else match[2])
+
+    return _WRITTEN_OUT.sub(meant, text)
 
 
 def _pyarrow(path: Path) -> Any:

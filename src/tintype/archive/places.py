@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
+from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.plan import plain_words, walk
 from tintype.results import part_name, remove_parts
@@ -50,12 +51,12 @@ class Place(Protocol):
         """A picture's bytes, or the file that holds them where they are many. FileNotFoundError, OSError …"""
         ...
 
-    def store(self, name: str, content: BinaryIO) -> None:
-        """Write what is in `content` from its start on; whole, or not at all."""
+    def store(self, name: str, content: BinaryIO) -> Written:
+        """Write what is in `content` from its start on, whole or not at all; gives what `presence` will."""
         ...
 
-    def presence(self) -> Callable[[str], bool]:
-        """What tells, of a name, whether something is there now."""
+    def presence(self) -> Callable[[str], Written | None]:
+        """What tells of a name what is there now, None for nothing."""
         ...
 
     def clear(self, name: str) -> None:
@@ -111,7 +112,7 @@ class Folder:
         path = Path(self.full_name(name))
         return path if path.stat().st_size > IN_MEMORY else path.read_bytes()
 
-    def store(self, name: str, content: BinaryIO) -> None:
+    def store(self, name: str, content: BinaryIO) -> Written:
         """As `Place`: on the disk before it takes its name, so that a power cut leaves no part either."""
         target = Path(self.full_name(name))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -122,13 +123,22 @@ class Folder:
                 shutil.copyfileobj(content, file, 1 << 20)
                 file.flush()
                 os.fsync(file.fileno())
+            state = part.stat()
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+        return Written(state.st_size, state.st_mtime_ns)
 
-    def presence(self) -> Callable[[str], bool]:
+    def presence(self) -> Callable[[str], Written | None]:
         """As `Place`."""
-        return lambda name: os.path.lexists(self.full_name(name))
+        return self._there
+
+    def _there(self, name: str) -> Written | None:
+        try:
+            state = os.lstat(self.full_name(name))
+        except OSError:  # nothing is there; or nothing can be looked at, nor written, which the worker tells
+            return None
+        return Written(state.st_size, state.st_mtime_ns)
 
     def clear(self, name: str) -> None:
         """As `Place`."""

@@ -6,17 +6,27 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tintype.results import FileResult
 
 BEGUN, DONE, SKIPPED, FAILED = "begun", "done", "skipped", "failed"
 EXISTS_KIND = "exists"
-_NUMBERS = ("size", "width", "height", "pages")
+_NUMBERS = ("size", "width", "height", "pages", "result_size", "result_changed")
+_LARGEST = (1 << 63) - 1  # of a number, in Parquet and in the index
 _TEXTS = (
     "source", "output", "status", "sha256", "stamp", "model", "version", "model_sha256", "finished", "kind",
     "reason",
 )  # fmt: skip
+
+
+class Written(NamedTuple):
+    """What a place says of a result: written, or there now. The same twice: it is the same file."""
+
+    size: int = -1
+    """Bytes, or -1 where that is not known."""
+    changed: int = -1
+    """When it was changed, in ns of the file system's clock; -1 where a store has its own ways to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,15 @@ class Record:
     reason: str = ""
     """The error, or why it was skipped, in a sentence."""
     notes: list[str] = field(default_factory=list)
+    result_size: int = -1
+    """Bytes of the last result that was written for this source, in this run or an earlier one; or -1."""
+    result_changed: int = -1
+    """That file's time of change in ns, or -1. What is there now is Tintype's own where both are the same."""
+
+    @property
+    def written(self) -> Written:
+        """`result_size` and `result_changed`."""
+        return Written(self.result_size, self.result_changed)
 
     @property
     def state(self) -> int:
@@ -82,6 +101,8 @@ def checked(values: dict[str, Any]) -> Record:
         for name in names:
             if not isinstance(getattr(record, name), (int, float) if kind is float else kind):
                 raise TypeError(f"{name} is of another type")
+    if any(abs(getattr(record, name)) > _LARGEST for name in _NUMBERS):
+        raise ValueError("a number is beyond all reason")
     if record.status not in (BEGUN, DONE, SKIPPED, FAILED) or not all(
         isinstance(n, str) for n in record.notes
     ):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from tintype.archive.places import IN_MEMORY, Found, full_name
-from tintype.archive.record import number_of
+from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, SettingsError
 from tintype.plan import is_picture
 from tintype.results import is_part, part_name
@@ -65,12 +66,13 @@ class Remote:
         data: bytes = self._system.cat_file(f"{self._root}/{name}")
         return data
 
-    def store(self, name: str, content: BinaryIO) -> None:
-        """As `Place`."""
+    def store(self, name: str, content: BinaryIO) -> Written:
+        """As `Place`; the size alone, as not every store's marks are to be had without asking once more."""
         path = f"{self._root}/{name}"
+        written = Written(content.seek(0, 2))
         if self._puts_whole:
             self._put(path, content)
-            return
+            return written
         part = f"{posixpath.dirname(path)}/{part_name(posixpath.basename(path))}"
         try:
             self._put(part, content)
@@ -79,20 +81,27 @@ class Remote:
             if self._system.exists(part):
                 self._system.rm_file(part)
             raise
+        return written
 
-    def presence(self) -> Callable[[str], bool]:
-        """As `Place`: of all that is listed here and now, eight bytes a file."""
-        numbers = array("Q")
+    def presence(self) -> Callable[[str], Written | None]:
+        """As `Place`: of all that is listed here and now, 16 bytes a file."""
+        numbers, sizes = array("Q"), array("q")
         with suppress(FileNotFoundError):  # nothing is there yet
-            numbers.extend(number_of(name) for name, _ in self._files())
-        sorted_numbers = array("Q", sorted(numbers))
+            for name, entry in self._files():
+                numbers.append(number_of(name))
+                size = entry.get("size")
+                sizes.append(-1 if size is None else int(size))
+        order = np.argsort(np.array(numbers, np.uint64))
+        sorted_numbers, sorted_sizes = np.array(numbers, np.uint64)[order], np.array(sizes, np.int64)[order]
 
-        def is_there(name: str) -> bool:
-            number = number_of(name)
-            place = bisect_left(sorted_numbers, number)
-            return place < len(sorted_numbers) and sorted_numbers[place] == number
+        def there(name: str) -> Written | None:
+            number = np.uint64(number_of(name))
+            place = int(np.searchsorted(sorted_numbers, number))
+            if place == len(sorted_numbers) or sorted_numbers[place] != number:
+                return None
+            return Written(int(sorted_sizes[place]))
 
-        return is_there
+        return there
 
     def clear(self, name: str) -> None:
         """As `Place`; there are none where an upload shows when it is complete."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tintype.archive.places import full_name
-from tintype.archive.record import Record
+from tintype.archive.record import Record, Written
 from tintype.cards import ModelCard
 
 
@@ -21,6 +21,16 @@ class Task(NamedTuple):
     stamp: str
     known: int
     """`Record.content` of what is in the target already, or 0: where nothing has changed, nothing is done."""
+    written: Written = Written()
+    """The last result that is known to have been written for it, which its records go on telling of."""
+    same_only: bool = False
+    """Whether what is in the target may not be Tintype's own, and is replaced by the same bytes alone."""
+
+    @staticmethod
+    def from_json(text: str) -> Task:
+        """As it was before `json.dumps`."""
+        name, size, stamp, known, written, same_only = json.loads(text)
+        return Task(name, size, stamp, known, Written(*written), same_only)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,8 @@ class Settings:
             version=self.model_version,
             model_sha256=self.model_sha256,
             settings=self.coloring,
+            result_size=task.written.size,
+            result_changed=task.written.changed,
             **values,
         )
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tintype.archive.manifest import Manifest
+from tintype.archive.manifest import Known, Manifest
 from tintype.archive.places import place
-from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED
+from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Written
 from tintype.archive.settings import Settings, Task, now
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
 
-_TAKEN = "a file that is not of this manifest has its result's name; --overwrite replaces it"
+TAKEN = (
+    "a file that is not of this manifest, or was changed since, has its result's name; "
+    "--overwrite replaces it"
+)
 
 
 def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite: bool) -> Iterator[Task]:
@@ -19,32 +22,49 @@ def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite:
 
     A picture is left alone where the manifest has it as done with the same model and settings, its stamp
     (size and time of change, or the store's mark) is the same, and its result is there. With another stamp
-    its bytes decide, in the worker. What is there but unknown to it is replaced with `overwrite` alone.
+    its bytes decide, in the worker. What is there is replaced, but for `overwrite`, only where it is as the
+    manifest's last result was written; or, where a run may have written more than the manifest was told, by
+    the same bytes.
     """
     source, target = place(settings.source), place(settings.target)
-    is_there = target.presence()
+    look = target.presence()
     told = _teller(report)
     for found in source.pictures(told, settings.target):
         task = Task(found.name, found.size, found.stamp, 0)
         record = settings.record(task, BEGUN)
         known = manifest.known(record.source)
-        there = is_there(found.name)
-        ours = known is not None and known.status != EXISTS_KIND
-        if there and not ours and not overwrite:
-            manifest.add(settings.record(task, FAILED, kind=EXISTS_KIND, reason=_TAKEN, finished=now()))
-            report.add(failed(record.source, _TAKEN, record.output))
-            continue
+        there = look(found.name)
+        if known is not None:
+            task = task._replace(written=known.written)
         if known is not None and not overwrite:
-            settled = known.status == SKIPPED or (known.status == DONE and there)
+            settled = known.status == SKIPPED or (known.status == DONE and there is not None)
             if settled and known.state == record.state and found.stamp:
                 report.add(_unchanged(record.source, record.output, known.status))
                 continue
-            if settled:
+            if settled and known.status == DONE:
                 task = task._replace(known=known.content)
+        if there is not None and not overwrite:
+            if _is_own(there, known):
+                task = task._replace(written=there)
+            elif known is not None and known.status == BEGUN:
+                task = task._replace(same_only=True)
+            else:
+                manifest.add(settings.record(task, FAILED, kind=EXISTS_KIND, reason=TAKEN, finished=now()))
+                report.add(failed(record.source, TAKEN, record.output))
+                continue
         if known is not None and known.status == BEGUN:
             target.clear(found.name)
-        manifest.add(record)
+        manifest.add(settings.record(task, BEGUN))
         yield task
+
+
+def _is_own(there: Written, known: Known | None) -> bool:
+    """Whether what lies in the target is the result that the manifest knows."""
+    if known is None:
+        return False
+    if known.written == Written():  # a manifest of before the results' sizes were noted
+        return known.status == DONE
+    return there == known.written
 
 
 def _unchanged(source: str, output: str, status: str) -> FileResult:

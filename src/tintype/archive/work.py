@@ -8,17 +8,21 @@ import posixpath
 import tempfile
 import time
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from tintype.archive.places import IN_MEMORY, patiently, place
-from tintype.archive.record import DONE, FAILED, Record
+from tintype.archive.record import DONE, EXISTS_KIND, FAILED, Record, Written
 from tintype.archive.settings import Settings, Task, now
 from tintype.colorizer import Colorizer
-from tintype.errors import InputError, ModelError, OutputError, TooLargeError
+from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, TooLargeError
 from tintype.failures import words_for
 from tintype.images import Limits
 
 READ_TRIES = 4
+_NOT_THE_SAME = (
+    "a run ended before it noted what it wrote, and what has the result's name is not what is made of the "
+    "picture now; --overwrite replaces it"
+)
 
 
 class Work:
@@ -85,7 +89,10 @@ class Work:
                 format=posixpath.splitext(task.name)[1],
             )
             if result.status == "done":
-                self._store(task, file)
+                if task.same_only:
+                    self._check_same(task, file)
+                written = self._store(task, file)
+                record = dataclasses.replace(record, result_size=written.size, result_changed=written.changed)
         return dataclasses.replace(
             record,
             status=result.status,
@@ -96,10 +103,22 @@ class Work:
             pages=result.pages,
         )
 
-    def _store(self, task: Task, file: BinaryIO) -> None:
+    def _check_same(self, task: Task, file: BinaryIO) -> None:
+        """OutputExistsError where the target has other bytes than those in `file`."""
+        try:
+            there = patiently(lambda: self._target.fetch(task.name), READ_TRIES, self._settings.wait_s)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise OutputError(f"what has its result's name cannot be read: {words_for(error)}") from error
+        file.seek(0)
+        if hashlib.file_digest(cast("Any", file), "sha256").hexdigest() != _sha256(there):
+            raise OutputExistsError(_NOT_THE_SAME)
+
+    def _store(self, task: Task, file: BinaryIO) -> Written:
         settings = self._settings
         try:
-            patiently(lambda: self._target.store(task.name, file), settings.tries, settings.wait_s)
+            return patiently(lambda: self._target.store(task.name, file), settings.tries, settings.wait_s)
         except Exception as error:
             raise OutputError(f"the result cannot be written: {words_for(error)}") from error
 
@@ -114,6 +133,7 @@ def kind_of(error: Exception) -> str:
         (TooLargeError, "too large"),
         (_ReadError, "unreachable"),
         (InputError, "damaged"),
+        (OutputExistsError, EXISTS_KIND),
         (OutputError, "unwritable"),
         (ModelError, "model"),
         (FileNotFoundError, "missing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -138,11 +139,12 @@ def write_rgb8(rgb8: NDArray[np.uint8], target: BinaryIO, format: str) -> None:
 
 
 def save_picture(
-    picture: Picture, colorings: list[Coloring], target: BinaryIO, format: str, quality: int = 92
+    picture: Picture, colorings: Sequence[Coloring], target: BinaryIO, format: str, quality: int = 92
 ) -> None:
     """Write `picture` in colour to `target`, a coloring a page; what is lost is told in `picture.notes`.
 
-    `quality` 1…100 is for JPEG, AVIF and lossy WebP. Raises OutputError when the format cannot hold it.
+    Each coloring is asked for when its page is written, once. `quality` 1…100 is for JPEG, AVIF and lossy
+    WebP. Raises OutputError when the format cannot hold it.
     """
     if len(colorings) != len(picture.pages):
         raise ValueError(f"{len(colorings)} colorings for {len(picture.pages)} pages")

@@ -7,7 +7,7 @@ import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
@@ -45,7 +45,7 @@ _ARRAY_SHAPES = (b'{"shape"', b"ImageJ=")
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 
 
-def write_tiff(picture: Picture, colorings: list[Coloring], target: BinaryIO) -> None:
+def write_tiff(picture: Picture, colorings: Sequence[Coloring], target: BinaryIO) -> None:
     """Every page in colour, deflated if it came compressed; BigTIFF when 4 GiB could be passed."""
     if not target.seekable():
         with tempfile.TemporaryFile() as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.cards import list_models
+from tintype.cards import find_model, list_models
 from tintype.colorizer import Colorizer
 from tintype.live.picture import LivePainter, Screen
 from tintype.live.record import Recorder
@@ -58,7 +59,7 @@ def run_live(args: argparse.Namespace) -> int:
         if recorder is not None:
             stack.callback(recorder.close)
         painter, screen = LivePainter(colorizer, args.every), Screen(args.show, loss=args.loss)
-        live = Live(newest, view, painter, screen, recorder)
+        live = Live(newest, view, painter, screen, recorder, say)
         try:
             live.run(args.frames)
         finally:
@@ -68,13 +69,20 @@ def run_live(args: argparse.Namespace) -> int:
 
 
 class Live:
-    """The loop from source to view."""
+    """The loop from source to view. `say` is told what the user should know meanwhile."""
 
     def __init__(
-        self, newest: Newest, view: View, painter: LivePainter, screen: Screen, recorder: Recorder | None
+        self,
+        newest: Newest,
+        view: View,
+        painter: LivePainter,
+        screen: Screen,
+        recorder: Recorder | None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._newest, self._view, self._painter, self._screen = newest, view, painter, screen
-        self._recorder = recorder
+        self._recorder, self._say = recorder, say
+        self._wished = painter.colorizer
         self._frozen = self._over = False
         self._colored: NDArray[np.uint8] | None = None
         self._began = self._first_came = 0.0
@@ -120,7 +128,11 @@ class Live:
         elif key == "s" and self._colored is not None:
             self.stills.append(save_still(self._colored, Path.cwd()))
         elif key == "m":
-            self._painter.take(_next_model(self._painter.colorizer))
+            colorizer, left_out = _next_model(self._painter.colorizer, self._wished)
+            self._painter.take(colorizer)
+            if left_out and self._say is not None:
+                without = " and no ".join(left_out)
+                self._say(f"The model {colorizer.card.name} takes no {without}, which is left out meanwhile.")
 
 
 def save_still(picture: NDArray[np.uint8], folder: Path) -> Path:
@@ -139,9 +151,25 @@ def save_still(picture: NDArray[np.uint8], folder: Path) -> Path:
     raise FileExistsError(17, "File exists", str(folder / stem))
 
 
-def _next_model(current: Colorizer) -> Colorizer:
-    """The model after this one among those that are installed, with the same settings."""
+def _next_model(current: Colorizer, wished: Colorizer) -> tuple[Colorizer, list[str]]:
+    """The model after this one among those that are installed, with the settings of `wished`.
+
+    With it, in words, what it cannot be told of them. A size that is the card's own is not taken for a wish.
+    """
     names = [card.name for card in list_models()]
     here = names.index(current.card.name) if current.card.name in names else -1
-    name = names[(here + 1) % len(names)] if names else str(current.card.path)
-    return Colorizer(name, strength=current.strength, threads=current.threads, provider=current.provider)
+    card = find_model(names[(here + 1) % len(names)] if names else current.card.path)
+    left_out = []
+    vividness, colors = wished.vividness, wished.colors
+    if vividness != 1 and "vividness" not in card.inputs:
+        left_out.append("vividness")
+        vividness = 1.0
+    if colors and "dominant_colors" not in card.inputs:
+        left_out.append("main colours")
+        colors = ()
+    size = None if wished.size == wished.card.size else wished.size
+    colorizer = Colorizer(
+        card.path, strength=wished.strength, vividness=vividness, colors=colors, size=size,
+        threads=wished.threads, provider=wished.provider,
+    )  # fmt: skip
+    return colorizer, left_out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
 from tintype.plan import plain_words
-from tintype.results import PART_SUFFIX
+from tintype.results import part_name
 from tintype.video.film import load_av, reason
 
 _FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
@@ -33,7 +32,7 @@ class Recorder:
             raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
         self._av = load_av()
         self._target = target
-        self._part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        self._part = target.with_name(part_name(target.name))
         self._container: Any = None
         self._stream: Any = None
         self._size = (0, 0)

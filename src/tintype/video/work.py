@@ -2,7 +2,8 @@
 
 Beside the result FILM.mp4 lies the folder .FILM.mp4.tintype-part with, for each finished segment, its
 pictures (NNNNNN.nut, which players show), its time stamps (NNNNNN.json, written last: where it is, the
-segment is whole), and of the last one what the carried colours remember (NNNNNN.npz).
+segment is whole), and of the last one what the carried colours remember (NNNNNN.npz). One process at a time
+uses it, and holds its `lock` meanwhile. A long name is shortened in the folder's.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputExistsError, SettingsError
-from tintype.results import PART_SUFFIX
+from tintype.results import part_folder_name
 
 _FORMAT = 1  # of the folder; another one is not taken up
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,19 @@ class Work:
     """The folder of one film in the making.
 
     `job` says all that the pictures hang on; a folder of another job is not taken up. Without `resume` an
-    existing one is an error, or is thrown away with `overwrite`. Raises OutputExistsError or SettingsError.
+    existing one is an error, or is thrown away with `overwrite`. Until `remove` or `remove_if_empty` no other
+    process may use it. Raises OutputExistsError, or SettingsError, also while another process does.
     """
 
     def __init__(self, target: Path, job: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-        self.folder = target.with_name(f".{target.name[:80]}{PART_SUFFIX}")
+        self.folder = target.with_name(part_folder_name(target.name))
         self._target, self._job = target, json.loads(json.dumps({"format": _FORMAT} | job))
-        if self.folder.is_dir() and not resume:
-            if not overwrite:
-                raise OutputExistsError(
-                    f"{target} was begun before; --resume goes on with it, --overwrite begins anew."
-                )
-            shutil.rmtree(self.folder)
-        if self.folder.is_dir():
-            self._check_job()
-        else:
-            self.folder.mkdir(parents=True)
-            _write_whole(self.folder / "job.json", json.dumps(self._job).encode())
+        self._lock: BinaryIO | None = _locked(self.folder, target)
+        try:
+            self._begin(resume, overwrite)
+        except BaseException:
+            self._unlock()
+            raise
 
     def pictures(self, index: int) -> Path:
         """The file of a segment's pictures."""
@@ -102,11 +100,33 @@ class Work:
     def remove(self) -> None:
         """The film is done: nothing of this is needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
 
     def remove_if_empty(self) -> None:
-        """Leave no folder behind in which nothing is finished."""
+        """The work ends here: leave no folder behind in which nothing is finished."""
         if next(self.segments(), None) is None:
             self.remove()
+        self._unlock()
+
+    def _begin(self, resume: bool, overwrite: bool) -> None:
+        job = self.folder / "job.json"
+        if job.exists() and not resume and not overwrite:
+            raise OutputExistsError(
+                f"{self._target} was begun before; --resume goes on with it, --overwrite begins anew."
+            )
+        if job.exists() and resume:
+            self._check_job()
+            return
+        job.unlink(missing_ok=True)  # first: without it none of the rest is taken up
+        for path in self.folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+        _write_whole(job, json.dumps(self._job).encode())
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _check_job(self) -> None:
         try:
@@ -119,6 +139,38 @@ class Work:
                 f"{self._target} was begun with another {' and '.join(differ)}; go on with the same, "
                 f"or begin anew with --overwrite."
             )
+
+
+def _locked(folder: Path, target: Path) -> BinaryIO:
+    """The folder's lock file, this process's until it is closed; the folder is made where there is none."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("ab")
+        if not _lock(file):
+            file.close()
+            raise SettingsError(
+                f"Another process is at work on {target}; wait for it, or name another output."
+            )
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), (folder / _LOCK).stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()  # who had it removed the folder between the opening and the locking
+
+
+def _lock(file: BinaryIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks, as on Windows: films are to be made there too
+    return True
 
 
 def _write_whole(path: Path, data: bytes) -> None:
