@@ -170,6 +170,7 @@ def test_what_a_stream_cannot_do(server, folder, tmp_path, capsys):
         (server + "/gone.tar", (), 1, "There is no http://"),
         (shard, ("--cache", "ram"), 2, "a stream cannot be kept"),
         (shard, ("--categories", "cat"), 2, "A stream takes no --index"),
+        (shard, ("--limit", "3"), 2, "A stream takes no --index"),
     ):
         assert train(place, tmp_path / "run", *more) == status
         one_sentence(capsys, message)

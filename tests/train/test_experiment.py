@@ -125,9 +125,10 @@ def test_every_plot_is_drawn(folder, tmp_path, plot):
     assert cv2.imread(str(tmp_path / "it.png")).std() > 1
 
 
-def test_a_run_of_other_words_is_not_taken_for_it(tmp_path):
+@pytest.mark.parametrize("note", ["done", "begun"])
+def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
     words = shlex.split(f"colornet --data x --steps 1 --out {tmp_path}")
-    (tmp_path / "done.json").write_text('["other"]')
+    (tmp_path / f"{note}.json").write_text('["other"]')
     with pytest.raises(SettingsError, match="a run of other words"):
         train_run(words)
 

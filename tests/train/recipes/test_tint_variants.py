@@ -145,6 +145,13 @@ def test_a_plain_run_is_a_start_whose_colours_stay(name, told, folder, tmp_path,
             torch.testing.assert_close(value, kept[key], msg=key)
 
 
+def test_a_run_with_a_discriminator_is_a_start_for_one_without(batch):
+    before = make(adversarial_weight=0.1)
+    after = make()
+    after.load_state_dict(after.adopt(before.state_dict()))
+    assert torch.equal(after.head.weight, before.head.weight)
+
+
 def test_the_discriminator_stays_at_home(batch, tmp_path):
     model = make(adversarial_weight=0.1).eval()
     bare = make()
