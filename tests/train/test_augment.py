@@ -128,6 +128,14 @@ def test_scratches_are_thin():
     assert 0.001 < touched.float().mean() < 0.06
 
 
+@pytest.mark.parametrize("grey", ["luma", "film"])
+def test_a_mount_is_there_whatever_grey_is_seen(rgb, grey):
+    L, ab = pair(rgb.repeat(40, 1, 1, 1), mount=1.0, **{grey: 1.0})
+    colourless = ab.abs().amax((1, 2, 3)) < 1e-3
+    assert colourless.any()  # empty pages
+    assert L[colourless].std((1, 2, 3)).max() < 1e-3  # of which nothing else is seen
+
+
 def test_a_mount_is_grey_to_both_and_leaves_the_picture_within_as_it_is(rgb, L):
     mounted, ab = pair(rgb, mount=1.0)
     true_ab = rgb_to_lab(rgb)[:, 1:]

@@ -91,6 +91,10 @@ def test_help_shows_the_recipes_settings(capsys):
         ("tint", ("--set", "widht=3"), 2, "did you mean 'width'"),
         ("tint", ("--set", "width=wide"), 2, "whole number"),
         ("tint", ("--size", 50), 2, "multiple of 32"),
+        ("tint", ("--set", "lr=nan"), 2, "finite number"),
+        ("tint", ("--set", "fade=7"), 2, "from 0 to 1, not 7"),
+        ("tint", ("--set", "min_side=1.5"), 2, "at most 1, not 1.5"),
+        ("tint", ("--set", "batch=0"), 2, "batch must be 1 or more"),
         ("tint", ("--batch", 99), 1, "do not fill one batch of 99"),
         ("tint", ("--resume",), 1, "no checkpoint to go on from"),
         ("tint", ("--from", "/nowhere", *SMALL), 1, "no run or file"),
@@ -108,3 +112,11 @@ def test_mistakes_are_said_in_one_sentence(folder, tmp_path, capsys, recipe, mor
 def test_data_that_is_not_there(tmp_path, capsys):
     assert train("tint", tmp_path / "gone", tmp_path / "run") == 1
     assert "neither a folder nor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--epochs", 0), ("--epochs", "nan"), ("--steps", -5), ("--devices", 0)])
+def test_numbers_that_cannot_be_are_wrong_usage(folder, tmp_path, capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        train("tint", folder, tmp_path / "run", *words)
+    assert stop.value.code == 2
+    assert words[0] in capsys.readouterr().err

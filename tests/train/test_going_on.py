@@ -10,9 +10,13 @@ import pytest
 import torch
 from skimage import data
 
-from tintype import cli
-from tintype.train import runs
+from tintype import cards, cli
+from tintype.train import recipes, runs
+from tintype.train.fit import fit
 from tintype.train.fitter import Fitter
+from tintype.train.options import FitOptions
+from tintype.train.recipe import Schedule
+from tintype.train.sources import find_photographs
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +155,62 @@ def test_no_photographs_and_damaged_notes_are_said(folder, tmp_path, capsys):
     (run / "run.json").write_text("{", encoding="utf-8")
     assert train(run, "--resume") == 1
     assert "run.json is damaged" in capsys.readouterr().err
+
+
+def test_learning_rates_stay_as_they_were(folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert begin(folder, run) == 0
+    for words in (("--lr-scale", 2), ("--set", "encoder_lr=0.5")):
+        assert train(run, "--resume", "--steps", 4, *words) == 2
+        assert "keeps its" in capsys.readouterr().err
+    assert train(run, "--resume", "--steps", 3, "--lr-scale", 1) == 0
+
+
+def test_averaged_weights_do_not_take_the_place_of_those_that_learn(folder, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    constant = ("--set", "lr_schedule=constant", "--set", "ema_decay=0.9")
+    assert begin(folder, whole, "--steps", 4, *constant) == 0
+    assert begin(folder, parts, "--steps", 2, *constant) == 0
+    assert train(parts, "--resume", "--steps", 4) == 0
+    for wanted, got in zip(*(runs.read_weights(run)[1].values() for run in (whole, parts)), strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
+
+
+def test_patience_counts_epochs(folder, tmp_path):
+    found = find_photographs([folder])
+    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)  # no BatchNorm: nothing moves
+    options = FitOptions(
+        steps=30, batch=2, size=32, workers=0, device="cpu", lr_scale=1e-12, validate_every=1
+    )
+    out = fit("fusion", settings, options, found, found, tmp_path, schedule=Schedule(patience=2))
+    assert 8 <= steps_of(out) < 30  # two epochs of four steps, each of which is followed by a validation
+
+
+def test_an_export_is_scored_on_what_was_held_out(folder, tmp_path, capsys):
+    many = tmp_path / "many"
+    many.mkdir()
+    for i in range(60):
+        (many / f"{i:02d}.png").write_bytes((folder / f"{i % 8}.png").read_bytes())
+    (many / "broken.png").write_bytes(b"no picture")
+    run = tmp_path / "run"
+    assert begin(many, run) == 0
+    held_out = runs.read_run(run)["split"]["val"]
+    assert 0 < len(held_out) < 10
+    assert tintype("export", run, "-o", tmp_path) == 0
+    how = cards.load_card(tmp_path / "run.onnx").scores["how"]
+    assert how.startswith(f"{len(set(held_out) - {'broken.png'})} photographs")
+    assert tintype("export", run, "-o", tmp_path, "--data", many, "--limit", 500) == 0
+    assert cards.load_card(tmp_path / "run.onnx").scores["how"].startswith("60 photographs")
+    capsys.readouterr()
+
+
+def test_validation_has_the_labels_of_training(folder, tmp_path):
+    for place, names in (("train", ("beach", "city", "sea")), ("val", ("city", "desert", "sea"))):
+        for i, name in enumerate(names):
+            (tmp_path / place / name).mkdir(parents=True)
+            (tmp_path / place / name / "0.png").write_bytes((folder / f"{i}.png").read_bytes())
+    train, val = (find_photographs([tmp_path / place]) for place in ("train", "val"))
+    val = val.labelled_as(train.label_names)
+    assert [(record.name, record.label) for record in val.records] == [
+        ("city/0.png", 1), ("desert/0.png", -1), ("sea/0.png", 2)
+    ]  # fmt: skip

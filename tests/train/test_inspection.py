@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import cv2
 import numpy as np
 import pytest
@@ -68,3 +71,30 @@ def test_nothing_to_inspect(tmp_path, capsys):
     (tmp_path / "a.jpg").write_bytes(b"x")
     assert cli.main(["data", "inspect", str(tmp_path), "--workers", "1"]) == 1
     assert "None of 1 files could be decoded" in capsys.readouterr().err
+
+
+def test_packing_keeps_labels_that_no_folder_tells(folder, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for i, source in enumerate(sorted(folder.rglob("*.png"))[:2]):
+        (plain / f"{i}{source.suffix}").write_bytes(source.read_bytes())
+    with tarfile.open(tmp_path / "given.tar", "w") as tar:
+        for i, path in enumerate(sorted(plain.iterdir())):
+            tar.add(path, path.name)
+            label = ("cat", "dog")[i].encode()
+            member = tarfile.TarInfo(f"{path.stem}.cls")
+            member.size = len(label)
+            tar.addfile(member, io.BytesIO(label))
+    for source, out in ((tmp_path / "given.tar", first), (first / "00000.tar", second)):
+        assert cli.main(["data", "pack", str(source), "-o", str(out), "--workers", "1"]) == 0
+        packed = find_photographs([out / "00000.tar"])
+        assert packed.label_names == ("cat", "dog")
+        assert [record.label for record in packed.records] == [0, 1]
+
+
+def test_a_compressed_shard_is_refused(folder, tmp_path, capsys):
+    with tarfile.open(tmp_path / "packed.tar", "w:gz") as tar:
+        tar.add(next(folder.rglob("*.png")), "0.png")
+    assert cli.main(["data", "inspect", str(tmp_path / "packed.tar"), "--workers", "1"]) == 1
+    assert "no readable tar shard" in capsys.readouterr().err

@@ -156,6 +156,7 @@ def test_the_command_tells_what_is_lost(place, capsys):
     [
         ("conv.onnx -o new.model", 2, "must end in .onnx"),
         ("conv.onnx -o conv.onnx", 2, "is the model itself"),
+        ("conv.onnx -o photos/conv.onnx", 2, "the model's own name, conv"),
         ("conv.onnx -o obedient.onnx", 1, "--overwrite replaces it"),
         ("conv.onnx -o new.onnx --count 0", 2, "--count must be 1 or more"),
         ("conv.onnx -o new.onnx --limit 0", 2, "--limit must be 1 or more"),

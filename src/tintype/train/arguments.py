@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
+
+from tintype.arguments import count
 
 _IMAGE_COLUMN: dict[str, Any] = {
     "default": "", "metavar": "NAME", "help": "where Parquet files hold pictures, if not plain"
@@ -11,7 +14,7 @@ _IMAGE_COLUMN: dict[str, Any] = {
 
 TRAIN_EXAMPLES = """\
 examples:
-  tintype train tint --data photos --out runs/mine --minutes 60
+  tintype train tint --from tint --lr-scale 0.3 --data photos --out runs/mine
   tintype train autoencoder --data train.tar --val val.tar --out runs/small --epochs 13
   tintype train colornet --data faces --out runs/width --set width=64,128,256
   tintype train tint --data photos --out runs/mine --resume
@@ -71,7 +74,14 @@ def _share(text: str) -> float:
     return value
 
 
-_share.__name__ = "number"  # what argparse calls it
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+_share.__name__ = _positive.__name__ = "number"  # what argparse calls it
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +107,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--image-column", **_IMAGE_COLUMN)
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--where", metavar="COLUMN=VALUE,…", help="take only pictures whose row in the index says so")
-    add("--limit", type=int, metavar="N", help="take only N of them, by a hash of their names")
+    add("--limit", type=count, metavar="N", help="take only N of them, by a hash of their names")
     add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
     run = parser.add_argument_group("the run")
     add = run.add_argument
@@ -105,12 +115,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--set", action="append", metavar="KEY=VALUE", help="a setting; KEY=A,B,C trains each and compares")
     add("--config", metavar="FILE.yaml", help="settings from a file; --set goes before it")
     length = run.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=float, metavar="N", help="passes over the photographs")
-    length.add_argument("--steps", type=int, metavar="N", help="batches")
-    add("--minutes", type=float, metavar="N", help="stop after this time, whatever else was asked for")
-    add("--batch", type=int, metavar="N", help="photographs a step, over all processes")
-    add("--size", type=int, metavar="N", help="side of the training crops, in pixels")
-    add("--lr-scale", type=float, metavar="F", help="factor on the recipe's learning rates (default: 1)")
+    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the photographs")
+    length.add_argument("--steps", type=count, metavar="N", help="batches")
+    add("--minutes", type=_positive, metavar="N", help="stop after this time, whatever else was asked for")
+    add("--batch", type=count, metavar="N", help="photographs a step, over all processes")
+    add("--size", type=count, metavar="N", help="side of the training crops, in pixels")
+    add("--lr-scale", type=_positive, metavar="F", help="factor on the recipe's learning rates (default: 1)")
     add("--seed", type=int, metavar="N", help="seed of everything random (default: 0)")
     resume = "go on with the run in RUN from its last checkpoint, as it was unless told otherwise"
     add("--resume", action="store_true", help=resume)
@@ -123,7 +133,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "file, or from several' mean",
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
-    add("--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints")
+    add("--checkpoint-every", type=count, default=200, metavar="N", help="steps between checkpoints")
     _add_machine_arguments(parser)
 
 
@@ -131,8 +141,8 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("the machine")
     add = machine.add_argument
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
-    add("--devices", type=int, default=1, metavar="N", help="processes on this machine, one a device")
-    add("--nodes", type=int, default=1, metavar="N", help="machines")
+    add("--devices", type=count, default=1, metavar="N", help="processes on this machine, one a device")
+    add("--nodes", type=count, default=1, metavar="N", help="machines")
     add("--precision", choices=["32", "bf16"], help="(default: 32)")
     add("--workers", type=int, default=1, metavar="N", help="processes that read photographs (default: 1)")
     add(

@@ -5,12 +5,14 @@ A mount alone is new to both: it has no colour.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tintype.errors import SettingsError
 from tintype.train import damage
 from tintype.train.damage import chosen, uniform
 from tintype.train.lab import luma_of, luma_to_L, rgb_to_lab
@@ -44,10 +46,16 @@ class GreySettings:
     """A border of white, black or grey about the picture, as of a print, a film or an album's page, and true
     grey there; of one in ten nothing else is left, as of an empty page."""
 
+    def __post_init__(self) -> None:
+        for name, chance in dataclasses.asdict(self).items():
+            if not 0 <= chance <= 1:
+                raise SettingsError(f"{name} is a probability, from 0 to 1, not {chance:g}.")
+
 
 def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tensor]:
     """RGB (N, 3, H, W), 0…1, to the input L (N, 1, H, W) and the true ab (N, 2, H, W)."""
-    lab = rgb_to_lab(_some(_mounted, rgb, settings.mount))
+    rgb = _some(_mounted, rgb, settings.mount)
+    lab = rgb_to_lab(rgb)
     L, ab = lab[:, :1], lab[:, 1:]
     n = len(rgb)
     L = torch.where(chosen(n, settings.luma, rgb), luma_to_L(luma_of(rgb)), L)

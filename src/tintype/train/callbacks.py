@@ -108,6 +108,9 @@ class WarmAveraging(WeightAveraging):
 
         super().__init__(use_buffers=False, avg_fn=average)
 
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        """Nothing: were the average put in the place of the weights, it would be gone on from."""
+
 
 class Sheets(lightning.Callback):
     """Adds sheets of grey, truth and prediction to TensorBoard, every so many steps and at the end."""

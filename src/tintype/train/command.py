@@ -62,6 +62,7 @@ def export(args: argparse.Namespace) -> int:
     card = exporting.export(
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
+        names=() if args.data else info["split"]["val"],
     )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
@@ -86,6 +87,8 @@ def quantize(args: argparse.Namespace) -> int:
     card = find_model(args.model)
     if out.exists() and out.samefile(card.path):
         raise SettingsError(f"{out} is the model itself: choose another name.")
+    if out.stem == card.name:
+        raise SettingsError(f"-o {out} must not have the model's own name, {card.name}: choose another.")
     if out.exists() and not args.overwrite:
         raise OutputExistsError(f"{out} exists already; --overwrite replaces it.")
     stays_float = args.float if args.float is not None else _stays_float(card.recipe)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tintype import images
-from tintype.errors import DataError, InputError
+from tintype.errors import DataError, InputError, SettingsError
 from tintype.train.sources import Photographs
 
 GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
@@ -39,6 +39,13 @@ class CropSettings:
     """Greatest angle, in degrees, by which a crop is turned either way."""
     drop_grey: bool = False
     """Leave out photographs in which no |a| or |b| reaches 1."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_side <= 1:
+            raise SettingsError(f"min_side must be above 0 and at most 1, not {self.min_side:g}.")
+        for name in ("flip", "flip_vertical"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} is a probability, from 0 to 1, not {getattr(self, name):g}.")
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import csv
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,15 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
     if not run.weights_of:
         train_run(train_words(one, run, data, work, args.photographs or 0))
     models = work / one.name / "models"
+    note, asked = models / f"{run.name}.json", [run.words, run.weights_of, run.precision, one.size]
     if (models / f"{run.name}.onnx").is_file():
+        if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != asked:
+            raise SettingsError(
+                f"{models / run.name}.onnx was made by other words; remove it, or name another --work."
+            )
         return source, load_card(models / f"{run.name}.onnx")
+    models.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(asked), encoding="utf-8")
     recipe, model, info = runs.load_run(source)
     if changes := changed_settings(run) if run.weights_of else {}:
         module = recipes.get(recipe)

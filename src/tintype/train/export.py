@@ -8,7 +8,7 @@ import hashlib
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tintype import evaluate
 from tintype.cards import ModelCard
 from tintype.color import rgb_to_lab
-from tintype.errors import ModelError
+from tintype.errors import DataError, ModelError
 from tintype.evaluate.truths import cut
 from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
@@ -110,11 +110,14 @@ def export(
     limit: int | None = None,
     precision: int = 16,
     image_column: str = "",
+    names: Collection[str] = (),
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
-    `image_column` is where Parquet files hold pictures.
+    `image_column` is where Parquet files hold pictures. Of the photographs those of `names` are taken, if
+    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. DataError
+    where none is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out) as work:
@@ -122,7 +125,7 @@ def export(
         export_onnx(model, onnx_file, precision=precision)
         card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))
         session = Session(card, threads=1)
-        records = find_records(photographs, image_column)[:limit]
+        records = _usable(photographs, image_column, names, limit)
         parity = check_parity(model, session, records[:50], score_size)
         scores = _score(session, records, score_size, distance)
         side = f"{score_size}×{score_size} centre crop"
@@ -133,6 +136,25 @@ def export(
         for file in (onnx_file, card_file):
             file.replace(out / file.name)
     return _replace(card, path=out / onnx_file.name)
+
+
+def _usable(
+    photographs: Sequence[Path], image_column: str, names: Collection[str], limit: int | None
+) -> list[Record]:
+    found = [r for r in find_records(photographs, image_column) if not names or r.name in names]
+    every = max(1, len(found) // limit) if limit else 1
+    usable = [record for record in found[::every][:limit] if _is_picture(record)]
+    if not usable:
+        raise DataError("None of the photographs to check on could be read; name others with --data.")
+    return usable
+
+
+def _is_picture(record: Record) -> bool:
+    try:
+        decode_rgb8(record.read())
+    except (DataError, OSError):
+        return False
+    return True
 
 
 def _facts(model: Any, data: bytes) -> dict[str, Any]:

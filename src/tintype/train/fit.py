@@ -221,7 +221,9 @@ def _callbacks(
         best = ModelCheckpoint(folder, "best", monitor="val/loss", enable_version_counter=False)
         callbacks.append(best)
     if validated and schedule.patience:
-        callbacks.append(EarlyStopping("val/loss", patience=schedule.patience))
+        an_epoch = -(-steps_an_epoch // min(steps_an_epoch, options.validate_every))
+        patience = schedule.patience * an_epoch
+        callbacks.append(EarlyStopping("val/loss", patience=patience, check_on_train_epoch_end=False))
     if options.minutes:
         callbacks.append(ThisTime({"seconds": round(60 * options.minutes)}, verbose=False))
     if schedule.ema_decay:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import DataError, OutputError, OutputExistsError
+from tintype.results import whole_file
 from tintype.train.data import decode_rgb8, is_grey
 from tintype.train.sources import Photographs, Record, find_photographs, some
 
@@ -69,7 +70,9 @@ def inspect(args: argparse.Namespace) -> int:
         raise DataError(f"None of {len(records)} files could be decoded.")
     print(_report(photographs, sizes, labels, grey, broken))
     if args.picture:
-        cv2.imwrite(args.picture, histogram_picture(total))
+        _, data = cv2.imencode(".png", histogram_picture(total))
+        with whole_file(Path(args.picture)) as file:
+            file.write(data.tobytes())
         print(f"\nThe histogram of ab is in {args.picture}.")
     return 0
 
@@ -104,7 +107,8 @@ def pack(args: argparse.Namespace) -> int:
         stream = iter(tqdm(zip(jobs, packed, strict=True), total=len(jobs), unit=" photographs"))
         for number in range(-(-len(jobs) // args.shard)):
             part = islice(stream, args.shard)
-            skipped += _write_shard(out / f"{number:05d}.tar", [(job[0], data) for job, data in part])
+            shard = [(job[0], data) for job, data in part]
+            skipped += _write_shard(out / f"{number:05d}.tar", shard, photographs.label_names)
     print(f"{len(jobs) - skipped} photographs in {out}, {skipped} could not be used.")
     return 0
 
@@ -142,12 +146,14 @@ def _shrink(job: tuple[Record, int, bool]) -> bytes | None:
     return data.tobytes() if ok else None
 
 
-def _write_shard(path: Path, photographs: list[tuple[Record, bytes | None]]) -> int:
+def _write_shard(
+    path: Path, photographs: list[tuple[Record, bytes | None]], label_names: tuple[str, ...]
+) -> int:
     """Write one shard whole or not at all; how many photographs had no data."""
     part = path.with_suffix(".tar.part")
     try:
         with tarfile.open(part, "w") as tar:
-            for name, data in _members(photographs):
+            for name, data in _members(photographs, label_names):
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
@@ -159,7 +165,12 @@ def _write_shard(path: Path, photographs: list[tuple[Record, bytes | None]]) -> 
     return sum(data is None for _, data in photographs)
 
 
-def _members(photographs: list[tuple[Record, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+def _members(
+    photographs: list[tuple[Record, bytes | None]], label_names: tuple[str, ...]
+) -> Iterator[tuple[str, bytes]]:
     for record, data in photographs:
         if data is not None:
-            yield str(PurePosixPath(record.name).with_suffix(".webp")), data
+            name = PurePosixPath(record.name)
+            yield str(name.with_suffix(".webp")), data
+            if record.label >= 0:
+                yield str(name.with_suffix(".cls")), label_names[record.label].encode()

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from tintype.errors import SettingsError
+
 Losses = dict[str, Tensor]
 Groups = list[dict[str, Any]]
 
@@ -33,6 +35,11 @@ class Schedule:
     """Training stops when an epoch lowers the mean training loss by less than this; 0 never stops so."""
     clip: float = 0.0
     """Norm to which gradients are clipped; 0 leaves them."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be 1 or more, not {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

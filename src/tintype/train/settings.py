@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import inspect
 import itertools
+import math
 import textwrap
 import typing
 from collections.abc import Iterable, Mapping
@@ -119,6 +120,8 @@ def _number(field: Field, value: Any) -> Any:
     except (TypeError, ValueError):
         kind = "a whole number" if field.type is int else "a number"
         raise SettingsError(f"{field.name} must be {kind}, not {value!r}.") from None
+    if not math.isfinite(number):
+        raise SettingsError(f"{field.name} must be a finite number, not {value!r}.")
     if field.type is int and not isinstance(value, str) and number != value:
         raise SettingsError(f"{field.name} must be a whole number, not {value!r}.")
     return number

@@ -60,6 +60,13 @@ class Photographs:
     def __len__(self) -> int:
         return len(self.records)
 
+    def labelled_as(self, label_names: tuple[str, ...]) -> Photographs:
+        """The same, their labels numbered as `label_names` has them; −1 for those that it has not."""
+        number = {name: i for i, name in enumerate(label_names)}
+        new = [number.get(name, -1) for name in self.label_names]
+        records = (replace(r, label=new[r.label] if r.label >= 0 else -1) for r in self.records)
+        return Photographs(tuple(records), label_names)
+
     def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """The numbers of all photographs in a random order.
 
@@ -128,7 +135,7 @@ def split(photographs: Photographs, share: float) -> tuple[Photographs, Photogra
     """Part the photographs by a stable hash of their names: about `share` of them go to the second part."""
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in photographs.records:
-        digest = hashlib.sha256(record.name.encode()).digest()
+        digest = hashlib.sha256(record.name.encode(errors="surrogateescape")).digest()
         parts[int.from_bytes(digest[:8]) < share * 2**64].append(record)
     first, second = (replace(photographs, records=tuple(part)) for part in parts)
     return first, second
@@ -189,7 +196,7 @@ def some(photographs: Photographs, count: int) -> Photographs:
 
     def rank(record: Record) -> bytes:
         # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
-        return hashlib.sha256(f"some/{record.name}".encode()).digest()
+        return hashlib.sha256(f"some/{record.name}".encode(errors="surrogateescape")).digest()
 
     last = sorted(map(rank, photographs.records))[:count][-1]
     return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))
@@ -198,7 +205,8 @@ def some(photographs: Photographs, count: int) -> Photographs:
 def _shard_records(path: Path) -> list[tuple[Record, str]]:
     records, labels = [], {}
     try:
-        with tarfile.open(path) as tar:
+        # Uncompressed alone: the offsets of others lie in what they unpack to.
+        with tarfile.open(path, "r:") as tar:
             for m in tar:
                 suffix = Path(m.name).suffix.lower()
                 if m.isfile() and suffix in PICTURE_SUFFIXES:

@@ -21,6 +21,8 @@ from tintype.train.stream import Stream
 VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
 _SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
+# What an optimiser knows from its start on, and a run that goes on cannot be told anew.
+_OPTIMISED = ("lr", "encoder_lr", "discriminator_lr", "weight_decay", "beta1", "beta2")
 _NARROWED = ("index", "where", "limit", "categories")  # flags that take some of the photographs
 
 
@@ -88,6 +90,8 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     before = runs.read_run(out) if args.resume and (out / "run.json").is_file() else {}
     if before and before["recipe"] != args.recipe:
         raise SettingsError(f"{out} holds a run of {before['recipe']}, not of {args.recipe}.")
+    if before:
+        _keeps_its_rates(args, values, before)
     classes = {"settings": module.Settings} | _SHARED
     taken: dict[str, dict[str, Any]] = {part: dict(before.get(part, {})) for part in classes}
     if before:
@@ -103,6 +107,18 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     built = {part: settings.build(cls, taken[part]) for part, cls in classes.items()}
     longer = args.epochs is not None or "epochs" in values.keys() - names["settings"]
     return Plan(out, before, **built, longer=longer)
+
+
+def _keeps_its_rates(args: argparse.Namespace, values: dict[str, Any], before: dict[str, Any]) -> None:
+    """Refuse other learning rates for a run that goes on: its optimiser would not take them."""
+    begun = before["settings"] | {"lr_scale": before["options"]["lr_scale"]}
+    wanted = {key: value for key, value in values.items() if key in _OPTIMISED and key in begun}
+    wanted |= {"lr_scale": args.lr_scale} if args.lr_scale is not None else {}
+    for key, value in wanted.items():
+        if float(value) != begun[key]:
+            raise SettingsError(
+                f"A run that goes on keeps its {key} of {begun[key]:g}; start a new one --from it."
+            )
 
 
 def _whole_batch(before: dict[str, Any]) -> int:
@@ -129,7 +145,10 @@ def _photographs(
     notes = {"image_column": column, "narrowed": narrowed}
     for name, some_places in (("places", places), ("val_places", val_places)):
         notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
-    return *_split(_found(places, column, **narrowed), _found(val_places, column)), notes
+    train, val = _split(_found(places, column, **narrowed), _found(val_places, column))
+    if isinstance(train, Photographs) and isinstance(val, Photographs):
+        val = val.labelled_as(train.label_names)
+    return train, val, notes
 
 
 def _split(

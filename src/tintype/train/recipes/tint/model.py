@@ -220,8 +220,9 @@ class Model(RecipeModel):
         A discriminator that is wanted no more is left out.
         """
         own = self.state_dict()
-        if self.discriminator is None:
-            weights = {name: w for name, w in weights.items() if not name.startswith("discriminator.")}
+        rival = {name for name in weights if name.startswith("discriminator.")}
+        if self.discriminator is None and rival:
+            weights = {name: tensor for name, tensor in weights.items() if name not in rival}
         for prefix, told in _LATER.items():
             new = {name: own[name].clone() for name in own if name.startswith(prefix)}
             if not new or new.keys() & weights.keys():
