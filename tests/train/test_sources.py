@@ -105,9 +105,9 @@ def coco(folder):
     kinds = [("cat", "animal"), ("dog", "animal"), ("car", "vehicle")]
     content = {
         "categories": [{"id": i, "name": n, "supercategory": s} for i, (n, s) in enumerate(kinds)],
-        "images": [{"id": 9, "file_name": "1.png"}, {"id": 8, "file_name": "3.jpg"}],
+        "images": [{"id": 9, "file_name": "1.png"}, {"id": 8, "file_name": "train/3.jpg"}],
         "annotations": [
-            {"image_id": 9, "category_id": 0, "area": 5},
+            {"image_id": 9, "category_id": 0, "area": None},
             {"image_id": 9, "category_id": 2, "area": 50},
             {"image_id": 8, "category_id": 1, "area": 7},
         ],
@@ -133,6 +133,10 @@ def test_coco_categories_and_supercategories(coco, categories, names, labels):
 def test_coco_errors(coco, tmp_path):
     with pytest.raises(DataError, match="no category boat"):
         find_photographs([coco], categories=["boat"])
+    file = coco / "instances_train.json"
+    file.write_text(file.read_text().replace('"category_id": 1', '"category_id": 7'))
+    with pytest.raises(DataError, match="no COCO annotation"):
+        find_photographs([coco], categories=["cat"])
     (coco / "instances_train.json").write_text("[]")
     with pytest.raises(DataError, match="no COCO annotation"):
         find_photographs([coco], categories=["cat"])

@@ -98,7 +98,8 @@ def pack(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     if args.limit:
         photographs = some(photographs, args.limit)
-    grey = some(photographs, round(args.grey_share * len(photographs))) if args.grey_share else None
+    greys = round(args.grey_share * len(photographs))
+    grey = some(photographs, greys) if greys else None
     greyed = {record.name for record in grey.records} if grey else set()
     jobs = [(record, args.size, record.name in greyed) for record in photographs.records]
     skipped = 0

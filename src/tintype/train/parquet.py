@@ -106,7 +106,7 @@ def _class_names(schema: Any) -> list[str]:
     """The names of whole-number labels, as Hugging Face's library keeps them in the schema's metadata."""
     notes = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = notes.get("info", {}).get("features", {}).get(LABEL_COLUMN, {})
-    names: list[str] = feature.get("names", [])
+    names: list[str] = feature.get("names", []) if isinstance(feature, dict) else []
     return names
 
 

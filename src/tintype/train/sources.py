@@ -279,17 +279,19 @@ def _coco_labels(annotation: Path, categories: Sequence[str]) -> dict[str, str]:
     try:
         content: dict[str, Any] = json.loads(annotation.read_text(encoding="utf-8"))
         kinds = {c["id"]: c for c in content["categories"]}
-        names = {i["id"]: i["file_name"] for i in content["images"]}
-        objects = content["annotations"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        names = {i["id"]: PurePosixPath(i["file_name"]).name for i in content["images"]}
+        objects = [
+            (kinds[o["category_id"]], o["image_id"], float(o.get("area") or 0))
+            for o in content["annotations"]
+        ]
+    except (ValueError, KeyError, TypeError):
         raise DataError(f"{annotation} is no COCO annotation of objects.") from None
     known = {c["name"] for c in kinds.values()} | {c.get("supercategory") for c in kinds.values()}
     if unknown := [c for c in categories if c not in known]:
         raise DataError(f"{annotation.name} has no category {', '.join(unknown)}.")
     largest: dict[str, tuple[float, str]] = {}
-    for item in objects:
-        kind = kinds[item["category_id"]]
-        if {kind["name"], kind.get("supercategory")} & set(categories) and item["image_id"] in names:
-            name = names[item["image_id"]]
-            largest[name] = max(largest.get(name, (-1.0, "")), (float(item.get("area", 0)), kind["name"]))
+    for kind, image, area in objects:
+        if {kind["name"], kind.get("supercategory")} & set(categories) and image in names:
+            name = names[image]
+            largest[name] = max(largest.get(name, (-1.0, "")), (area, kind["name"]))
     return {name: label for name, (_, label) in largest.items()}
