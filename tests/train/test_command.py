@@ -94,7 +94,7 @@ def test_help_shows_the_recipes_settings(capsys):
         ("tint", ("--set", "lr=nan"), 2, "finite number"),
         ("tint", ("--set", "fade=7"), 2, "from 0 to 1, not 7"),
         ("tint", ("--set", "min_side=1.5"), 2, "at most 1, not 1.5"),
-        ("tint", ("--set", "batch=0"), 2, "batch must be 1 or more"),
+        ("tint", ("--set", "epochs=0"), 2, "epochs must be 1 or more"),
         ("tint", ("--batch", 99), 1, "do not fill one batch of 99"),
         ("tint", ("--resume",), 1, "no checkpoint to go on from"),
         ("tint", ("--from", "/nowhere", *SMALL), 1, "no run or file"),
