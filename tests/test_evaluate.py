@@ -15,6 +15,7 @@ from scoring_helpers import (
     counted,
     hinted_model,
     linear_model,
+    size_model,
     vivid_model,
     write_model,
     write_photographs,
@@ -278,6 +279,58 @@ def test_scores_of_other_options_models_and_photographs_are_not_taken(photograph
     assert values(changed)["linear"]["colorfulness"] < 1
     fewer = evaluate.Photographs(photographs.records[:3], photographs.names[:3], photographs.labels[:3])
     assert len(run([model], fewer, tmp_path).used) == 3
+
+
+@pytest.mark.parametrize("end_to_end", [False, True])
+def test_scores_of_another_card_of_the_same_file_are_not_taken(photographs, tmp_path, end_to_end):
+    options = evaluate.Options(size=SIDE, end_to_end=end_to_end)
+    path = size_model(tmp_path)
+    card = path.with_suffix(".toml")
+    before = values(run([str(path)], photographs, tmp_path, options))["sized"]
+    card.write_text(card.read_text().replace(f"size = {SIDE}", "size = 96"))
+    after = values(run([str(path)], photographs, tmp_path, options))["sized"]
+    (tmp_path / "new").mkdir()
+    assert after == values(run([str(path)], photographs, tmp_path / "new", options))["sized"]
+    assert after != before
+
+
+def test_a_default_on_the_card_shapes_the_scores(photographs, tmp_path):
+    path = vivid_model(tmp_path)
+    card = path.with_suffix(".toml")
+    before = values(run([str(path)], photographs, tmp_path))
+    card.write_text(card.read_text().replace("default = 1.0", "default = 0.0"))
+    after = values(run([str(path)], photographs, tmp_path))
+    assert after["vivid"] == before["vivid (mean)"] != before["vivid"]
+
+
+def test_each_card_of_one_file_keeps_its_own_scores(photographs, tmp_path):
+    paths = []
+    for folder, size in (("one", 64), ("two", 96)):
+        (tmp_path / folder / "same").mkdir(parents=True)
+        paths.append(str(size_model(tmp_path / folder / "same", size=size)))
+    alone = [
+        run([path], photographs, tmp_path / folder)
+        for path, folder in zip(paths, ("one", "two"), strict=True)
+    ]
+    first = run(paths, photographs, tmp_path)
+    names = [model.name for model in first.models]
+    assert len(set(names)) == 2
+    assert all(name.startswith("same/sized ") for name in names)
+    for _ in range(2):
+        again = run(paths, photographs, tmp_path)
+        for name, own in zip(names, alone, strict=True):
+            assert values(again)[name] == values(own)["sized"]
+            assert np.array_equal(again.colours(name), own.colours("sized"))
+
+
+def test_a_model_that_is_named_twice_keeps_both_columns(photographs, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path)
+    paths = [str(linear_model(tmp_path)), str(tmp_path / "link" / "linear.onnx")]
+    first = values(run(paths, photographs, tmp_path))
+    assert len(first) == 3
+    calls = counted(monkeypatch, Network, "predict")
+    assert values(run(paths, photographs, tmp_path)) == first
+    assert not calls
 
 
 def test_a_judge_that_comes_later_adds_its_scores_alone(photographs, model, tmp_path, monkeypatch):

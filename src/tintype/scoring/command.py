@@ -48,12 +48,12 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 
 def _costs(results: evaluate.Results, threads: int) -> Mapping[str, cost.Cost]:
-    """The cost of each model that has a file; of the same file it is measured once."""
-    by_file: dict[str, cost.Cost] = {}
+    """The cost of each model that has a file; of the same file at the same size it is measured once."""
+    by_file: dict[tuple[str, int, int], cost.Cost] = {}
     costs = {}
     for model in results.models:
         if model.card is not None:
-            key = model.card.sha256
+            key = (model.card.sha256, model.card.size, model.card.multiple)
             if key not in by_file:
                 by_file[key] = cost.measure(model.card, results.options.input_size, threads)
             costs[model.name] = by_file[key]
