@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
+import tarfile
 
 import cv2
 import numpy as np
@@ -331,6 +334,55 @@ def test_a_model_that_is_named_twice_keeps_both_columns(photographs, tmp_path, m
     calls = counted(monkeypatch, Network, "predict")
     assert values(run(paths, photographs, tmp_path)) == first
     assert not calls
+
+
+def test_scores_of_photographs_that_were_replaced_are_not_taken(tmp_path):
+    def write(seed, folder):
+        rng = np.random.default_rng(seed)
+        for i in range(2):
+            bgr = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (SIDE, SIDE))
+            cv2.imwrite(str(folder / f"{i}.bmp"), bgr)  # of the same size, whatever it shows
+        return values(run(["gray"], evaluate.find_photographs([folder]), tmp_path))["gray"]
+
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "others").mkdir()
+    before, after = write(1, tmp_path / "photos"), write(2, tmp_path / "photos")
+    assert after == write(2, tmp_path / "others") != before
+
+
+def test_scores_of_a_shard_that_was_written_anew_are_not_taken(tmp_path):
+    shard = tmp_path / "photos.tar"
+
+    def write(seed):
+        data = cv2.imencode(".bmp", np.random.default_rng(seed).integers(0, 255, (SIDE, SIDE, 3), np.uint8))[
+            1
+        ]
+        with tarfile.open(shard, "w") as tar:
+            member = tarfile.TarInfo("0.bmp")
+            member.size = data.size
+            tar.addfile(member, io.BytesIO(data.tobytes()))
+        return values(run(["gray"], evaluate.find_photographs([shard]), tmp_path))["gray"]
+
+    assert write(1) != write(2)
+
+
+def test_scores_of_other_labels_are_not_taken(photographs, tmp_path):
+    class Cats(Stripes):
+        keys, frechet = ("class_right",), ""
+
+        def compare(self, seen, truth, label):
+            return {"class_right": float(label == "cat")}
+
+    for label, share in (("cat", 100), ("dog", 0)):
+        labelled = dataclasses.replace(photographs, labels=[label] * len(photographs))
+        found = values(run(["gray"], labelled, tmp_path, judges=[Cats()]))
+        assert found["gray"]["class_right"] == found["truth"]["class_right"] == share
+
+
+def test_the_fingerprint_is_the_same_wherever_the_photographs_lie(photographs, tmp_path):
+    copy = evaluate.find_photographs([write_photographs(tmp_path / "copy")])
+    assert copy.fingerprint() == photographs.fingerprint()
+    assert copy.state() != photographs.state()
 
 
 def test_a_judge_that_comes_later_adds_its_scores_alone(photographs, model, tmp_path, monkeypatch):

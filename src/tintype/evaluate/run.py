@@ -124,12 +124,14 @@ def evaluate(
     asked = {key: value for key, value in asdict(options).items() if key != "steady_sizes"}
     if not options.damage:  # so scores of before there was such a thing are found again
         del asked["damage"]
-    run = _digest([photographs.fingerprint(), asked | {"threads": None}])
-    survey = _survey(photographs, options, folder, told)
+    state = photographs.state()
+    run = _digest([state, asked | {"threads": None}])
+    survey = _survey(photographs, state, options, folder, told)
     for model in models:
         model.prepare(survey)
     groups = [ARITHMETIC, *(one.group for one in further.asked_for(options).values())]
-    groups += [Group(judge.name, judge.digest, judge.keys) for judge in judges]
+    labels = _digest(photographs.labels)
+    groups += [Group(judge.name, f"{judge.digest}-{labels}", judge.keys) for judge in judges]
     digests = {TRUTH: TRUTH} | {model.name: model.digest for model in models}
     board = Board(folder, run, photographs.names, digests, groups)
     used = np.array([i for i, name in enumerate(photographs.names) if name not in survey.skipped])
@@ -237,9 +239,9 @@ def _read(photographs: Photographs, number: int, options: Options) -> Truth:
     return Truth(name, cut(rgb8, options.size, options.crop), label)
 
 
-def _survey(photographs: Photographs, options: Options, folder: Path, told: Told) -> Survey:
-    """One look at all photographs, or what an earlier one told."""
-    digest = _digest([photographs.fingerprint(), options.size, options.crop, scores.VERSION])
+def _survey(photographs: Photographs, state: str, options: Options, folder: Path, told: Told) -> Survey:
+    """One look at all photographs, or what an earlier one told of them in this `state`."""
+    digest = _digest([state, options.size, options.crop, scores.VERSION])
     file = folder / f"survey-{digest}.json"
     if file.is_file():
         return Survey.from_json(file.read_text(encoding="utf-8"))

@@ -55,13 +55,24 @@ class Photographs:
         return len(self.records)
 
     def fingerprint(self) -> str:
-        """A digest of the names and the sizes in bytes."""
+        """A digest of the names and the sizes in bytes, the same on every machine."""
+        return self._digest(("size",))
+
+    def state(self) -> str:
+        """A digest that also changes when a file is written anew, or its pictures lie elsewhere in it."""
+        return self._digest(("size", "written", "offset", "column", "group"))
+
+    def _digest(self, keys: Sequence[str]) -> str:
         digest = hashlib.sha256()
+        files: dict[str, dict[str, int]] = {}
         for record, name in zip(self.records, self.names, strict=True):
-            size = getattr(record, "size", -1)
-            if size < 0 and (path := Path(record.path)).is_file():
-                size = path.stat().st_size
-            digest.update(f"{name}\0{size}\n".encode())
+            if record.path not in files:
+                files[record.path] = _file_state(record.path)
+            told = files[record.path] | {key: getattr(record, key) for key in keys if hasattr(record, key)}
+            if told.get("size", -1) < 0:  # the picture is the whole file
+                told["size"] = files[record.path].get("size", -1)
+            text = "\0".join(str(told.get(key, "")) for key in keys)
+            digest.update(f"{name}\0{text}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()[:16]
 
 
@@ -220,6 +231,15 @@ def cell_counts(ab: Float) -> NDArray[np.intp]:
 def to_float(rgb8: RGB8) -> Float:
     """0…255 to 0…1."""
     return rgb8.astype(np.float32) * np.float32(1 / 255)
+
+
+def _file_state(path: str) -> dict[str, int]:
+    """A file's bytes and when it was last written, in nanoseconds; nothing where it cannot be found."""
+    try:
+        state = Path(path).stat()
+    except OSError:  # reading it will tell
+        return {}
+    return {"size": state.st_size, "written": state.st_mtime_ns}
 
 
 def _own_names(records: Sequence[Record]) -> list[str]:
