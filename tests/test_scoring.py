@@ -224,6 +224,17 @@ def test_a_broken_picture_is_named_and_the_rest_drawn(place, capsys):
     assert (place / "sheet.jpg").is_file()
 
 
+def test_a_sheet_never_replaces_a_picture_that_is_on_it(place, capsys):
+    before = (place / "photos" / "0.png").read_bytes()
+    (place / "link.png").symlink_to(place / "photos" / "0.png")
+    for target in ("photos/0.png", "link.png"):
+        line = f"compare gray --images photos -o {target} --overwrite --limit 1"
+        status, _, err = command(line, capsys)
+        assert status == 1
+        assert "photos/0.png: the result would replace the picture itself" in err
+    assert (place / "photos" / "0.png").read_bytes() == before
+
+
 def test_a_sheet_too_large_for_its_format_is_refused(place, capsys, monkeypatch):
     from tintype.scoring import compare
 

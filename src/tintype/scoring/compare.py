@@ -20,7 +20,7 @@ from tintype.framing import upright
 from tintype.plan import count_of, make_plan, plain_words
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
-from tintype.results import whole_file
+from tintype.results import check_targets, whole_file
 
 RGB8 = NDArray[np.uint8]
 Painter = Callable[[NDArray[np.float32]], RGB8]
@@ -36,6 +36,8 @@ def run_compare(args: argparse.Namespace) -> int:
     if not plan.jobs:
         name, reason = plan.failures[0] if plan.failures else (args.images[0], "there is no picture")
         raise InputError(f"{name}: {reason}.")
+    for job in plan.jobs if target.exists() else ():
+        check_targets(Path(job.source), [target], args.overwrite)
     count = min(args.limit, len(plan.jobs))
     sources = [plan.jobs[i * len(plan.jobs) // count].source for i in range(count)]
     failures = list(plan.failures)
