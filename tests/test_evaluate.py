@@ -25,11 +25,12 @@ from scoring_helpers import (
 )
 from tintype import evaluate, metrics
 from tintype.color import lab_to_rgb, rgb_to_lab
-from tintype.errors import InputError, ModelError, SettingsError
+from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
 from tintype.evaluate.models import Constant, Network
 from tintype.images import decode_rgb8
+from tintype.train import sources
 
 OPTIONS = evaluate.Options(size=SIDE)
 PICTURES = [data.astronaut()[:128, :128], data.chelsea()[:128, :128]]
@@ -413,6 +414,34 @@ def test_the_board_passes_over_what_is_no_score(tmp_path):
     board.close()
     again = Board(tmp_path, "r", ["a"], {"m": "d"}, [group])
     assert again.columns["m"].values["psnr"][0] == 3.5
+
+
+def test_a_photograph_that_could_not_be_read_is_looked_at_again(tmp_path, monkeypatch):
+    found = evaluate.find_photographs([write_photographs(tmp_path / "photos", 3)])
+    with monkeypatch.context() as patch:
+        read = sources.Record.read
+
+        def broken(record):
+            if record.name == "0.png":
+                raise OSError(5, "Input/output error")
+            return read(record)
+
+        patch.setattr(sources.Record, "read", broken)
+        results = run(["gray", "mean"], found, tmp_path)
+        assert len(results.used) == 2
+        assert "Input/output error" in results.survey.skipped["0.png"]
+    whole = run(["gray", "mean"], found, tmp_path)
+    assert not whole.survey.skipped
+    # The scores of the others hang on all colours that there are.
+    assert values(whole) == values(run(["gray", "mean"], found, tmp_path / "new"))
+
+
+def test_the_folder_is_made_before_anything_is_looked_at(photographs, tmp_path):
+    run(["gray"], photographs, tmp_path / "deep" / "scores")
+    assert (tmp_path / "deep" / "scores" / "per-picture.jsonl").is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot make the folder"):
+        run(["gray"], photographs, tmp_path / "file" / "scores")
 
 
 # --- bad input

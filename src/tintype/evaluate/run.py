@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import ModelError, TintypeError
+from tintype.errors import ModelError, OutputError, TintypeError
 from tintype.evaluate import further, scores, summary
 from tintype.evaluate.board import Board, Group
 from tintype.evaluate.models import Model, Options, Prediction
@@ -116,17 +116,24 @@ def evaluate(
 ) -> Results:
     """Score `models` on `photographs`; what `folder` holds of an earlier run is not computed again.
 
-    Raises InputError where no photograph has colour, ModelError, naming model and photograph, where a model
-    fails.
+    `folder` is made if it is missing. A photograph that cannot be read at the moment is left out, and looked
+    at again by the next run. Raises InputError where no photograph has colour, ModelError, naming model and
+    photograph, where a model fails, OutputError where the folder cannot be made.
     """
     told = told or _Silent()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {folder}: {error.strerror or error}.") from None
     # How many threads does not matter, and each further size is a group of its own.
     asked = {key: value for key, value in asdict(options).items() if key != "steady_sizes"}
     if not options.damage:  # so scores of before there was such a thing are found again
         del asked["damage"]
     state = photographs.state()
-    run = _digest([state, asked | {"threads": None}])
     survey = _survey(photographs, state, options, folder, told)
+    # Without those the mean colour and the frequencies of colours are others, and so are the scores.
+    unread = [survey.unread] if survey.unread else []
+    run = _digest([state, asked | {"threads": None}, *unread])
     for model in models:
         model.prepare(survey)
     groups = [ARITHMETIC, *(one.group for one in further.asked_for(options).values())]
@@ -248,6 +255,8 @@ def _survey(photographs: Photographs, state: str, options: Options, folder: Path
     told.say(f"Looking through {count_of(len(photographs), 'photograph')}.")
     told.begin(len(photographs))
     survey = look_through(photographs, options.size, options.crop, told.step)
+    if survey.unread:  # which may be a matter of the moment
+        return survey
     part = file.with_suffix(".part")
     part.write_text(survey.to_json(), encoding="utf-8")
     part.replace(file)

@@ -125,6 +125,8 @@ class Survey:
     """Photographs that were smaller than asked for."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Photographs of no use, and why."""
+    unread: list[str] = field(default_factory=list)
+    """Those of them that the operating system did not give, of which another look may tell more."""
 
     @property
     def mean_ab(self) -> tuple[float, float]:
@@ -191,6 +193,8 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
             survey.add(truth)
         except (TintypeError, OSError) as error:
             survey.skipped[name] = str(error)
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                survey.unread.append(name)
         step()
     if not survey.used:
         raise InputError(_why_none(survey))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tintype import evaluate
-from tintype.errors import OutputError, SettingsError
+from tintype.errors import SettingsError
 from tintype.evaluate import cost, tables
 from tintype.evaluate.networks import open_judges
 from tintype.progress import Report
@@ -75,15 +75,11 @@ def _write(folder: Path, results: evaluate.Results, costs: Mapping[str, cost.Cos
 
 @contextmanager
 def _folder(out: str | None) -> Iterator[Path]:
-    """The folder of results, made if it is missing, or a temporary one."""
+    """The folder of results, which scoring makes if it is missing, or a temporary one."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="tintype-") as folder:
             yield Path(folder)
         return
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {out}: {error.strerror or error}.") from None
     yield Path(out)
 
 

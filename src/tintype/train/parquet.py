@@ -141,7 +141,7 @@ class _RowGroups:
         try:
             written = Path(record.path).stat().st_mtime_ns
         except OSError as error:
-            raise DataError(f"{record.path} cannot be read: {error}") from None
+            raise DataError(f"{record.path} cannot be read: {error}") from error
         key = (record.path, record.group, record.column, written)
         if key not in self._kept:
             self._kept[key] = _read(record), record.size
@@ -162,4 +162,4 @@ def _read(record: ParquetRecord) -> Any:
             # Without arrow's threads, which do not outlive the fork into a loader's process.
             return file.read_row_group(record.group, columns=[leaf], use_threads=False).column(0)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{record.path} cannot be read: {error}") from None
+        raise DataError(f"{record.path} cannot be read: {error}") from error
