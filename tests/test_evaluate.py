@@ -28,7 +28,7 @@ from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
-from tintype.evaluate.models import Constant, Network
+from tintype.evaluate.models import Constant, Network, Prediction
 from tintype.images import decode_rgb8
 from tintype.train import sources
 
@@ -479,6 +479,26 @@ def test_a_model_that_breaks_the_contract_is_named_with_the_picture(photographs,
         run([str(path)], photographs, tmp_path)
 
 
+def test_any_model_that_gives_no_numbers_is_named_with_the_picture(photographs, tmp_path):
+    class Nothing(evaluate.Model):
+        name = digest = "nothing"
+
+        def predict(self, truth):
+            return Prediction(np.full_like(truth.ab, np.nan), truth.rgb8)
+
+    with pytest.raises(ModelError, match=r"nothing failed on 0\.png: it gave ab that is no number"):
+        evaluate.evaluate([Nothing()], photographs, OPTIONS, tmp_path)
+
+
+def test_a_judge_that_fails_is_named_with_the_picture(photographs, tmp_path):
+    class Short(Stripes):
+        def look(self, rgb8):
+            raise RuntimeError("Output size is\n too small")
+
+    with pytest.raises(ModelError, match=r"stripes failed on 0\.png: Output size is too small"):
+        run(["gray"], photographs, tmp_path, judges=[Short()])
+
+
 def test_a_size_that_does_not_fit_the_model(photographs, tmp_path):
     node = helper.make_node("Concat", ["L", "L"], ["ab"], axis=1)
     path = write_model(tmp_path, "fixed", [node], axes=[1, 1, 40, 40])
@@ -488,7 +508,8 @@ def test_a_size_that_does_not_fit_the_model(photographs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 8}, {"size": 9000}, {"input_size": 4}, {"random_hints": 2, "end_to_end": True}]
+    "options",
+    [{"size": 8}, {"size": 9000}, {"input_size": 4}, {"random_hints": 2, "end_to_end": True}, {"seed": -1}],
 )
 def test_options_out_of_range(options):
     with pytest.raises(SettingsError):

@@ -62,6 +62,8 @@ class Options:
                     raise SettingsError(f"{flag} must be from {least} to {most} pixels, not {side}.")
         if self.random_hints < 0:
             raise SettingsError(f"--random-hints must be 0 or more, not {self.random_hints}.")
+        if self.seed < 0:
+            raise SettingsError(f"--seed must be 0 or more, not {self.seed}.")
         flags = {
             "--random-hints": self.random_hints,
             "--steady-sizes": self.steady_sizes,

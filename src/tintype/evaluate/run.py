@@ -180,7 +180,7 @@ class _Scorer:
             self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged, {})
         for model in self.results.models:
             if groups := self.board.missing(model.name, number):
-                prediction = _named(model, truth, model.predict)
+                prediction = _named(model.name, truth, partial(_predicted, model))
                 values = self._further(model, groups, truth, prediction)
                 self._finish(model.name, number, groups, prediction, judged, values)
 
@@ -190,7 +190,8 @@ class _Scorer:
         """Those scores of `groups` for which the model is asked again."""
         found = {key: one for key, one in self.results.further.items() if key in groups}
         return {
-            key: _named(model, truth, partial(one.measure, model, prediction)) for key, one in found.items()
+            key: _named(model.name, truth, partial(one.measure, model, prediction))
+            for key, one in found.items()
         }
 
     def _finish(
@@ -208,10 +209,8 @@ class _Scorer:
             values |= judged.own if name == TRUTH else scores.arithmetic(prediction, judged)
             rows[ARITHMETIC.name][number] = cell_counts(prediction.ab) / prediction.rgb8[..., 0].size
         for judge in (self.judges[group] for group in groups if group in self.judges):
-            seen, states = judge.look(prediction.rgb8), judged.truth.states
-            if judge.name not in states:
-                states[judge.name] = judge.look(judged.truth.rgb8)
-            values |= judge.compare(seen, states[judge.name], judged.truth.label)
+            seen, found = _named(judge.name, judged.truth, partial(_judged, judge, prediction))
+            values |= found
             if judge.frechet:
                 rows[judge.name][number] = judge.features(seen)
         self.board.add(name, number, groups, values)
@@ -229,15 +228,31 @@ def _rows(board: Board, name: str, judges: Sequence[Judge]) -> dict[str, Any]:
     return rows
 
 
-def _named(model: Model, truth: Truth, ask: Callable[[Truth], Answer]) -> Answer:
-    """What a model answers; ModelError, naming it and the photograph, where it fails."""
+def _predicted(model: Model, truth: Truth) -> Prediction:
+    """A model's colours; ModelError where they are no numbers."""
+    prediction = model.predict(truth)
+    if not np.isfinite(prediction.ab).all():
+        raise ModelError("it gave ab that is no number.")
+    return prediction
+
+
+def _judged(judge: Judge, prediction: Prediction, truth: Truth) -> tuple[Any, dict[str, float]]:
+    """What a judge sees in a prediction, and its scores."""
+    seen = judge.look(prediction.rgb8)
+    if judge.name not in truth.states:
+        truth.states[judge.name] = judge.look(truth.rgb8)
+    return seen, judge.compare(seen, truth.states[judge.name], truth.label)
+
+
+def _named(name: str, truth: Truth, ask: Callable[[Truth], Answer]) -> Answer:
+    """What a model or judge answers; ModelError, naming it and the photograph, where it fails."""
     try:
         return ask(truth)
     except TintypeError as error:
-        raise ModelError(f"{model.name} failed on {truth.name}: {error}") from error
-    except Exception as error:  # onnxruntime raises its own classes, which share no base but this
+        raise ModelError(f"{name} failed on {truth.name}: {error}") from error
+    except Exception as error:  # onnxruntime and torch raise their own, which share no base but this
         reason = " ".join(str(error).split())
-        raise ModelError(f"{model.name} failed on {truth.name}: {reason}") from error
+        raise ModelError(f"{name} failed on {truth.name}: {reason}") from error
 
 
 def _read(photographs: Photographs, number: int, options: Options) -> Truth:

@@ -43,7 +43,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
         if args.out:
             told.say("Drawing the report.")
             _write(folder, results, costs)
-        print(tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs))
+        text = tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs)
+        print(_encoded(text).decode())
     return 0
 
 
@@ -70,7 +71,12 @@ def _write(folder: Path, results: evaluate.Results, costs: Mapping[str, cost.Cos
     }
     for name, text in texts.items():
         with whole_file(folder / name) as file:
-            file.write(text.encode())
+            file.write(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, in which bytes of file names that are none stand as escapes, which JSON reads back."""
+    return text.encode(errors="backslashreplace")
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def split(photographs: Photographs, share: float) -> tuple[Photographs, Photogra
     """Part the photographs by a stable hash of their names: about `share` of them go to the second part."""
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in photographs.records:
-        digest = hashlib.sha256(record.name.encode()).digest()
+        digest = hashlib.sha256(record.name.encode(errors="surrogateescape")).digest()
         parts[int.from_bytes(digest[:8]) < share * 2**64].append(record)
     first, second = (replace(photographs, records=tuple(part)) for part in parts)
     return first, second
@@ -189,7 +189,7 @@ def some(photographs: Photographs, count: int) -> Photographs:
 
     def rank(record: Record) -> bytes:
         # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
-        return hashlib.sha256(f"some/{record.name}".encode()).digest()
+        return hashlib.sha256(f"some/{record.name}".encode(errors="surrogateescape")).digest()
 
     last = sorted(map(rank, photographs.records))[:count][-1]
     return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))
@@ -229,12 +229,14 @@ def _label_order(label: str) -> tuple[bool, int, str]:
 
 def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -> Photographs:
     try:
-        with index.open(newline="", encoding="utf-8") as file:
+        with index.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it
             rows = {row["key"]: row for row in csv.DictReader(file)}
     except FileNotFoundError:
         raise DataError(f"There is no index {index}.") from None
     except KeyError:
         raise DataError(f"The index {index} has no column `key`.") from None
+    except (ValueError, csv.Error):
+        raise DataError(f"The index {index} is no CSV file in UTF-8.") from None
     columns = next(iter(rows.values()), {})
     for column in where:
         if column not in columns:
