@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -139,6 +140,23 @@ def test_crops(crop, shape):
     assert (cut.min() == 200) == (crop == "center")
 
 
+def test_a_photograph_that_is_named_twice_is_scored_once(tmp_path, monkeypatch):
+    write_photographs(tmp_path / "a", 3)
+    write_photographs(tmp_path / "b", 3)
+    monkeypatch.chdir(tmp_path)
+    found = evaluate.find_photographs([Path(p) for p in ("a", "b", "a", tmp_path / "b")])
+    assert list(found.names) == [f"{place}/{i}.png:{i}.png" for place in "ab" for i in range(3)]
+
+
+def test_members_of_one_name_are_numbered(tmp_path):
+    file = write_photographs(tmp_path / "a", 1) / "0.png"
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(file, "0.png")
+        tar.add(file, "0.png")
+    names = evaluate.find_photographs([tmp_path / "a.tar"]).names
+    assert names == [f"{tmp_path}/a.tar:0.png", f"{tmp_path}/a.tar:0.png (2)"]
+
+
 def test_photographs_are_taken_evenly_and_labelled_by_folder(tmp_path):
     write_photographs(tmp_path / "cats", 3)
     write_photographs(tmp_path / "dogs", 3)
@@ -189,6 +207,16 @@ def test_a_difference_of_means_hides_what_differences_show():
     table = summary.summarise(model, own, np.arange(2))
     assert table["colorfulness_difference"].value == 20
     assert table["colorfulness_of_means"].value == 0
+
+
+def test_one_infinite_score_makes_the_mean_infinite_and_no_width():
+    values = np.array([np.inf, *np.linspace(20, 30, 50)])
+    table = summary.summarise(column(psnr=values, ssim=values), column(), np.arange(51))
+    assert table["psnr"].value == np.inf
+    assert np.isfinite(table["psnr"].low)  # of resamples without that photograph
+    assert table["psnr"].half_width is None
+    table = summary.summarise(column(psnr=[np.inf, np.inf]), column(), np.arange(2))
+    assert table["psnr"] == (np.inf, np.inf, np.inf)
 
 
 def test_unlabelled_photographs_do_not_count():
@@ -524,6 +552,17 @@ def test_models_of_one_name_are_told_apart(tmp_path):
     assert [m.name for m in models] == ["one/linear", "two/linear"]
     assert [m.name for m in evaluate.open_models(["gray", "gray"], OPTIONS)] == ["gray"]
     assert isinstance(evaluate.open_models(["gray"], OPTIONS)[0], Constant)
+
+
+def test_a_model_called_truth_does_not_take_the_truths_place(photographs, tmp_path):
+    path = str(linear_model(tmp_path, "truth"))
+    found = values(run([path], photographs, tmp_path))
+    assert list(found) == ["truth", f"{tmp_path.name}/truth"]
+    assert "psnr" not in found["truth"]
+    for names in (["truth"], ["same", "same"]):
+        models = [Constant("gray", name=name) for name in names]
+        with pytest.raises(SettingsError, match="give each model a name of its own"):
+            evaluate.evaluate(models, photographs, OPTIONS, tmp_path)
 
 
 def test_each_score_is_explained_and_stored_as_json(photographs, model, tmp_path):

@@ -21,7 +21,7 @@ from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, SettingsError
 from tintype.evaluate.aged import Ager, ager
 from tintype.evaluate.told import random_hints
-from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
+from tintype.evaluate.truths import RGB8, TRUTH, Float, Survey, Truth, to_float
 from tintype.framing import network_size, resize_for_network, run_padded
 from tintype.session import Session
 
@@ -256,13 +256,16 @@ def _card_digest(card: ModelCard) -> str:
 
 
 def _give_own_names(models: Sequence[Model]) -> None:
-    """Where two models share a name, tell them apart by their files' folders, hashes, and at last numbers."""
+    """Where two models share a name, tell them apart by their files' folders, hashes, and at last numbers.
+
+    `TRUTH` is taken by the photographs themselves.
+    """
     for name_of in (_with_folder, _with_hash):
-        names = [model.name for model in models]
+        names = [TRUTH, *(model.name for model in models)]
         for model in models:
             if names.count(model.name) > 1 and model.card is not None:
                 model.name = name_of(model)
-    names = []
+    names = [TRUTH]
     for model in models:
         name, number = model.name, 2
         while model.name in names:

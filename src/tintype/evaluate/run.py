@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import ModelError, OutputError, TintypeError
+from tintype.errors import ModelError, OutputError, SettingsError, TintypeError
 from tintype.evaluate import further, scores, summary
 from tintype.evaluate.board import Board, Group
 from tintype.evaluate.models import Model, Options, Prediction
@@ -21,6 +21,7 @@ from tintype.evaluate.summary import Estimate
 from tintype.evaluate.truths import (
     CELLS,
     RGB8,
+    TRUTH,
     Photographs,
     Survey,
     Truth,
@@ -31,7 +32,6 @@ from tintype.evaluate.truths import (
 from tintype.images import decode_rgb8
 from tintype.plan import count_of
 
-TRUTH = "truth"  # the photographs' own column
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
 ARITHMETIC = Group("arithmetic", scores.VERSION, scores.PER_PICTURE)
 Answer = TypeVar("Answer")
@@ -118,9 +118,15 @@ def evaluate(
 
     `folder` is made if it is missing. A photograph that cannot be read at the moment is left out, and looked
     at again by the next run. Raises InputError where no photograph has colour, ModelError, naming model and
-    photograph, where a model fails, OutputError where the folder cannot be made.
+    photograph, where a model fails, OutputError where the folder cannot be made, SettingsError for models of
+    one name or of the truth's.
     """
     told = told or _Silent()
+    names = [model.name for model in models]
+    for name in names:
+        if name == TRUTH or names.count(name) > 1:
+            of = "the photographs' own scores" if name == TRUTH else "two models"
+            raise SettingsError(f"{name} would be the name of {of}; give each model a name of its own.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

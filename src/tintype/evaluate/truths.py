@@ -22,6 +22,7 @@ from tintype.images import decode_rgb8
 Float = NDArray[np.float32]
 RGB8 = NDArray[np.uint8]
 
+TRUTH = "truth"  # the name of the photographs' own scores
 CROPS = ("center", "squash", "none")
 GREY_LIMIT = 1.0  # a picture whose |a| and |b| all stay under this has no colour to compare with
 CELL = 10  # Lab units: side of the cells of the ab plane, which are those of Zhang et al. 2016
@@ -122,7 +123,7 @@ class Survey:
     """Sum over the photographs of their mean ab."""
     used: int = 0
     enlarged: int = 0
-    """Photographs that were smaller than asked for."""
+    """Photographs in use that were smaller than asked for."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Photographs of no use, and why."""
     unread: list[str] = field(default_factory=list)
@@ -166,16 +167,18 @@ def find_photographs(
     """Photographs in folders and shards, with the labels that lie beside them or stand in an index.
 
     `index` is a CSV file with the columns `key`, a picture's name without folder and suffix, and `label`.
-    `limit` takes so many of them, evenly spread; `image_column` is where Parquet files hold pictures.
-    DataError when there is none.
+    `limit` takes so many of them, evenly spread; `image_column` is where Parquet files hold pictures. A
+    photograph that lies in several of `paths` is taken once. DataError when there is none.
     """
     from tintype.train.sources import find_photographs as find
 
     found = find(paths, index=index, image_column=image_column)
-    count = len(found)
-    taken = min(limit or count, count)
-    chosen = [i * count // taken for i in range(taken)]
-    records = [found.records[i] for i in chosen]
+    places: dict[tuple[object, ...], Record] = {}
+    for record in found.records:
+        places.setdefault(_place(record), record)
+    once = list(places.values())
+    taken = min(limit or len(once), len(once))
+    records = [once[i * len(once) // taken] for i in range(taken)]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     return Photographs(records, _own_names(records), labels)
 
@@ -186,11 +189,11 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
     for i, name in enumerate(photographs.names):
         try:
             rgb8 = decode_rgb8(photographs.records[i].read())
-            survey.enlarged += min(rgb8.shape[:2]) < size
             truth = Truth(name, cut(rgb8, size, crop))
             if np.abs(truth.ab).max() < GREY_LIMIT:
                 raise InputError("it is grey: there is no colour to compare with")
             survey.add(truth)
+            survey.enlarged += min(rgb8.shape[:2]) < size
         except (TintypeError, OSError) as error:
             survey.skipped[name] = str(error)
             if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
@@ -247,8 +250,20 @@ def _file_state(path: str) -> dict[str, int]:
 
 
 def _own_names(records: Sequence[Record]) -> list[str]:
+    """Each with its file's path where two share a name, and a number where a shard holds two of one name."""
     counts = Counter(record.name for record in records)
-    return [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]
+    names = [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]
+    seen: Counter[str] = Counter()
+    for i, name in enumerate(names):
+        seen[name] += 1
+        names[i] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return names
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Where a photograph's bytes lie, however the path to them was written."""
+    within = (getattr(record, key, None) for key in ("group", "offset"))
+    return Path(record.path).absolute(), *within
 
 
 def _why_none(survey: Survey) -> str:
