@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import struct
 import tarfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from onnx import helper
+from PIL import Image, ImageCms
 from skimage import data
 
 from scoring_helpers import (
@@ -155,6 +157,38 @@ def test_members_of_one_name_are_numbered(tmp_path):
         tar.add(file, "0.png")
     names = evaluate.find_photographs([tmp_path / "a.tar"]).names
     assert names == [f"{tmp_path}/a.tar:0.png", f"{tmp_path}/a.tar:0.png (2)"]
+
+
+def display_p3():
+    """LittleCMS's sRGB profile with the primaries of Display P3."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {
+        b"rXYZ": (0.51512, 0.2412, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.1571, 0.06657, 0.78407),
+    }  # fmt: skip
+    for i in range(struct.unpack_from(">I", profile, 128)[0]):
+        tag, offset, _ = struct.unpack_from(">4sII", profile, 132 + 12 * i)
+        if tag in primaries:
+            struct.pack_into(">3i", profile, offset + 8, *(round(v * 65536) for v in primaries[tag]))
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+def test_truths_of_a_wider_gamut_are_brought_to_srgb(kind):
+    if kind == "AVIF":
+        pytest.importorskip("PIL._avif")
+    exact = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}, "AVIF": {"quality": 100}}
+    picture = Image.fromarray(np.full((32, 48, 3), (200, 80, 60), np.uint8))
+    found = {}
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, icc in (("none", None), ("p3", display_p3()), ("srgb", srgb), ("cut", display_p3()[:200])):
+        file = io.BytesIO()
+        picture.save(file, kind, icc_profile=icc, **exact.get(kind, {}))
+        found[name] = decode_rgb8(file.getvalue())
+    assert np.abs(found["none"].astype(int) - (200, 80, 60)).max() <= 2
+    assert np.abs(found["p3"].astype(int) - (216, 69, 50)).max() <= 3  # by LittleCMS from that profile
+    assert np.array_equal(found["srgb"], found["none"])
+    assert np.array_equal(found["cut"], found["none"])
 
 
 def test_photographs_are_taken_evenly_and_labelled_by_folder(tmp_path):

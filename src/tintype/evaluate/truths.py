@@ -173,12 +173,12 @@ def find_photographs(
     from tintype.train.sources import find_photographs as find
 
     found = find(paths, index=index, image_column=image_column)
-    places: dict[tuple[object, ...], Record] = {}
-    for record in found.records:
-        places.setdefault(_place(record), record)
+    places: dict[tuple[object, ...], int] = {}
+    for i, record in enumerate(found.records):
+        places.setdefault(_place(record), i)
     once = list(places.values())
     taken = min(limit or len(once), len(once))
-    records = [once[i * len(once) // taken] for i in range(taken)]
+    records = [found.records[once[i * len(once) // taken]] for i in range(taken)]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     return Photographs(records, _own_names(records), labels)
 
