@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
+import struct
+import tarfile
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from onnx import helper
+from PIL import Image, ImageCms
 from skimage import data
 
 from scoring_helpers import (
@@ -15,17 +21,19 @@ from scoring_helpers import (
     counted,
     hinted_model,
     linear_model,
+    size_model,
     vivid_model,
     write_model,
     write_photographs,
 )
 from tintype import evaluate, metrics
 from tintype.color import lab_to_rgb, rgb_to_lab
-from tintype.errors import InputError, ModelError, SettingsError
+from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
-from tintype.evaluate.models import Constant, Network
+from tintype.evaluate.models import Constant, Network, Prediction
 from tintype.images import decode_rgb8
+from tintype.train import sources
 
 OPTIONS = evaluate.Options(size=SIDE)
 PICTURES = [data.astronaut()[:128, :128], data.chelsea()[:128, :128]]
@@ -134,6 +142,55 @@ def test_crops(crop, shape):
     assert (cut.min() == 200) == (crop == "center")
 
 
+def test_a_photograph_that_is_named_twice_is_scored_once(tmp_path, monkeypatch):
+    write_photographs(tmp_path / "a", 3)
+    write_photographs(tmp_path / "b", 3)
+    monkeypatch.chdir(tmp_path)
+    found = evaluate.find_photographs([Path(p) for p in ("a", "b", "a", tmp_path / "b")])
+    assert list(found.names) == [f"{place}/{i}.png:{i}.png" for place in "ab" for i in range(3)]
+
+
+def test_members_of_one_name_are_numbered(tmp_path):
+    file = write_photographs(tmp_path / "a", 1) / "0.png"
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(file, "0.png")
+        tar.add(file, "0.png")
+    names = evaluate.find_photographs([tmp_path / "a.tar"]).names
+    assert names == [f"{tmp_path}/a.tar:0.png", f"{tmp_path}/a.tar:0.png (2)"]
+
+
+def display_p3():
+    """LittleCMS's sRGB profile with the primaries of Display P3."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {
+        b"rXYZ": (0.51512, 0.2412, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.1571, 0.06657, 0.78407),
+    }  # fmt: skip
+    for i in range(struct.unpack_from(">I", profile, 128)[0]):
+        tag, offset, _ = struct.unpack_from(">4sII", profile, 132 + 12 * i)
+        if tag in primaries:
+            struct.pack_into(">3i", profile, offset + 8, *(round(v * 65536) for v in primaries[tag]))
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+def test_truths_of_a_wider_gamut_are_brought_to_srgb(kind):
+    if kind == "AVIF":
+        pytest.importorskip("PIL._avif")
+    exact = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}, "AVIF": {"quality": 100}}
+    picture = Image.fromarray(np.full((32, 48, 3), (200, 80, 60), np.uint8))
+    found = {}
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, icc in (("none", None), ("p3", display_p3()), ("srgb", srgb), ("cut", display_p3()[:200])):
+        file = io.BytesIO()
+        picture.save(file, kind, icc_profile=icc, **exact.get(kind, {}))
+        found[name] = decode_rgb8(file.getvalue())
+    assert np.abs(found["none"].astype(int) - (200, 80, 60)).max() <= 2
+    assert np.abs(found["p3"].astype(int) - (216, 69, 50)).max() <= 3  # by LittleCMS from that profile
+    assert np.array_equal(found["srgb"], found["none"])
+    assert np.array_equal(found["cut"], found["none"])
+
+
 def test_photographs_are_taken_evenly_and_labelled_by_folder(tmp_path):
     write_photographs(tmp_path / "cats", 3)
     write_photographs(tmp_path / "dogs", 3)
@@ -184,6 +241,16 @@ def test_a_difference_of_means_hides_what_differences_show():
     table = summary.summarise(model, own, np.arange(2))
     assert table["colorfulness_difference"].value == 20
     assert table["colorfulness_of_means"].value == 0
+
+
+def test_one_infinite_score_makes_the_mean_infinite_and_no_width():
+    values = np.array([np.inf, *np.linspace(20, 30, 50)])
+    table = summary.summarise(column(psnr=values, ssim=values), column(), np.arange(51))
+    assert table["psnr"].value == np.inf
+    assert np.isfinite(table["psnr"].low)  # of resamples without that photograph
+    assert table["psnr"].half_width is None
+    table = summary.summarise(column(psnr=[np.inf, np.inf]), column(), np.arange(2))
+    assert table["psnr"] == (np.inf, np.inf, np.inf)
 
 
 def test_unlabelled_photographs_do_not_count():
@@ -280,6 +347,107 @@ def test_scores_of_other_options_models_and_photographs_are_not_taken(photograph
     assert len(run([model], fewer, tmp_path).used) == 3
 
 
+@pytest.mark.parametrize("end_to_end", [False, True])
+def test_scores_of_another_card_of_the_same_file_are_not_taken(photographs, tmp_path, end_to_end):
+    options = evaluate.Options(size=SIDE, end_to_end=end_to_end)
+    path = size_model(tmp_path)
+    card = path.with_suffix(".toml")
+    before = values(run([str(path)], photographs, tmp_path, options))["sized"]
+    card.write_text(card.read_text().replace(f"size = {SIDE}", "size = 96"))
+    after = values(run([str(path)], photographs, tmp_path, options))["sized"]
+    (tmp_path / "new").mkdir()
+    assert after == values(run([str(path)], photographs, tmp_path / "new", options))["sized"]
+    assert after != before
+
+
+def test_a_default_on_the_card_shapes_the_scores(photographs, tmp_path):
+    path = vivid_model(tmp_path)
+    card = path.with_suffix(".toml")
+    before = values(run([str(path)], photographs, tmp_path))
+    card.write_text(card.read_text().replace("default = 1.0", "default = 0.0"))
+    after = values(run([str(path)], photographs, tmp_path))
+    assert after["vivid"] == before["vivid (mean)"] != before["vivid"]
+
+
+def test_each_card_of_one_file_keeps_its_own_scores(photographs, tmp_path):
+    paths = []
+    for folder, size in (("one", 64), ("two", 96)):
+        (tmp_path / folder / "same").mkdir(parents=True)
+        paths.append(str(size_model(tmp_path / folder / "same", size=size)))
+    alone = [
+        run([path], photographs, tmp_path / folder)
+        for path, folder in zip(paths, ("one", "two"), strict=True)
+    ]
+    first = run(paths, photographs, tmp_path)
+    names = [model.name for model in first.models]
+    assert len(set(names)) == 2
+    assert all(name.startswith("same/sized ") for name in names)
+    for _ in range(2):
+        again = run(paths, photographs, tmp_path)
+        for name, own in zip(names, alone, strict=True):
+            assert values(again)[name] == values(own)["sized"]
+            assert np.array_equal(again.colours(name), own.colours("sized"))
+
+
+def test_a_model_that_is_named_twice_keeps_both_columns(photographs, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path)
+    paths = [str(linear_model(tmp_path)), str(tmp_path / "link" / "linear.onnx")]
+    first = values(run(paths, photographs, tmp_path))
+    assert len(first) == 3
+    calls = counted(monkeypatch, Network, "predict")
+    assert values(run(paths, photographs, tmp_path)) == first
+    assert not calls
+
+
+def test_scores_of_photographs_that_were_replaced_are_not_taken(tmp_path):
+    def write(seed, folder):
+        rng = np.random.default_rng(seed)
+        for i in range(2):
+            bgr = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (SIDE, SIDE))
+            cv2.imwrite(str(folder / f"{i}.bmp"), bgr)  # of the same size, whatever it shows
+        return values(run(["gray"], evaluate.find_photographs([folder]), tmp_path))["gray"]
+
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "others").mkdir()
+    before, after = write(1, tmp_path / "photos"), write(2, tmp_path / "photos")
+    assert after == write(2, tmp_path / "others") != before
+
+
+def test_scores_of_a_shard_that_was_written_anew_are_not_taken(tmp_path):
+    shard = tmp_path / "photos.tar"
+
+    def write(seed):
+        data = cv2.imencode(".bmp", np.random.default_rng(seed).integers(0, 255, (SIDE, SIDE, 3), np.uint8))[
+            1
+        ]
+        with tarfile.open(shard, "w") as tar:
+            member = tarfile.TarInfo("0.bmp")
+            member.size = data.size
+            tar.addfile(member, io.BytesIO(data.tobytes()))
+        return values(run(["gray"], evaluate.find_photographs([shard]), tmp_path))["gray"]
+
+    assert write(1) != write(2)
+
+
+def test_scores_of_other_labels_are_not_taken(photographs, tmp_path):
+    class Cats(Stripes):
+        keys, frechet = ("class_right",), ""
+
+        def compare(self, seen, truth, label):
+            return {"class_right": float(label == "cat")}
+
+    for label, share in (("cat", 100), ("dog", 0)):
+        labelled = dataclasses.replace(photographs, labels=[label] * len(photographs))
+        found = values(run(["gray"], labelled, tmp_path, judges=[Cats()]))
+        assert found["gray"]["class_right"] == found["truth"]["class_right"] == share
+
+
+def test_the_fingerprint_is_the_same_wherever_the_photographs_lie(photographs, tmp_path):
+    copy = evaluate.find_photographs([write_photographs(tmp_path / "copy")])
+    assert copy.fingerprint() == photographs.fingerprint()
+    assert copy.state() != photographs.state()
+
+
 def test_a_judge_that_comes_later_adds_its_scores_alone(photographs, model, tmp_path, monkeypatch):
     before = values(run([model], photographs, tmp_path))["linear"]
     calls = counted(monkeypatch, Board, "add")
@@ -308,6 +476,34 @@ def test_the_board_passes_over_what_is_no_score(tmp_path):
     board.close()
     again = Board(tmp_path, "r", ["a"], {"m": "d"}, [group])
     assert again.columns["m"].values["psnr"][0] == 3.5
+
+
+def test_a_photograph_that_could_not_be_read_is_looked_at_again(tmp_path, monkeypatch):
+    found = evaluate.find_photographs([write_photographs(tmp_path / "photos", 3)])
+    with monkeypatch.context() as patch:
+        read = sources.Record.read
+
+        def broken(record):
+            if record.name == "0.png":
+                raise OSError(5, "Input/output error")
+            return read(record)
+
+        patch.setattr(sources.Record, "read", broken)
+        results = run(["gray", "mean"], found, tmp_path)
+        assert len(results.used) == 2
+        assert "Input/output error" in results.survey.skipped["0.png"]
+    whole = run(["gray", "mean"], found, tmp_path)
+    assert not whole.survey.skipped
+    # The scores of the others hang on all colours that there are.
+    assert values(whole) == values(run(["gray", "mean"], found, tmp_path / "new"))
+
+
+def test_the_folder_is_made_before_anything_is_looked_at(photographs, tmp_path):
+    run(["gray"], photographs, tmp_path / "deep" / "scores")
+    assert (tmp_path / "deep" / "scores" / "per-picture.jsonl").is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot make the folder"):
+        run(["gray"], photographs, tmp_path / "file" / "scores")
 
 
 # --- bad input
@@ -345,6 +541,26 @@ def test_a_model_that_breaks_the_contract_is_named_with_the_picture(photographs,
         run([str(path)], photographs, tmp_path)
 
 
+def test_any_model_that_gives_no_numbers_is_named_with_the_picture(photographs, tmp_path):
+    class Nothing(evaluate.Model):
+        name = digest = "nothing"
+
+        def predict(self, truth):
+            return Prediction(np.full_like(truth.ab, np.nan), truth.rgb8)
+
+    with pytest.raises(ModelError, match=r"nothing failed on 0\.png: it gave ab that is no number"):
+        evaluate.evaluate([Nothing()], photographs, OPTIONS, tmp_path)
+
+
+def test_a_judge_that_fails_is_named_with_the_picture(photographs, tmp_path):
+    class Short(Stripes):
+        def look(self, rgb8):
+            raise RuntimeError("Output size is\n too small")
+
+    with pytest.raises(ModelError, match=r"stripes failed on 0\.png: Output size is too small"):
+        run(["gray"], photographs, tmp_path, judges=[Short()])
+
+
 def test_a_size_that_does_not_fit_the_model(photographs, tmp_path):
     node = helper.make_node("Concat", ["L", "L"], ["ab"], axis=1)
     path = write_model(tmp_path, "fixed", [node], axes=[1, 1, 40, 40])
@@ -354,7 +570,8 @@ def test_a_size_that_does_not_fit_the_model(photographs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 8}, {"size": 9000}, {"input_size": 4}, {"random_hints": 2, "end_to_end": True}]
+    "options",
+    [{"size": 8}, {"size": 9000}, {"input_size": 4}, {"random_hints": 2, "end_to_end": True}, {"seed": -1}],
 )
 def test_options_out_of_range(options):
     with pytest.raises(SettingsError):
@@ -369,6 +586,17 @@ def test_models_of_one_name_are_told_apart(tmp_path):
     assert [m.name for m in models] == ["one/linear", "two/linear"]
     assert [m.name for m in evaluate.open_models(["gray", "gray"], OPTIONS)] == ["gray"]
     assert isinstance(evaluate.open_models(["gray"], OPTIONS)[0], Constant)
+
+
+def test_a_model_called_truth_does_not_take_the_truths_place(photographs, tmp_path):
+    path = str(linear_model(tmp_path, "truth"))
+    found = values(run([path], photographs, tmp_path))
+    assert list(found) == ["truth", f"{tmp_path.name}/truth"]
+    assert "psnr" not in found["truth"]
+    for names in (["truth"], ["same", "same"]):
+        models = [Constant("gray", name=name) for name in names]
+        with pytest.raises(SettingsError, match="give each model a name of its own"):
+            evaluate.evaluate(models, photographs, OPTIONS, tmp_path)
 
 
 def test_each_score_is_explained_and_stored_as_json(photographs, model, tmp_path):

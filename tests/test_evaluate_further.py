@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from scoring_helpers import (
 from tintype import cli, evaluate, metrics
 from tintype.errors import SettingsError
 from tintype.evaluate import further
+from tintype.evaluate.aged import ager
 from tintype.evaluate.models import Network
 from tintype.evaluate.told import random_hints, share_kept
 
@@ -55,6 +57,12 @@ def test_who_paints_what_it_is_told_keeps_all_hints_and_who_does_not_few(photogr
 def test_a_told_patch_is_found_again_at_another_resolution(photographs, tmp_path):
     found = run([obedient_model(tmp_path)], photographs, tmp_path, random_hints=1, input_size=2 * SIDE)
     assert values(found, "hints_kept")["obedient"] == 100
+
+
+def test_hints_and_damage_for_a_photograph_whose_name_is_no_text():
+    truth = evaluate.Truth(os.fsdecode(b"\xe9.png"), data.chelsea()[:SIDE, :SIDE])
+    assert len(random_hints(truth, (SIDE, SIDE), 3, 0).patches) == 3
+    assert ager(["fade"], 0)(truth).shape == (SIDE, SIDE)
 
 
 def test_what_is_kept_is_what_lies_within_reach_at_the_pictures_own_lightness():

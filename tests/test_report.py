@@ -14,7 +14,9 @@ from PIL import Image
 
 from scoring_helpers import SIDE, linear_model, vivid_model, write_photographs
 from tintype import evaluate
+from tintype.evaluate import tables
 from tintype.evaluate.cost import Cost
+from tintype.evaluate.models import Prediction, merge
 from tintype.report import charts, sheets
 from tintype.report.page import page
 
@@ -188,3 +190,43 @@ def test_one_model_alone_makes_a_page(results, tmp_path):
     reader = Reader()
     reader.feed(page(single, {}))
     assert not reader.open
+
+
+def test_notes_say_what_is_so(tmp_path):
+    class Exact(evaluate.Model):
+        """Right about one photograph, and half right about the others."""
+
+        name = digest = "exact"
+
+        def predict(self, truth):
+            return Prediction(truth.ab, truth.rgb8) if truth.name == "0.png" else merge(truth.L, truth.ab / 2)
+
+    class Features:
+        name, digest, keys, frechet, width = "features", "1", (), "fid", 5
+
+        def look(self, rgb8):
+            return np.resize(rgb8.mean((0, 1)), 5).astype(np.float32)
+
+        def compare(self, seen, truth, label):
+            return {}
+
+        def features(self, seen):
+            return seen
+
+    write_photographs(tmp_path / "photographs", 3)
+    Image.fromarray(solid((90, 90, 90))).save(tmp_path / "photographs" / "small.png")
+    photographs = evaluate.find_photographs([tmp_path / "photographs"])
+    models = [Exact(), *evaluate.open_models(["gray"], OPTIONS)]
+    results = evaluate.evaluate(models, photographs, OPTIONS, tmp_path / "scores", judges=[Features()])
+    notes = tables.notes(results, {})
+    assert not any("enlarged" in note for note in notes)  # what is small was left out
+    assert notes[0] == "1 photograph was left out:"
+    assert "exact gave 1 photograph exactly: the PSNR there, and so its mean, is infinite." in notes
+    assert any("compare it within this table alone" in note for note in notes)
+    assert tables.cell(results.table["exact"]["psnr"], evaluate.SCORES["psnr"]) == "∞"
+    html = page(results, {"exact": Cost(milliseconds=2.0), "gray": Cost(milliseconds=1.0)})
+    assert 'data-v="Infinity">∞</td>' in html
+    assert "nan" not in html.split("<h2>Two models")[0].split("<tbody>")[1]
+    one = evaluate.Photographs(photographs.records[:1], photographs.names[:1], [""])
+    alone = evaluate.evaluate(models[1:], one, OPTIONS, tmp_path / "one", judges=[Features()])
+    assert not any("Fréchet" in note for note in tables.notes(alone, {}))

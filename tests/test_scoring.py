@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import cv2
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 from skimage import data
 
-from scoring_helpers import linear_model, vivid_model, write_photographs
+from scoring_helpers import linear_model, vivid_model, write_model, write_photographs
 from tintype import cli
 from tintype.errors import ModelError
 from tintype.evaluate import cost, tables
@@ -105,8 +107,12 @@ def test_pictures_left_out_are_counted_and_named(place, capsys):
         ("evaluate linear.onnx --data photos --random-hints 5", 2, "linear takes no hints"),
         ("evaluate gray --data photos --lpips alex", 2, "--lpips takes"),
         ("evaluate gray --data photos --lpips alex=a,b", 1, "richzhang/PerceptualSimilarity"),
+        ("evaluate gray --data photos --classifier none --classes latin.csv", 1, "no CSV file in UTF-8"),
+        ("evaluate gray --data photos --classifier none --classes excel.csv", 1, "The classifier none needs"),
+        ("evaluate gray --data photos --index latin.csv", 1, "no CSV file in UTF-8"),
         ("evaluate gray --data nowhere", 1, "nowhere is neither"),
         ("evaluate nothing --data photos", 1, "no model named 'nothing'"),
+        ("evaluate gray --data photos --seed -1", 2, "--seed must be 0 or more, not -1"),
         ("evaluate gray --data greys", 1, "no colour to compare with"),
         ("evaluate gray --data photos --index none.csv", 1, "There is no index none.csv"),
         ("evaluate gray --data photos --out photos/0.png", 1, "Cannot make the folder"),
@@ -118,6 +124,8 @@ def test_pictures_left_out_are_counted_and_named(place, capsys):
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(line, status, message, place, capsys):
+    (place / "latin.csv").write_bytes("label,class\ncafé,1\n".encode("latin-1"))
+    (place / "excel.csv").write_bytes("\ufefflabel,class\r\ncafé,1\r\n".encode())
     (place / "greys").mkdir()
     cv2.imwrite(str(place / "greys" / "g.png"), np.full((70, 70), 90, np.uint8))
     found, out, err = command(line, capsys)
@@ -125,6 +133,23 @@ def test_what_cannot_be_is_told_in_a_sentence(line, status, message, place, caps
     assert message in err
     assert "Traceback" not in err
     assert not (place / "sheet.png").exists()
+
+
+def test_file_names_that_are_no_text(place, capsysbinary):
+    (place / "photos" / "0.png").rename(place / "photos" / os.fsdecode(b"\xe9t\xe9.png"))
+    cv2.imwrite(str(place / "grey.png"), np.full((70, 70), 90, np.uint8))
+    (place / "grey.png").rename(place / "photos" / os.fsdecode(b"gris\xe9.png"))
+    line = "evaluate linear.onnx gray --data photos --size 64"
+    status, out, _ = command(f"{line} -o scores --json", capsysbinary)
+    assert status == 0
+    whole = json.loads(out)
+    assert whole["photographs"]["skipped"].keys() == {os.fsdecode(b"gris\xe9.png")}
+    assert "\\udce9t" in (place / "scores" / "report.html").read_text(encoding="utf-8")
+    status, out, _ = command(line, capsysbinary)
+    assert status == 0
+    assert rb"gris\udce9.png: it is grey" in out
+    assert command("compare gray --images photos -o sheet.png", capsysbinary)[0] == 0
+    assert (place / "sheet.png").is_file()
 
 
 # --- what models cost
@@ -222,6 +247,31 @@ def test_a_broken_picture_is_named_and_the_rest_drawn(place, capsys):
     assert "broken.png" in err
     assert "6 pictures by 1 model" in err
     assert (place / "sheet.jpg").is_file()
+
+
+def test_a_model_that_fails_leaves_the_rest_of_the_sheet(place, capsys):
+    node = helper.make_node("Conv", ["L", "kernel"], ["ab"])
+    kernel = {"kernel": np.ones((2, 1, 1, 1), np.float32)}
+    write_model(place, "fixed", [node], kernel, axes=("N", 1, 64, 64))
+    line = "compare fixed.onnx linear.onnx --images photos/0.png -o sheet.png --size 80"
+    status, _, err = command(line, capsys)
+    assert status == 1
+    assert "photos/0.png: fixed failed: " in err
+    assert "Traceback" not in err
+    grey, fixed, linear = np.array_split(read(place / "sheet.png")[34:100], 3, axis=1)
+    assert fixed.min() > 240  # empty
+    assert np.ptp(linear, axis=-1).max() > 15 > np.ptp(grey, axis=-1).max()
+
+
+def test_a_sheet_never_replaces_a_picture_that_is_on_it(place, capsys):
+    before = (place / "photos" / "0.png").read_bytes()
+    (place / "link.png").symlink_to(place / "photos" / "0.png")
+    for target in ("photos/0.png", "link.png"):
+        line = f"compare gray --images photos -o {target} --overwrite --limit 1"
+        status, _, err = command(line, capsys)
+        assert status == 1
+        assert "photos/0.png: the result would replace the picture itself" in err
+    assert (place / "photos" / "0.png").read_bytes() == before
 
 
 def test_a_sheet_too_large_for_its_format_is_refused(place, capsys, monkeypatch):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from skimage import data
 
+from tintype import evaluate
 from tintype.errors import DataError
 from tintype.train import parquet
 from tintype.train.data import CropDataset, CropSettings, OrderedBatches
@@ -114,6 +115,34 @@ def test_broken_rows_are_skipped_and_named(tmp_path):
     assert (dataset[1][0] == dataset[2][0]).all()
     reason = "Not a picture that can be decoded."
     assert log.read_text() == f"a-00000000\t{reason}\na-00000001\t{reason}\n"
+
+
+def test_each_column_gives_its_own_pictures(tmp_path):
+    values = pictures(6)
+    file = write(tmp_path / "a.parquet", {"photo": values[:3], "edited": values[3:]})
+    found = [[r.read() for r in find_records([file], column)] for column in ("photo", "edited")]
+    assert found == [values[:3], values[3:]]
+
+
+def test_a_file_that_was_replaced_is_read_anew(tmp_path):
+    values = pictures(6)
+    records = find_records([write(tmp_path / "a.parquet", {"image": values[:3]})])
+    assert [r.read() for r in records] == values[:3]
+    write(tmp_path / "a.parquet", {"image": values[3:]})
+    assert [r.read() for r in records] == values[3:]
+    write(tmp_path / "a.parquet", {"image": values[:1]})
+    with pytest.raises(DataError, match="fewer rows"):
+        records[2].read()
+    (tmp_path / "a.parquet").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        records[0].read()
+
+
+def test_scores_of_another_column_are_not_taken(tmp_path):
+    values = pictures(2)
+    file = write(tmp_path / "a.parquet", {"photo": values[:1], "edited": values[1:]})
+    places = [evaluate.find_photographs([file], image_column=column) for column in ("photo", "edited")]
+    assert places[0].state() != places[1].state()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tarfile
 
 import cv2
@@ -98,6 +99,22 @@ def test_an_index_labels_and_narrows(shard, tmp_path):
             find_photographs([shard], index=index, where=where)
     with pytest.raises(DataError, match="needs an --index"):
         find_photographs([shard], where={"source": "a"})
+
+
+def test_an_index_as_spreadsheets_write_it(shard, tmp_path):
+    index = tmp_path / "index.csv"
+    index.write_bytes("\ufeffkey,label\r\n1,café\r\n".encode())
+    assert find_photographs([shard], index=index).label_names == ("café",)
+    index.write_bytes("key,label\r\n1,café\r\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"index\.csv is no CSV file in UTF-8"):
+        find_photographs([shard], index=index)
+
+
+def test_names_that_are_no_text_are_split_as_others(folder):
+    (folder / "4.png").rename(folder / os.fsdecode(b"\xe9.png"))
+    photographs = find_photographs([folder])
+    assert sum(map(len, split(photographs, 0.5))) == len(photographs) == 4
+    assert len(some(photographs, 2)) == 2
 
 
 @pytest.fixture

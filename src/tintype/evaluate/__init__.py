@@ -6,11 +6,11 @@ Lab, and the result is clipped to RGB and rounded to 8 bits. What each score mea
 """
 
 from tintype.evaluate.models import BASELINES, Constant, Model, Network, Options, Pipeline, open_models
-from tintype.evaluate.run import TRUTH, Judge, Results, evaluate
+from tintype.evaluate.run import Judge, Results, evaluate
 from tintype.evaluate.scores import SCORES
 from tintype.evaluate.simple import Distance, Predictor, constant, gray, score
 from tintype.evaluate.summary import Estimate
-from tintype.evaluate.truths import CROPS, Photographs, Survey, Truth, find_photographs
+from tintype.evaluate.truths import CROPS, TRUTH, Photographs, Survey, Truth, find_photographs
 
 __all__ = [
     "BASELINES",

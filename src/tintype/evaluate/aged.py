@@ -36,7 +36,7 @@ def ager(kinds: Sequence[str], seed: int) -> Ager:
     def aged(truth: Truth) -> Float:
         L = torch.from_numpy(truth.L)[None, None]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(zlib.crc32(f"{seed} {truth.name}".encode()))
+            torch.manual_seed(zlib.crc32(f"{seed} {truth.name}".encode(errors="surrogateescape")))
             for kind, change in damage.KINDS.items():
                 L = change(L).clamp(0, 100) if kind in kinds else L
         return np.asarray(L[0, 0].numpy(), np.float32)

@@ -116,14 +116,17 @@ class Board:
         if not path.is_file():
             return
         places = {name: i for i, name in enumerate(self.pictures)}
-        by_digest = {column.digest: column for column in self.columns.values()}
+        by_digest: dict[str, list[Column]] = {}  # one model may have been named twice
+        for column in self.columns.values():
+            by_digest.setdefault(column.digest, []).append(column)
         with path.open(encoding="utf-8") as file:
             for text in file:
                 try:
                     line = json.loads(text)
-                    column, place = by_digest.get(line["digest"]), places.get(line["picture"])
-                    if line["run"] == self.run and column is not None and place is not None:
-                        self._take(column, place, line["groups"], line["scores"])
+                    place = places.get(line["picture"])
+                    if line["run"] == self.run and place is not None:
+                        for column in by_digest.get(line["digest"], ()):
+                            self._take(column, place, line["groups"], line["scores"])
                 except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
                     continue
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, SettingsError
 from tintype.evaluate.aged import Ager, ager
 from tintype.evaluate.told import random_hints
-from tintype.evaluate.truths import RGB8, Float, Survey, Truth, to_float
+from tintype.evaluate.truths import RGB8, TRUTH, Float, Survey, Truth, to_float
 from tintype.framing import network_size, resize_for_network, run_padded
 from tintype.session import Session
 
@@ -60,6 +62,8 @@ class Options:
                     raise SettingsError(f"{flag} must be from {least} to {most} pixels, not {side}.")
         if self.random_hints < 0:
             raise SettingsError(f"--random-hints must be 0 or more, not {self.random_hints}.")
+        if self.seed < 0:
+            raise SettingsError(f"--seed must be 0 or more, not {self.seed}.")
         flags = {
             "--random-hints": self.random_hints,
             "--steady-sizes": self.steady_sizes,
@@ -150,7 +154,7 @@ class Network(Model):
         self.card = session.card
         self.name = name or session.card.name
         self._inputs = inputs or {}
-        self.digest = session.card.sha256[:16] + "".join(f",{k}={v}" for k, v in self._inputs.items())
+        self.digest = _card_digest(session.card) + "".join(f",{k}={v}" for k, v in self._inputs.items())
         self._session, self._options = session, options
         self._size = options.input_size or session.card.size
         self._seen: Ager = ager(options.damage, options.seed) if options.damage else lambda truth: truth.L
@@ -190,7 +194,7 @@ class Pipeline(Model):
     def __init__(self, card: ModelCard, options: Options, *, name: str = "", vividness: float = 1.0) -> None:
         self.card = card
         self.name = name or card.name
-        self.digest = card.sha256[:16] + ("" if vividness == 1 else f",vividness={vividness}")
+        self.digest = _card_digest(card) + ("" if vividness == 1 else f",vividness={vividness}")
         self._colorizer = Colorizer(
             card.path, size=options.input_size, threads=options.threads, vividness=vividness
         )
@@ -244,13 +248,29 @@ def _variants(card: ModelCard, options: Options) -> list[Model]:
     return [*one, Network(session, options, name=mean, inputs=still)] if twice else one
 
 
+def _card_digest(card: ModelCard) -> str:
+    """Tells a model by its file and by what else of its card shapes the colours that it gives."""
+    defaults = {name: entry["default"] for name, entry in card.inputs.items()}
+    shaping = json.dumps([card.size, card.multiple, card.stride, defaults], sort_keys=True)
+    return f"{card.sha256[:16]}-{hashlib.sha256(shaping.encode()).hexdigest()[:8]}"
+
+
 def _give_own_names(models: Sequence[Model]) -> None:
-    """Where two models share a name, tell them apart by their files' folders, then by their hashes."""
+    """Where two models share a name, tell them apart by their files' folders, hashes, and at last numbers.
+
+    `TRUTH` is taken by the photographs themselves.
+    """
     for name_of in (_with_folder, _with_hash):
-        names = [model.name for model in models]
+        names = [TRUTH, *(model.name for model in models)]
         for model in models:
             if names.count(model.name) > 1 and model.card is not None:
                 model.name = name_of(model)
+    names = [TRUTH]
+    for model in models:
+        name, number = model.name, 2
+        while model.name in names:
+            model.name, number = f"{name} ({number})", number + 1
+        names.append(model.name)
 
 
 def _with_folder(model: Model) -> str:
@@ -259,4 +279,6 @@ def _with_folder(model: Model) -> str:
 
 
 def _with_hash(model: Model) -> str:
-    return f"{model.name} {model.digest[:6]}"
+    """With the file's hash, and that of the card: of one file there may be several cards."""
+    file, _, card = model.digest.partition("-")
+    return f"{model.name} {file[:6]}-{card[:4]}".rstrip("-")

@@ -64,11 +64,13 @@ def _parse_lpips(text: str) -> tuple[str, Path, Path]:
 def _read_classes(file: str) -> dict[str, int]:
     """The number of the class that each label stands for, of a CSV file with the columns `label`, `class`."""
     try:
-        with Path(file).open(newline="", encoding="utf-8") as rows:
+        with Path(file).open(newline="", encoding="utf-8-sig") as rows:  # as Excel writes it
             return {row["label"]: int(row["class"]) for row in csv.DictReader(rows)}
     except FileNotFoundError:
         raise DataError(f"There is no table of classes {file}.") from None
-    except (KeyError, ValueError, TypeError):
+    except UnicodeDecodeError:
+        raise DataError(f"The table of classes {file} is no CSV file in UTF-8.") from None
+    except (KeyError, ValueError, TypeError, csv.Error):
         raise DataError(
             f"{file} is no table of classes: it needs the columns label and class, a number."
         ) from None

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import ModelError, TintypeError
+from tintype.errors import ModelError, OutputError, SettingsError, TintypeError
 from tintype.evaluate import further, scores, summary
 from tintype.evaluate.board import Board, Group
 from tintype.evaluate.models import Model, Options, Prediction
@@ -21,6 +21,7 @@ from tintype.evaluate.summary import Estimate
 from tintype.evaluate.truths import (
     CELLS,
     RGB8,
+    TRUTH,
     Photographs,
     Survey,
     Truth,
@@ -31,7 +32,6 @@ from tintype.evaluate.truths import (
 from tintype.images import decode_rgb8
 from tintype.plan import count_of
 
-TRUTH = "truth"  # the photographs' own column
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
 ARITHMETIC = Group("arithmetic", scores.VERSION, scores.PER_PICTURE)
 Answer = TypeVar("Answer")
@@ -116,20 +116,35 @@ def evaluate(
 ) -> Results:
     """Score `models` on `photographs`; what `folder` holds of an earlier run is not computed again.
 
-    Raises InputError where no photograph has colour, ModelError, naming model and photograph, where a model
-    fails.
+    `folder` is made if it is missing. A photograph that cannot be read at the moment is left out, and looked
+    at again by the next run. Raises InputError where no photograph has colour, ModelError, naming model and
+    photograph, where a model fails, OutputError where the folder cannot be made, SettingsError for models of
+    one name or of the truth's.
     """
     told = told or _Silent()
+    names = [model.name for model in models]
+    for name in names:
+        if name == TRUTH or names.count(name) > 1:
+            of = "the photographs' own scores" if name == TRUTH else "two models"
+            raise SettingsError(f"{name} would be the name of {of}; give each model a name of its own.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {folder}: {error.strerror or error}.") from None
     # How many threads does not matter, and each further size is a group of its own.
     asked = {key: value for key, value in asdict(options).items() if key != "steady_sizes"}
     if not options.damage:  # so scores of before there was such a thing are found again
         del asked["damage"]
-    run = _digest([photographs.fingerprint(), asked | {"threads": None}])
-    survey = _survey(photographs, options, folder, told)
+    state = photographs.state()
+    survey = _survey(photographs, state, options, folder, told)
+    # Without those the mean colour and the frequencies of colours are others, and so are the scores.
+    unread = [survey.unread] if survey.unread else []
+    run = _digest([state, asked | {"threads": None}, *unread])
     for model in models:
         model.prepare(survey)
     groups = [ARITHMETIC, *(one.group for one in further.asked_for(options).values())]
-    groups += [Group(judge.name, judge.digest, judge.keys) for judge in judges]
+    labels = _digest(photographs.labels)
+    groups += [Group(judge.name, f"{judge.digest}-{labels}", judge.keys) for judge in judges]
     digests = {TRUTH: TRUTH} | {model.name: model.digest for model in models}
     board = Board(folder, run, photographs.names, digests, groups)
     used = np.array([i for i, name in enumerate(photographs.names) if name not in survey.skipped])
@@ -171,7 +186,7 @@ class _Scorer:
             self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged, {})
         for model in self.results.models:
             if groups := self.board.missing(model.name, number):
-                prediction = _named(model, truth, model.predict)
+                prediction = _named(model.name, truth, partial(_predicted, model))
                 values = self._further(model, groups, truth, prediction)
                 self._finish(model.name, number, groups, prediction, judged, values)
 
@@ -181,7 +196,8 @@ class _Scorer:
         """Those scores of `groups` for which the model is asked again."""
         found = {key: one for key, one in self.results.further.items() if key in groups}
         return {
-            key: _named(model, truth, partial(one.measure, model, prediction)) for key, one in found.items()
+            key: _named(model.name, truth, partial(one.measure, model, prediction))
+            for key, one in found.items()
         }
 
     def _finish(
@@ -199,10 +215,8 @@ class _Scorer:
             values |= judged.own if name == TRUTH else scores.arithmetic(prediction, judged)
             rows[ARITHMETIC.name][number] = cell_counts(prediction.ab) / prediction.rgb8[..., 0].size
         for judge in (self.judges[group] for group in groups if group in self.judges):
-            seen, states = judge.look(prediction.rgb8), judged.truth.states
-            if judge.name not in states:
-                states[judge.name] = judge.look(judged.truth.rgb8)
-            values |= judge.compare(seen, states[judge.name], judged.truth.label)
+            seen, found = _named(judge.name, judged.truth, partial(_judged, judge, prediction))
+            values |= found
             if judge.frechet:
                 rows[judge.name][number] = judge.features(seen)
         self.board.add(name, number, groups, values)
@@ -220,15 +234,31 @@ def _rows(board: Board, name: str, judges: Sequence[Judge]) -> dict[str, Any]:
     return rows
 
 
-def _named(model: Model, truth: Truth, ask: Callable[[Truth], Answer]) -> Answer:
-    """What a model answers; ModelError, naming it and the photograph, where it fails."""
+def _predicted(model: Model, truth: Truth) -> Prediction:
+    """A model's colours; ModelError where they are no numbers."""
+    prediction = model.predict(truth)
+    if not np.isfinite(prediction.ab).all():
+        raise ModelError("it gave ab that is no number.")
+    return prediction
+
+
+def _judged(judge: Judge, prediction: Prediction, truth: Truth) -> tuple[Any, dict[str, float]]:
+    """What a judge sees in a prediction, and its scores."""
+    seen = judge.look(prediction.rgb8)
+    if judge.name not in truth.states:
+        truth.states[judge.name] = judge.look(truth.rgb8)
+    return seen, judge.compare(seen, truth.states[judge.name], truth.label)
+
+
+def _named(name: str, truth: Truth, ask: Callable[[Truth], Answer]) -> Answer:
+    """What a model or judge answers; ModelError, naming it and the photograph, where it fails."""
     try:
         return ask(truth)
     except TintypeError as error:
-        raise ModelError(f"{model.name} failed on {truth.name}: {error}") from error
-    except Exception as error:  # onnxruntime raises its own classes, which share no base but this
+        raise ModelError(f"{name} failed on {truth.name}: {error}") from error
+    except Exception as error:  # onnxruntime and torch raise their own, which share no base but this
         reason = " ".join(str(error).split())
-        raise ModelError(f"{model.name} failed on {truth.name}: {reason}") from error
+        raise ModelError(f"{name} failed on {truth.name}: {reason}") from error
 
 
 def _read(photographs: Photographs, number: int, options: Options) -> Truth:
@@ -237,15 +267,17 @@ def _read(photographs: Photographs, number: int, options: Options) -> Truth:
     return Truth(name, cut(rgb8, options.size, options.crop), label)
 
 
-def _survey(photographs: Photographs, options: Options, folder: Path, told: Told) -> Survey:
-    """One look at all photographs, or what an earlier one told."""
-    digest = _digest([photographs.fingerprint(), options.size, options.crop, scores.VERSION])
+def _survey(photographs: Photographs, state: str, options: Options, folder: Path, told: Told) -> Survey:
+    """One look at all photographs, or what an earlier one told of them in this `state`."""
+    digest = _digest([state, options.size, options.crop, scores.VERSION])
     file = folder / f"survey-{digest}.json"
     if file.is_file():
         return Survey.from_json(file.read_text(encoding="utf-8"))
     told.say(f"Looking through {count_of(len(photographs), 'photograph')}.")
     told.begin(len(photographs))
     survey = look_through(photographs, options.size, options.crop, told.step)
+    if survey.unread:  # which may be a matter of the moment
+        return survey
     part = file.with_suffix(".part")
     part.write_text(survey.to_json(), encoding="utf-8")
     part.replace(file)

@@ -26,8 +26,10 @@ class Estimate(NamedTuple):
 
     @property
     def half_width(self) -> float | None:
-        """Half the interval's width."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+        """Half the interval's width; None where that is no finite number."""
+        if self.low is None or self.high is None or not np.isfinite([self.low, self.high]).all():
+            return None
+        return (self.high - self.low) / 2
 
 
 def summarise(column: Column, truth: Column, used: NDArray[np.intp], seed: int = 0) -> dict[str, Estimate]:
@@ -36,8 +38,8 @@ def summarise(column: Column, truth: Column, used: NDArray[np.intp], seed: int =
     The same resamples, 1,000 drawn from `seed`, serve every model and score. A score that no photograph has
     is left out.
     """
-    values = {key: array[used] for key, array in column.values.items() if np.isfinite(array[used]).any()}
-    own = {key: array[used] for key, array in truth.values.items() if np.isfinite(array[used]).any()}
+    values = {key: array[used] for key, array in column.values.items() if not np.isnan(array[used]).all()}
+    own = {key: array[used] for key, array in truth.values.items() if not np.isnan(array[used]).all()}
     if not values:
         return {}
     exact = _statistics(np.ones((1, len(used))), values, own)
@@ -83,10 +85,12 @@ def _statistics(
 
 
 def _mean(counts: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over the photographs that have a value; NaN where none was drawn."""
-    known = ~np.isnan(values)
+    """Means over the photographs that have a value; NaN where none was drawn, ∞ where one is infinite."""
+    known, infinite = ~np.isnan(values), np.isposinf(values)
+    finite = np.where(infinite, 0, values)  # what is infinite and was not drawn must not count
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (counts[:, known] @ values[known]) / counts[:, known].sum(axis=1)
+        means = (counts[:, known] @ finite[known]) / counts[:, known].sum(axis=1)
+    return np.where(counts[:, infinite].any(axis=1), np.inf, means)
 
 
 def _gaussian(rows: NDArray[Any], used: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

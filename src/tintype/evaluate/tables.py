@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tintype import __version__
 from tintype.evaluate import further
 from tintype.evaluate.cost import Cost
@@ -70,7 +72,7 @@ def cell(estimate: Estimate | None, score: Score, plus_minus: bool = True) -> st
     if estimate is None:
         return ""
     digits, half = score.digits, estimate.half_width
-    text = f"{estimate.value:,.{digits}f}"
+    text = "∞" if math.isinf(estimate.value) else f"{estimate.value:,.{digits}f}"
     return f"{text} ±{half:,.{digits}f}" if plus_minus and half else text
 
 
@@ -103,7 +105,15 @@ def notes(results: Results, costs: Mapping[str, Cost]) -> list[str]:
         found.append(f"{_were(len(skipped))} left out:")
         found += [f"  {name}: {reason}" for name, reason in list(skipped.items())[:10]]
         found += ["  …"] if len(skipped) > 10 else []
-    width = max((judge.width for judge in results.judges), default=0)
+    for model in results.models:
+        psnr = results.board.columns[model.name].values["psnr"][results.used]
+        if exact := int(np.isposinf(psnr).sum()):
+            found.append(
+                f"{model.name} gave {count_of(exact, 'photograph')} exactly: the PSNR there, and so its "
+                "mean, is infinite."
+            )
+    measured = {key for row in results.table.values() for key in row}
+    width = max((judge.width for judge in results.judges if judge.frechet in measured), default=0)
     if width >= len(results.used):
         many = f"{len(results.used):,} photographs and {width:,} features"
         found.append(f"The Fréchet distance is of {many}: compare it within this table alone.")

@@ -37,7 +37,7 @@ def random_hints(truth: Truth, size: tuple[int, int], count: int, seed: int) -> 
     ab = cv2.resize(truth.ab, (width, height), interpolation=cv2.INTER_AREA)
     hint_ab = np.zeros((1, 2, height, width), np.float32)
     mask = np.zeros((1, 1, height, width), np.float32)
-    rng = np.random.default_rng((seed, zlib.crc32(truth.name.encode())))
+    rng = np.random.default_rng((seed, zlib.crc32(truth.name.encode(errors="surrogateescape"))))
     half = HINT_SIDE // 2
     patches = []
     for _ in range(count):

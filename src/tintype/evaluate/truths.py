@@ -22,6 +22,7 @@ from tintype.images import decode_rgb8
 Float = NDArray[np.float32]
 RGB8 = NDArray[np.uint8]
 
+TRUTH = "truth"  # the name of the photographs' own scores
 CROPS = ("center", "squash", "none")
 GREY_LIMIT = 1.0  # a picture whose |a| and |b| all stay under this has no colour to compare with
 CELL = 10  # Lab units: side of the cells of the ab plane, which are those of Zhang et al. 2016
@@ -55,13 +56,24 @@ class Photographs:
         return len(self.records)
 
     def fingerprint(self) -> str:
-        """A digest of the names and the sizes in bytes."""
+        """A digest of the names and the sizes in bytes, the same on every machine."""
+        return self._digest(("size",))
+
+    def state(self) -> str:
+        """A digest that also changes when a file is written anew, or its pictures lie elsewhere in it."""
+        return self._digest(("size", "written", "offset", "column", "group"))
+
+    def _digest(self, keys: Sequence[str]) -> str:
         digest = hashlib.sha256()
+        files: dict[str, dict[str, int]] = {}
         for record, name in zip(self.records, self.names, strict=True):
-            size = getattr(record, "size", -1)
-            if size < 0 and (path := Path(record.path)).is_file():
-                size = path.stat().st_size
-            digest.update(f"{name}\0{size}\n".encode())
+            if record.path not in files:
+                files[record.path] = _file_state(record.path)
+            told = files[record.path] | {key: getattr(record, key) for key in keys if hasattr(record, key)}
+            if told.get("size", -1) < 0:  # the picture is the whole file
+                told["size"] = files[record.path].get("size", -1)
+            text = "\0".join(str(told.get(key, "")) for key in keys)
+            digest.update(f"{name}\0{text}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()[:16]
 
 
@@ -111,9 +123,11 @@ class Survey:
     """Sum over the photographs of their mean ab."""
     used: int = 0
     enlarged: int = 0
-    """Photographs that were smaller than asked for."""
+    """Photographs in use that were smaller than asked for."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Photographs of no use, and why."""
+    unread: list[str] = field(default_factory=list)
+    """Those of them that the operating system did not give, of which another look may tell more."""
 
     @property
     def mean_ab(self) -> tuple[float, float]:
@@ -153,16 +167,18 @@ def find_photographs(
     """Photographs in folders and shards, with the labels that lie beside them or stand in an index.
 
     `index` is a CSV file with the columns `key`, a picture's name without folder and suffix, and `label`.
-    `limit` takes so many of them, evenly spread; `image_column` is where Parquet files hold pictures.
-    DataError when there is none.
+    `limit` takes so many of them, evenly spread; `image_column` is where Parquet files hold pictures. A
+    photograph that lies in several of `paths` is taken once. DataError when there is none.
     """
     from tintype.train.sources import find_photographs as find
 
     found = find(paths, index=index, image_column=image_column)
-    count = len(found)
-    taken = min(limit or count, count)
-    chosen = [i * count // taken for i in range(taken)]
-    records = [found.records[i] for i in chosen]
+    places: dict[tuple[object, ...], int] = {}
+    for i, record in enumerate(found.records):
+        places.setdefault(_place(record), i)
+    once = list(places.values())
+    taken = min(limit or len(once), len(once))
+    records = [found.records[once[i * len(once) // taken]] for i in range(taken)]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     return Photographs(records, _own_names(records), labels)
 
@@ -173,13 +189,15 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
     for i, name in enumerate(photographs.names):
         try:
             rgb8 = decode_rgb8(photographs.records[i].read())
-            survey.enlarged += min(rgb8.shape[:2]) < size
             truth = Truth(name, cut(rgb8, size, crop))
             if np.abs(truth.ab).max() < GREY_LIMIT:
                 raise InputError("it is grey: there is no colour to compare with")
             survey.add(truth)
+            survey.enlarged += min(rgb8.shape[:2]) < size
         except (TintypeError, OSError) as error:
             survey.skipped[name] = str(error)
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                survey.unread.append(name)
         step()
     if not survey.used:
         raise InputError(_why_none(survey))
@@ -222,9 +240,30 @@ def to_float(rgb8: RGB8) -> Float:
     return rgb8.astype(np.float32) * np.float32(1 / 255)
 
 
+def _file_state(path: str) -> dict[str, int]:
+    """A file's bytes and when it was last written, in nanoseconds; nothing where it cannot be found."""
+    try:
+        state = Path(path).stat()
+    except OSError:  # reading it will tell
+        return {}
+    return {"size": state.st_size, "written": state.st_mtime_ns}
+
+
 def _own_names(records: Sequence[Record]) -> list[str]:
+    """Each with its file's path where two share a name, and a number where a shard holds two of one name."""
     counts = Counter(record.name for record in records)
-    return [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]
+    names = [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]
+    seen: Counter[str] = Counter()
+    for i, name in enumerate(names):
+        seen[name] += 1
+        names[i] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return names
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Where a photograph's bytes lie, however the path to them was written."""
+    within = (getattr(record, key, None) for key in ("group", "offset"))
+    return Path(record.path).absolute(), *within
 
 
 def _why_none(survey: Survey) -> str:

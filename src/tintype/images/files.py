@@ -115,20 +115,23 @@ def suffix_for(format: str) -> str:
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
-    """Picture bytes to upright RGB (H, W, 3) of 8 bits, at once; InputError where they are no picture.
+    """Picture bytes to upright sRGB (H, W, 3) of 8 bits, at once; InputError where they are no picture.
 
-    Only what `open_picture` knows is handed to OpenCV, which knows more formats.
+    Pixels in another RGB space, by the profile that the file embeds, are brought to sRGB. Only what
+    `open_picture` knows is handed to OpenCV, which knows more formats.
     """
     import cv2
 
+    from tintype.images.srgb import to_srgb
+
     try:
-        _sniff(data[:_HEAD], "it")
+        kind = _sniff(data[:_HEAD], "it")
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (InputError, cv2.error):
         bgr = None
     if bgr is None:
         raise InputError("it is no picture that can be decoded")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    return to_srgb(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), data, kind)
 
 
 def write_rgb8(rgb8: NDArray[np.uint8], target: BinaryIO, format: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -96,7 +97,8 @@ def _score_cell(estimate: Estimate | None, score: Score, best: float | None) -> 
     interval = ""
     if estimate.half_width:
         interval = f"<small>{estimate.low:,.{digits}f} … {estimate.high:,.{digits}f}</small>"
-    return f'<td{mark} data-v="{estimate.value}">{tables.cell(estimate, score, False)}{interval}</td>'
+    value = str(estimate.value).replace("inf", "Infinity")  # as the page's script reads it
+    return f'<td{mark} data-v="{value}">{tables.cell(estimate, score, False)}{interval}</td>'
 
 
 def _sheet(results: Results) -> str:
@@ -117,7 +119,7 @@ def _speed(results: Results, costs: Mapping[str, Cost]) -> str:
     for key in _AGAINST_SPEED:
         points = []
         for name, row in results.table.items():
-            if key in row and name != TRUTH:
+            if key in row and name != TRUTH and math.isfinite(row[key].value):
                 points.append(Point(name, getattr(costs.get(name), "milliseconds", None), *row[key]))
         if points and any(point.x for point in points):
             title = SCORES[key].title + _arrow(SCORES[key])

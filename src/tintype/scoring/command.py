@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tintype import evaluate
-from tintype.errors import OutputError, SettingsError
+from tintype.errors import SettingsError
 from tintype.evaluate import cost, tables
 from tintype.evaluate.networks import open_judges
 from tintype.progress import Report
@@ -43,17 +43,18 @@ def run_evaluate(args: argparse.Namespace) -> int:
         if args.out:
             told.say("Drawing the report.")
             _write(folder, results, costs)
-        print(tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs))
+        text = tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs)
+        print(_encoded(text).decode())
     return 0
 
 
 def _costs(results: evaluate.Results, threads: int) -> Mapping[str, cost.Cost]:
-    """The cost of each model that has a file; of the same file it is measured once."""
-    by_file: dict[str, cost.Cost] = {}
+    """The cost of each model that has a file; of the same file at the same size it is measured once."""
+    by_file: dict[tuple[str, int, int], cost.Cost] = {}
     costs = {}
     for model in results.models:
         if model.card is not None:
-            key = model.card.sha256
+            key = (model.card.sha256, model.card.size, model.card.multiple)
             if key not in by_file:
                 by_file[key] = cost.measure(model.card, results.options.input_size, threads)
             costs[model.name] = by_file[key]
@@ -70,20 +71,21 @@ def _write(folder: Path, results: evaluate.Results, costs: Mapping[str, cost.Cos
     }
     for name, text in texts.items():
         with whole_file(folder / name) as file:
-            file.write(text.encode())
+            file.write(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, in which bytes of file names that are none stand as escapes, which JSON reads back."""
+    return text.encode(errors="backslashreplace")
 
 
 @contextmanager
 def _folder(out: str | None) -> Iterator[Path]:
-    """The folder of results, made if it is missing, or a temporary one."""
+    """The folder of results, which scoring makes if it is missing, or a temporary one."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="tintype-") as folder:
             yield Path(folder)
         return
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {out}: {error.strerror or error}.") from None
     yield Path(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tintype.framing import upright
 from tintype.plan import count_of, make_plan, plain_words
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
-from tintype.results import whole_file
+from tintype.results import check_targets, whole_file
 
 RGB8 = NDArray[np.uint8]
 Painter = Callable[[NDArray[np.float32]], RGB8]
@@ -36,6 +36,8 @@ def run_compare(args: argparse.Namespace) -> int:
     if not plan.jobs:
         name, reason = plan.failures[0] if plan.failures else (args.images[0], "there is no picture")
         raise InputError(f"{name}: {reason}.")
+    for job in plan.jobs if target.exists() else ():
+        check_targets(Path(job.source), [target], args.overwrite)
     count = min(args.limit, len(plan.jobs))
     sources = [plan.jobs[i * len(plan.jobs) // count].source for i in range(count)]
     failures = list(plan.failures)
@@ -50,10 +52,12 @@ def run_compare(args: argparse.Namespace) -> int:
         for source in sources:
             try:
                 luma = _small_luma(source, args.size)
-                rows.append((Path(source).name, _row(luma, list(painters.values()), args.size)))
             except (TintypeError, OSError) as error:
-                reason = plain_words(error) if isinstance(error, OSError) else str(error)
-                failures.append((source, reason))
+                failures.append((source, plain_words(error) if isinstance(error, OSError) else str(error)))
+            else:
+                pictures, failed = _row(luma, painters, args.size)
+                rows.append((_drawable(Path(source).name), pictures))
+                failures += [(source, reason) for reason in failed]
             told.step()
         for name, reason in failures:
             text = reason if reason.startswith(name) else f"{name}: {reason}"
@@ -99,11 +103,26 @@ def _grey(luma: NDArray[np.float32]) -> RGB8:
     return grey_rgb(np.rint(255 * luma).astype(np.uint8))
 
 
-def _row(luma: NDArray[np.float32], painters: Sequence[Painter], side: int) -> list[RGB8]:
-    pictures = [_grey(luma), *(painter(luma) for painter in painters)]
+def _row(
+    luma: NDArray[np.float32], painters: Mapping[str, Painter], side: int
+) -> tuple[list[RGB8], list[str]]:
+    """The grey picture and every model's, and why models failed; their place on the sheet stays empty."""
+    pictures, failures = [_grey(luma)], []
+    for name, painter in painters.items():
+        try:
+            pictures.append(painter(luma))
+        except Exception as error:  # onnxruntime raises its own classes, which share no base but this
+            pictures.append(np.full((*luma.shape, 3), 255, np.uint8))
+            failures.append(f"{name} failed: {' '.join(str(error).split())}")
     scale = min(1.0, side / max(luma.shape))
     height, width = (max(1, round(length * scale)) for length in luma.shape)
-    return [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures]
+    small = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures]
+    return small, failures
+
+
+def _drawable(name: str) -> str:
+    """A file's name with what of it is no text written out."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _small_luma(source: str, side: int) -> NDArray[np.float32]:

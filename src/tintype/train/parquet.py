@@ -35,7 +35,10 @@ class ParquetRecord(Record):
 
     def read(self) -> bytes:
         """The picture's bytes, empty where the row has none; DataError when the file cannot be read."""
-        value = _cache.rows(self)[self.offset].as_py()
+        rows = _cache.rows(self)
+        if self.offset >= len(rows):
+            raise DataError(f"{self.path} has been replaced since it was looked through: it has fewer rows.")
+        value = rows[self.offset].as_py()
         data: bytes | None = value["bytes"] if isinstance(value, dict) else value
         return data or b""
 
@@ -131,16 +134,21 @@ class _RowGroups:
     """The row groups read last, up to `WINDOW_BYTES` of them but at least one."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], tuple[Any, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, str, int], tuple[Any, int]] = OrderedDict()
 
     def rows(self, record: ParquetRecord) -> Any:
-        """The picture column of the record's row group."""
-        if record.block not in self._kept:
-            self._kept[record.block] = _read(record), record.size
+        """The picture column of the record's row group, as the file is now."""
+        try:
+            written = Path(record.path).stat().st_mtime_ns
+        except OSError as error:
+            raise DataError(f"{record.path} cannot be read: {error}") from error
+        key = (record.path, record.group, record.column, written)
+        if key not in self._kept:
+            self._kept[key] = _read(record), record.size
             while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > WINDOW_BYTES:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(record.block)
-        return self._kept[record.block][0]
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
 
 
 _cache = _RowGroups()
@@ -154,4 +162,4 @@ def _read(record: ParquetRecord) -> Any:
             # Without arrow's threads, which do not outlive the fork into a loader's process.
             return file.read_row_group(record.group, columns=[leaf], use_threads=False).column(0)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{record.path} cannot be read: {error}") from None
+        raise DataError(f"{record.path} cannot be read: {error}") from error

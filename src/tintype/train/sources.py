@@ -237,12 +237,14 @@ def _label_order(label: str) -> tuple[bool, int, str]:
 
 def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -> Photographs:
     try:
-        with index.open(newline="", encoding="utf-8") as file:
+        with index.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it
             rows = {row["key"]: row for row in csv.DictReader(file)}
     except FileNotFoundError:
         raise DataError(f"There is no index {index}.") from None
     except KeyError:
         raise DataError(f"The index {index} has no column `key`.") from None
+    except (ValueError, csv.Error):
+        raise DataError(f"The index {index} is no CSV file in UTF-8.") from None
     columns = next(iter(rows.values()), {})
     for column in where:
         if column not in columns:
