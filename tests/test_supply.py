@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tintype
 from tintype import Colorizer
 from tintype.errors import InputError, ModelError
 from tintype.images import decode_rgb8, open_picture
@@ -87,6 +91,17 @@ def test_formats_off_the_list_are_not_decoded(kind: str) -> None:
         open_picture(file.getvalue())
     with pytest.raises(InputError, match="no picture that can be decoded"):
         decode_rgb8(file.getvalue())
+
+
+def test_nothing_is_noted_anywhere_of_what_was_coloured(tmp_path: Path, tiny_model: Path) -> None:
+    """onnxruntime would leave a number for the computer and what it reports under the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import sys, numpy, tintype; tintype.Colorizer(sys.argv[1])(numpy.zeros((9, 9), numpy.uint8))"
+    kept = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    environment = kept | {"HOME": str(home), "PYTHONPATH": str(Path(tintype.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code, str(tiny_model)], env=environment, check=True)
+    assert list(home.rglob("*")) == []
 
 
 def test_a_model_of_another_hash_is_refused(tmp_path: Path, tiny_model: Path) -> None:

@@ -9,6 +9,7 @@ Names are loaded when first used, so that `import tintype` costs nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from tintype.hints import Hint
     from tintype.images import Limits
     from tintype.results import FileResult
+
+# onnxruntime, from 1.31 on, notes each use under the home folder and reports it to its makers; read when it
+# is first imported. A program that wants that sets the variable itself.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 
