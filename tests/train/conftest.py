@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from skimage import data
 
 from tintype.train import perceptual
 from tintype.train.perceptual import LpipsAlex, LpipsSqueeze
@@ -53,6 +55,16 @@ def lpips_files(tmp_path_factory):
         save_file(features, files[network][0])
         save_file(heads, files[network][1])
     return files
+
+
+@pytest.fixture(scope="session")
+def album(tmp_path_factory):
+    """A folder of eight small photographs in colour, none like another."""
+    folder = tmp_path_factory.mktemp("photographs")
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    for i in range(8):
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(pictures[i % 4][i:, i:, ::-1], (96, 80)))
+    return folder
 
 
 @pytest.fixture(scope="session")

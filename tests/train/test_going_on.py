@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
-import cv2
-import pytest
 import torch
-from skimage import data
 
 from tintype import cards, cli
 from tintype.train import recipes, runs
@@ -17,15 +14,6 @@ from tintype.train.fitter import Fitter
 from tintype.train.options import FitOptions
 from tintype.train.recipe import Schedule
 from tintype.train.sources import find_photographs
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photographs")
-    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
-    for i in range(8):
-        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(pictures[i % 4][i:, i:, ::-1], (96, 80)))
-    return folder
 
 
 def tintype(*words):
@@ -46,9 +34,23 @@ def steps_of(run):
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
 
 
-def test_a_run_goes_on_without_a_word_of_what_it_was(folder, tmp_path):
+def test_a_run_goes_on_without_a_word_of_what_it_was(album, tmp_path):
     run = tmp_path / "run"
-    assert begin(folder, run, "--limit", 6, "--val", folder, "--set", "fade=0.1", "--lr-scale", 0.5) == 0
+    assert (
+        begin(
+            album,
+            run,
+            "--limit",
+            6,
+            "--val",
+            album,
+            "--set",
+            "fade=0.1",
+            "--lr-scale",
+            0.5,
+        )
+        == 0
+    )
     before = runs.read_run(run)
     assert len(before["split"]["train"]) == 6
     assert train(run, "--resume", "--steps", 3) == 0
@@ -56,9 +58,9 @@ def test_a_run_goes_on_without_a_word_of_what_it_was(folder, tmp_path):
     assert runs.read_run(run) == before | {"options": before["options"] | {"steps": 3}}
 
 
-def test_a_run_that_has_its_steps_stays_as_it_is(folder, tmp_path, capsys):
+def test_a_run_that_has_its_steps_stays_as_it_is(album, tmp_path, capsys):
     run = tmp_path / "run"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     weights = runs.read_weights(run)[1]
     assert train(run, "--resume") == 0
     assert "has its 2 steps; a higher --steps" in capsys.readouterr().out
@@ -68,9 +70,9 @@ def test_a_run_that_has_its_steps_stays_as_it_is(folder, tmp_path, capsys):
     assert steps_of(run) == 3
 
 
-def test_settings_of_another_network_are_refused_and_harm_nothing(folder, tmp_path, capsys):
+def test_settings_of_another_network_are_refused_and_harm_nothing(album, tmp_path, capsys):
     run = tmp_path / "run"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     before = (run / "run.json").read_text(encoding="utf-8")
     assert train(run, "--resume", "--steps", 4, "--set", "width=16") == 1
     error = capsys.readouterr().err
@@ -79,31 +81,31 @@ def test_settings_of_another_network_are_refused_and_harm_nothing(folder, tmp_pa
     assert (run / "run.json").read_text(encoding="utf-8") == before
 
 
-def test_a_schedule_that_is_set_anew_holds(folder, tmp_path):
+def test_a_schedule_that_is_set_anew_holds(album, tmp_path):
     run = tmp_path / "run"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     assert train(run, "--resume", "--set", "epochs=3", "--set", "batch=2", "--set", "size=32") == 0
     options = runs.read_run(run)["options"]
     assert (options["batch"], options["size"], options["steps"]) == (2, 32, 12)
 
 
-def test_other_photographs_are_refused(folder, tmp_path, capsys):
+def test_other_photographs_are_refused(album, tmp_path, capsys):
     run, few = tmp_path / "run", tmp_path / "few"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     few.mkdir()
     for name in "0123":
-        (few / f"{name}.png").write_bytes((folder / f"{name}.png").read_bytes())
+        (few / f"{name}.png").write_bytes((album / f"{name}.png").read_bytes())
     assert train(run, "--resume", "--steps", 4, "--data", few) == 2
     assert "learnt from other photographs" in capsys.readouterr().err
     assert steps_of(run) == 2
 
 
-def test_a_sweep_goes_on_with_what_each_run_was(folder, tmp_path):
+def test_a_sweep_goes_on_with_what_each_run_was(album, tmp_path):
     sweep = ("--set", "hint_none=0.1,0.9")
     config = tmp_path / "c.yaml"
     config.write_text("fade: 0.7\n")
     out = tmp_path / "out"
-    assert begin(folder, out, "--config", config, *sweep) == 0
+    assert begin(album, out, "--config", config, *sweep) == 0
     first, second = (f"width=8,head_width=8,hint_none={share}" for share in (0.1, 0.9))
     for file in (out / second / "checkpoints").iterdir():
         file.unlink()  # as if the sweep had been stopped before it
@@ -116,7 +118,7 @@ def test_a_sweep_goes_on_with_what_each_run_was(folder, tmp_path):
         assert (info["grey"]["fade"], info["options"]["batch"]) == (0.7, 4)
 
 
-def test_ctrl_c_is_status_130_and_leaves_a_run_to_export(folder, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_is_status_130_and_leaves_a_run_to_export(album, tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
     step = Fitter.training_step
 
@@ -128,7 +130,7 @@ def test_ctrl_c_is_status_130_and_leaves_a_run_to_export(folder, tmp_path, capsy
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr(Fitter, "training_step", interrupted)
-        assert begin(folder, run, "--steps", 4, "--checkpoint-every", 1) == 130
+        assert begin(album, run, "--steps", 4, "--checkpoint-every", 1) == 130
     assert signal.getsignal(signal.SIGINT) == handler
     told = capsys.readouterr()
     assert "Stopped after 2 of 4 steps; --resume goes on" in told.out
@@ -138,46 +140,46 @@ def test_ctrl_c_is_status_130_and_leaves_a_run_to_export(folder, tmp_path, capsy
     assert steps_of(run) == 4
 
 
-def test_minutes_are_those_of_this_time(folder, tmp_path):
+def test_minutes_are_those_of_this_time(album, tmp_path):
     run = tmp_path / "run"
-    assert begin(folder, run, "--minutes", 60) == 0
+    assert begin(album, run, "--minutes", 60) == 0
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert "time_elapsed" not in json.dumps(state["callbacks"], default=str)
     assert train(run, "--resume", "--steps", 3, "--minutes", 60) == 0
     assert steps_of(run) == 3
 
 
-def test_no_photographs_and_damaged_notes_are_said(folder, tmp_path, capsys):
+def test_no_photographs_and_damaged_notes_are_said(album, tmp_path, capsys):
     assert train(tmp_path / "new") == 2
     assert "Say with --data" in capsys.readouterr().err
     run = tmp_path / "run"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     (run / "run.json").write_text("{", encoding="utf-8")
     assert train(run, "--resume") == 1
     assert "run.json is damaged" in capsys.readouterr().err
 
 
-def test_learning_rates_stay_as_they_were(folder, tmp_path, capsys):
+def test_learning_rates_stay_as_they_were(album, tmp_path, capsys):
     run = tmp_path / "run"
-    assert begin(folder, run) == 0
+    assert begin(album, run) == 0
     for words in (("--lr-scale", 2), ("--set", "encoder_lr=0.5")):
         assert train(run, "--resume", "--steps", 4, *words) == 2
         assert "keeps its" in capsys.readouterr().err
     assert train(run, "--resume", "--steps", 3, "--lr-scale", 1) == 0
 
 
-def test_averaged_weights_do_not_take_the_place_of_those_that_learn(folder, tmp_path):
+def test_averaged_weights_do_not_take_the_place_of_those_that_learn(album, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     constant = ("--set", "lr_schedule=constant", "--set", "ema_decay=0.9")
-    assert begin(folder, whole, "--steps", 4, *constant) == 0
-    assert begin(folder, parts, "--steps", 2, *constant) == 0
+    assert begin(album, whole, "--steps", 4, *constant) == 0
+    assert begin(album, parts, "--steps", 2, *constant) == 0
     assert train(parts, "--resume", "--steps", 4) == 0
     for wanted, got in zip(*(runs.read_weights(run)[1].values() for run in (whole, parts)), strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
 
 
-def test_patience_counts_epochs(folder, tmp_path):
-    found = find_photographs([folder])
+def test_patience_counts_epochs(album, tmp_path):
+    found = find_photographs([album])
     settings = recipes.get("fusion").Settings(width=0.125, global_width=4)  # no BatchNorm: nothing moves
     options = FitOptions(
         steps=30, batch=2, size=32, workers=0, device="cpu", lr_scale=1e-12, validate_every=1
@@ -186,11 +188,11 @@ def test_patience_counts_epochs(folder, tmp_path):
     assert 8 <= steps_of(out) < 30  # two epochs of four steps, each of which is followed by a validation
 
 
-def test_an_export_is_scored_on_what_was_held_out(folder, tmp_path, capsys):
+def test_an_export_is_scored_on_what_was_held_out(album, tmp_path, capsys):
     many = tmp_path / "many"
     many.mkdir()
     for i in range(30):
-        (many / f"{i:02d}.png").write_bytes((folder / f"{i % 8}.png").read_bytes())
+        (many / f"{i:02d}.png").write_bytes((album / f"{i % 8}.png").read_bytes())
     (many / "broken.png").write_bytes(b"no picture")
     run = tmp_path / "run"
     assert begin(many, run) == 0
@@ -204,11 +206,11 @@ def test_an_export_is_scored_on_what_was_held_out(folder, tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_validation_has_the_labels_of_training(folder, tmp_path):
+def test_validation_has_the_labels_of_training(album, tmp_path):
     for place, names in (("train", ("beach", "city", "sea")), ("val", ("city", "desert", "sea"))):
         for i, name in enumerate(names):
             (tmp_path / place / name).mkdir(parents=True)
-            (tmp_path / place / name / "0.png").write_bytes((folder / f"{i}.png").read_bytes())
+            (tmp_path / place / name / "0.png").write_bytes((album / f"{i}.png").read_bytes())
     train, val = (find_photographs([tmp_path / place]) for place in ("train", "val"))
     val = val.labelled_as(train.label_names)
     assert [(record.name, record.label) for record in val.records] == [

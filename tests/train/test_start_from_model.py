@@ -20,15 +20,6 @@ from tintype.train import export, folding, recipes, runs
 from tintype.train.lab import rgb_to_lab
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photographs")
-    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
-    for i in range(8):
-        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(pictures[i % 4][i:, i:, ::-1], (96, 80)))
-    return folder
-
-
 def trained(recipe, **settings):
     """A model as after training: no two tensors are alike, and each BatchNorm does something."""
     module = recipes.get(recipe)
@@ -110,9 +101,9 @@ def photographs_L():
     return rgb_to_lab(torch.from_numpy(rgb).float() / 255)[:, :1]
 
 
-def test_the_shipped_model_is_a_start_by_its_name(folder, tmp_path, photographs_L, capsys):
+def test_the_shipped_model_is_a_start_by_its_name(album, tmp_path, photographs_L, capsys):
     run = tmp_path / "mine"
-    assert train(folder, run, "--from", "tint", "--lr-scale", 1e-9) == 0
+    assert train(album, run, "--from", "tint", "--lr-scale", 1e-9) == 0
     card = cards.find_model("tint")
     _, model, info = runs.load_run(run)
     for name in model.handed_on:
@@ -129,15 +120,15 @@ def test_the_shipped_model_is_a_start_by_its_name(folder, tmp_path, photographs_
     capsys.readouterr()
 
 
-def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_path):
+def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(album, tmp_path):
     start = exported(trained("tint", width=16, head_width=24, T=0.5), tmp_path, "tint")
     run = tmp_path / "run"
-    assert train(folder, run, "--from", start.path, "--set", "rebalance_decode=-0.5") == 0
+    assert train(album, run, "--from", start.path, "--set", "rebalance_decode=-0.5") == 0
     settings = runs.read_run(run)["settings"]
     assert (settings["width"], settings["head_width"], settings["T"]) == (16, 24, 0.5)
     assert settings["rebalance_decode"] == -0.5
     on = tmp_path / "on"
-    assert train(folder, on, "--from", run) == 0  # a run does so too, and tells on what it came of
+    assert train(album, on, "--from", run) == 0  # a run does so too, and tells on what it came of
     assert runs.read_run(on)["settings"] == settings
     assert runs.read_run(on)["origin"] == {
         "pretrained": ["start 3, MIT", "an encoder"],
@@ -149,14 +140,14 @@ def test_a_start_hands_on_what_the_graph_is_unless_told_otherwise(folder, tmp_pa
     }
 
 
-def test_a_run_that_goes_on_stays_what_it_was(folder, tmp_path, capsys):
+def test_a_run_that_goes_on_stays_what_it_was(album, tmp_path, capsys):
     start = exported(trained("tint", width=16, head_width=24, T=0.5), tmp_path, "tint")
     run = tmp_path / "run"
     choices = ["--set", "hint_none=0.9", "--set", "fade=0.2", "--lr-scale", 0.5, "--seed", 4]
-    assert train(folder, run, "--from", start.path, *choices) == 0
+    assert train(album, run, "--from", start.path, *choices) == 0
     before = runs.read_run(run)
     start.path.unlink()
-    again = ["--out", run, "--data", folder, "--device", "cpu", "--workers", 0, "--resume"]
+    again = ["--out", run, "--data", album, "--device", "cpu", "--workers", 0, "--resume"]
     assert cli.main([*map(str, ["train", "tint", *again, "--steps", 2])]) == 0
     after = runs.read_run(run)
     assert after["options"] == before["options"] | {"steps": 2}
@@ -165,13 +156,13 @@ def test_a_run_that_goes_on_stays_what_it_was(folder, tmp_path, capsys):
     assert "holds a run of tint, not of colornet" in capsys.readouterr().err
 
 
-def test_what_an_export_leaves_out_is_named(folder, tmp_path, capsys):
+def test_what_an_export_leaves_out_is_named(album, tmp_path, capsys):
     start = exported(trained("binned", width_factor=0.125), tmp_path, "binned")
-    assert train(folder, tmp_path / "run", "--from", start.path, recipe="binned") == 1
+    assert train(album, tmp_path / "run", "--from", start.path, recipe="binned") == 1
     assert "no longer has all that training binned needs (bin_weights)" in capsys.readouterr().err
 
 
-def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
+def test_models_that_are_no_start_are_refused(album, tmp_path, capsys):
     other = exported(trained("colornet", width=64), tmp_path, "colornet")
     attempts = {
         "tint-int8": "tint-int8 computes in 8 bits",
@@ -180,17 +171,17 @@ def test_models_that_are_no_start_are_refused(folder, tmp_path, capsys):
         str(other.path): "is of the recipe colornet, not of tint",
     }
     for start, message in attempts.items():
-        assert train(folder, tmp_path / "run", "--from", start) == 1
+        assert train(album, tmp_path / "run", "--from", start) == 1
         assert message in capsys.readouterr().err
     other.path.write_bytes(b"changed")
     with pytest.raises(ModelError, match="not the file its card describes"):
         runs.read_weights(other.path)
 
 
-def test_a_half_way_mean_with_the_start(folder, tmp_path, capsys):
+def test_a_half_way_mean_with_the_start(album, tmp_path, capsys):
     start = exported(trained("tint", width=16, head_width=16), tmp_path, "tint")
     run = tmp_path / "run"
-    assert train(folder, run, "--from", start.path, "--steps", 3, "--lr-scale", 5) == 0
+    assert train(album, run, "--from", start.path, "--steps", 3, "--lr-scale", 5) == 0
     assert cli.main(["export", str(run), str(start.path), "-o", str(tmp_path), "--name", "half"]) == 0
     capsys.readouterr()
     weights = [runs.read_weights(source)[1] for source in (start.path, tmp_path / "half.onnx")]
@@ -204,19 +195,19 @@ def test_a_half_way_mean_with_the_start(folder, tmp_path, capsys):
     card = cards.load_card(tmp_path / "half.onnx")
     assert card.pretrained == ("start 3, MIT", "an encoder")
     assert card.data == ({"source": "own photographs", "photographs": 8}, *start.data)
-    assert train(folder, tmp_path / "on", "--from", start.path, run) == 0
+    assert train(album, tmp_path / "on", "--from", start.path, run) == 0
 
 
-def test_a_model_goes_before_an_empty_folder_of_its_name(folder, tmp_path, monkeypatch):
+def test_a_model_goes_before_an_empty_folder_of_its_name(album, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert train(folder, "tint", "--from", "tint") == 0  # into a folder of that name
+    assert train(album, "tint", "--from", "tint") == 0  # into a folder of that name
     assert runs.exported(Path("tint")) is None  # which is a run now
 
 
-def test_the_size_at_which_a_start_sees_pictures_goes_along(folder, tmp_path, capsys):
+def test_the_size_at_which_a_start_sees_pictures_goes_along(album, tmp_path, capsys):
     start = exported(trained("tint", width=16, head_width=16), tmp_path, "tint", size=96)
-    assert train(folder, tmp_path / "run", "--from", start.path) == 0
-    assert train(folder, tmp_path / "on", "--from", tmp_path / "run" / "checkpoints" / "last.ckpt") == 0
+    assert train(album, tmp_path / "run", "--from", start.path) == 0
+    assert train(album, tmp_path / "on", "--from", tmp_path / "run" / "checkpoints" / "last.ckpt") == 0
     assert cli.main(["export", str(tmp_path / "on"), "-o", str(tmp_path / "models")]) == 0
     capsys.readouterr()
     card = cards.load_card(tmp_path / "models" / "on.onnx")
@@ -225,12 +216,12 @@ def test_the_size_at_which_a_start_sees_pictures_goes_along(folder, tmp_path, ca
     assert card.data[2:] == start.data
 
 
-def test_a_regression_is_a_start_too(folder, tmp_path):
+def test_a_regression_is_a_start_too(album, tmp_path):
     start = exported(trained("tint", width=16, head_width=16, head="regression"), tmp_path, "tint")
-    assert train(folder, tmp_path / "run", "--from", start.path) == 0
+    assert train(album, tmp_path / "run", "--from", start.path) == 0
     assert runs.read_run(tmp_path / "run")["settings"]["head"] == "regression"
 
 
-def test_two_starts_at_once_are_refused(folder, tmp_path, capsys):
-    assert train(folder, tmp_path / "run", "--from", "tint", "--init-encoder", "x.safetensors") == 2
+def test_two_starts_at_once_are_refused(album, tmp_path, capsys):
+    assert train(album, tmp_path / "run", "--from", "tint", "--init-encoder", "x.safetensors") == 2
     assert "leave out --init-encoder" in capsys.readouterr().err
