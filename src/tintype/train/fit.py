@@ -88,11 +88,10 @@ def fit(
     rank_zero_only(runs.write_run)(out, recipe, parts, train, val, notes, goes_on=resume)
     steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
-        validated = val is not None
-        kinds = {"validated": validated, "adversarial": model.adversarial}
+        kinds = {"validated": val is not None, "adversarial": model.adversarial}
         callbacks = _callbacks(options, schedule, out, steps_an_epoch, sheet, **kinds)
         trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, **kinds)
-        if validated and not resume:
+        if val is not None and not resume:
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
         with _stopped_by_hand(trainer, fitter):
             trainer.fit(fitter, datamodule=feed, ckpt_path=last if resume else None, weights_only=True)
