@@ -9,7 +9,6 @@ leave RGB, its chroma is scaled down until it fits; the luma never gives way.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,6 +28,7 @@ from tintype.color import (
     linear_to_L,
     rgb_to_cbcr,
 )
+from tintype.running import processors
 
 Float = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class ChromaField:
         slope, offset = _local_linear(cbcr, luma)
         self._slope_offset = np.concatenate([slope, offset], axis=-1)  # h, w, 4
         self.size = size
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or processors()
         self._wide: dict[tuple[int, Signal | float], Float] = {}
 
     def rgb(self, y0: int, luma: NDArray[Any]) -> NDArray[Any]:

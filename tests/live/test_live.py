@@ -307,6 +307,24 @@ def test_a_film_is_a_source_and_ends(tmp_path):
     assert greys == pytest.approx([5 * i for i in range(8)], abs=3)
 
 
+def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path):
+    path = tmp_path / "phone.mp4"
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, 32:] = 200  # bright on the right as it is stored, below when it is turned clockwise
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        stream.set_display_rotation(-90)
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+    source = open_source(str(path), paced=False)
+    rgb = source.read()
+    source.close()
+    assert rgb.shape == (64, 48, 3)
+    assert rgb[16, 24, 0] < 20
+    assert rgb[48, 24, 0] > 180
+
+
 def test_a_film_keeps_its_own_pace(tmp_path, monkeypatch):
     slept = []
     monkeypatch.setattr(sources.time, "sleep", slept.append)

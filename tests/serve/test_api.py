@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import re
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -406,6 +408,19 @@ def test_a_token_is_made_up_for_other_computers(tiny_model):
         assert re.search(r"\?token=[\w-]{32}$", address)
     with serving("--model", str(tiny_model)) as address:
         assert "token" not in address
+
+
+def test_the_address_that_is_told_holds_any_token(tiny_model):
+    token = "a+b/c=d&e#f%20g?hi"
+    with serving("--model", str(tiny_model), "--token", token) as address:
+        told = urlsplit(address)
+        connection = http.client.HTTPConnection(told.netloc)
+        for query, status in ((told.query, 303), (f"token={token}", 401)):
+            connection.request("GET", f"/?{query}")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == status
+        connection.close()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,13 +38,14 @@ from tintype.images.tiff_layout import (
 )
 from tintype.images.tiff_segments import decode_segment
 from tintype.images.tiff_tags import EXIF, GPS, Directory, Reader, header, pack
+from tintype.running import processors
 
 _ICC, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 # What EXIF's main directory may hold of a TIFF page's: description, maker, times, orientation, resolution …
 _EXIF_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 33432, EXIF, GPS)
 _SUBFILES = 330
 _SAMPLED_SEGMENTS = 24
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, processors())
 
 
 def open_tiff(source: Path | bytes, name: str, limits: Limits) -> Picture:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, TintypeError
+from tintype.framing import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
-from tintype.video.film import load_av, reason
+from tintype.video.film import display_matrix, is_cover, load_av, reason
+from tintype.video.layout import orientation_of
 
 Rgb8 = NDArray[np.uint8]
 
@@ -89,14 +91,16 @@ class Stream:
             self._container = self._av.open(address, options=options, timeout=(10, 10))
         except self._av.error.FFmpegError as error:
             raise InputError(f"{address} cannot be opened ({reason(error)}).") from None
-        if not self._container.streams.video:
+        streams = [s for s in self._container.streams.video if not is_cover(s)]
+        if not streams:
+            self._container.close()
             raise InputError(f"{address} has no pictures: there is no video stream in it.")
-        self._frames: Iterator[Any] = self._container.decode(video=0)
-        self._container.streams.video[0].thread_type = "AUTO"
+        self._frames: Iterator[Any] = self._container.decode(streams[0])
+        streams[0].thread_type = "AUTO"
         self._begun: tuple[float, float] | None = None
 
     def read(self) -> Rgb8 | None:
-        """The next picture; None at the end. InputError for a stream that breaks off."""
+        """The next picture, upright; None at the end. InputError for a stream that breaks off."""
         try:
             frame = next(self._frames, None)
         except self._av.error.EOFError:
@@ -109,7 +113,11 @@ class Stream:
             now = time.monotonic()
             self._begun = self._begun or (now, frame.time)
             time.sleep(max(0.0, self._begun[0] + frame.time - self._begun[1] - now))
-        return np.asarray(frame.to_ndarray(format="rgb24"))
+        try:
+            orientation = orientation_of(display_matrix(frame))
+        except InputError as error:
+            raise InputError(f"{self._name}: {error}.") from None
+        return upright(frame.to_ndarray(format="rgb24"), orientation)
 
     def close(self) -> None:
         """Close the file or connection."""

@@ -10,8 +10,10 @@ import socket
 import sys
 import threading
 import webbrowser
+from urllib.parse import quote
 
 from tintype.errors import SettingsError, TintypeError
+from tintype.running import processors
 from tintype.serve.memory import give_back_early
 from tintype.serve.settings import ServeSettings
 
@@ -38,7 +40,7 @@ def run_serve(args: argparse.Namespace) -> int:
     app = make_app(settings)
     listening = _listen(args.host, args.port)
     address = _address(args.host, listening.getsockname()[1])
-    page = f"{address}?token={settings.token}" if settings.token else address
+    page = f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none",
         timeout_keep_alive=30, timeout_graceful_shutdown=_END_SECONDS,
@@ -58,11 +60,10 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
     token = args.token or os.environ.get(TOKEN_VARIABLE) or (None if local else secrets.token_urlsafe(24))
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
         raise SettingsError(f"A token is at least {LEAST_TOKEN} plain letters and digits, hard to guess.")
-    processors = os.cpu_count() or 1
-    workers = args.workers or min(4, processors)
+    workers = args.workers or min(4, processors())
     return ServeSettings(
         model=args.model,
-        threads=args.threads or max(1, processors // workers),  # all workers together use the machine once
+        threads=args.threads or max(1, processors() // workers),  # all workers together use the machine once
         provider=args.provider or "cpu",
         workers=workers,
         queue=args.queue,

@@ -199,11 +199,7 @@ class Film(AbstractContextManager["Film"]):
         self.rgb = is_rgb(self.pix_fmt, frame.format.is_rgb)
         self.aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         self.interlaced = bool(frame.interlaced_frame)
-        self.matrix: tuple[int, ...] | None = None
-        side_data: Any = frame.side_data  # whose annotation is too narrow
-        for data in side_data:
-            if data.type.name == "DISPLAYMATRIX":
-                self.matrix = struct.unpack("=9i", bytes(data)[:36])
+        self.matrix = display_matrix(frame)
         try:
             self.orientation = orientation_of(self.matrix)
             self.signal = (
@@ -235,6 +231,16 @@ class Film(AbstractContextManager["Film"]):
                 yield frame
             if packet is None or packet.size == 0:
                 return
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The nine integers by which a picture is to be turned, or None."""
+    side_data: Any = frame.side_data  # whose annotation is too narrow
+    matrix = None
+    for data in side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            matrix = struct.unpack("=9i", bytes(data)[:36])
+    return matrix
 
 
 def is_cover(stream: Any) -> bool:
