@@ -341,6 +341,39 @@ def test_several_pictures_and_a_zip(page: Any, photo: Path, tmp_path: Path) -> N
     page.locator("#status", has_text="words.jpg").wait_for()
 
 
+def test_closing_asks_before_hints_are_lost(page: Any, photo: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second.png"
+    second.write_bytes(photo.read_bytes())
+    drop(page, photo, second)
+    settle(page)
+    page.evaluate(
+        """() => {
+            window.questions = [];
+            window.confirm = (text) => { questions.push(text); return false; };
+        }"""
+    )
+    close = page.get_by_label("Close cat.png")
+    hint(page, 0.7, 0.55, "#c82828")
+    close.click()
+    assert page.evaluate("questions") == ["cat.png has hints and was not saved. Close it?"]
+    assert close.count() == 1
+    with page.expect_download():
+        page.locator("#save").click()
+    page.locator("#status", has_text="Saved").wait_for()
+    page.locator("#undo").click()
+    hint(page, 0.3, 0.4, "#2828c8")
+    close.click()
+    assert len(page.evaluate("questions")) == 2, "what was saved is not what is shown now"
+    page.locator("#undo").click()
+    page.locator("#redo").click()
+    with page.expect_download():
+        page.locator("#save").click()
+    page.locator("#status", has_text="Saved").wait_for()
+    close.click()
+    page.get_by_label("Close cat.png").wait_for(state="detached")
+    assert len(page.evaluate("questions")) == 2
+
+
 def test_nothing_overflows_on_a_telephone(browser: Any, tint_service: str, photo: Path) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
     page = context.new_page()

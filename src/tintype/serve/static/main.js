@@ -100,7 +100,9 @@ async function open(picture) {
   if (picture.notes.length) say(picture.notes.join(" "));
 }
 
+/** Take a picture off the page; whoever would lose hints is asked first. */
 function close(picture) {
+  if (picture.hasUnsavedHints && !confirm(`${picture.name} has hints and was not saved. Close it?`)) return;
   const index = pictures.indexOf(picture);
   pictures.splice(index, 1);
   for (const name of Object.keys(picture.urls)) picture.show(name, null);
@@ -363,6 +365,6 @@ setUpPage({
   hint: () => current && startHint(viewer.middle(), true),
   escape: endHint,
   hasPicture: () => current !== null,
-  isUnsaved: () => pictures.some((picture) => !picture.saved && picture.state.hints.length > 0),
+  isUnsaved: () => pictures.some((picture) => picture.hasUnsavedHints),
   viewer,
 });

@@ -19,7 +19,7 @@ export class Picture {
     this.orientation = 1;
     this.urls = {}; // what is shown, by name
     this.problem = null;
-    this.saved = true;
+    this.savedState = this.state; // of which a result was saved last
   }
 
   /** Take over what the service told of the file. */
@@ -43,7 +43,6 @@ export class Picture {
     this.#past.push(this.state);
     this.#future = [];
     this.state = { ...this.state, ...change };
-    this.saved = false;
   }
 
   undo() {
@@ -59,6 +58,9 @@ export class Picture {
     this.state = this.#future.pop();
     return true;
   }
+
+  /** Whether closing it would lose hints. */
+  get hasUnsavedHints() { return this.state !== this.savedState && this.state.hints.length > 0; }
 
   get canUndo() { return this.#past.length > 0; }
   get canRedo() { return this.#future.length > 0; }

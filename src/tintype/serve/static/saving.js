@@ -23,10 +23,11 @@ function nameOf(picture, blob) {
 
 /** Save a picture at full size; what the user should know. */
 export async function savePicture(coloring, picture, format) {
+  const { state } = picture;
   const { blob, notes } = await coloring.result(picture, format);
   const name = nameOf(picture, blob);
   download(blob, name);
-  picture.saved = true;
+  picture.savedState = state;
   return [`Saved ${name}.`, ...notes].join(" ");
 }
 
@@ -34,21 +35,22 @@ export async function savePicture(coloring, picture, format) {
 export async function saveAll(coloring, pictures, format, tell) {
   const zip = new Zip();
   const failed = [];
-  let done = 0;
+  const saved = [];
   for (const picture of pictures) {
-    tell(`Colouring ${done + failed.length + 1} of ${pictures.length} …`);
+    tell(`Colouring ${saved.length + failed.length + 1} of ${pictures.length} …`);
     try {
       if (picture.problem) throw new Error(picture.problem);
+      const { state } = picture;
       const { blob } = await coloring.result(picture, format);
       await zip.add(nameOf(picture, blob), blob);
-      done++;
-      picture.saved = true;
+      saved.push([picture, state]);
     } catch (error) {
       failed.push(`${picture.name}: ${error.message}`);
     }
   }
-  if (done) download(zip.blob(), "tintype.zip");
-  const told = done ? `Saved ${done} of ${pictures.length} pictures in tintype.zip.` : "Nothing could be saved.";
+  if (saved.length) download(zip.blob(), "tintype.zip");
+  for (const [picture, state] of saved) picture.savedState = state;
+  const told = saved.length ? `Saved ${saved.length} of ${pictures.length} pictures in tintype.zip.` : "Nothing could be saved.";
   return { text: [told, ...failed].join(" "), bad: failed.length > 0 };
 }
 
