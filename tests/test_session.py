@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from tintype import running
 from tintype.arguments import PROVIDER_NAMES
 from tintype.cards import ModelCard, load_card
 from tintype.errors import ModelError, SettingsError
@@ -33,6 +34,33 @@ def test_runs_a_batch(tiny_model):
     assert ab.shape == (2, 2, 16, 24)
     small = L.reshape(2, 16, 4, 24, 4).mean((2, 4))
     np.testing.assert_allclose(ab[:, 0], 0.5 * small - 20, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "expected"),
+    [
+        ("150000 100000", None, 2),
+        ("150000 100000", 5, 5),
+        ("max 100000", None, 0),  # onnxruntime's own choice
+        ("800000 100000", None, 0),  # no less than the machine has
+        (None, None, 0),
+    ],
+)
+def test_a_containers_share_of_the_processors_bounds_the_threads(
+    monkeypatch, tmp_path, tiny_model, told, asked, expected
+):
+    if told is not None:
+        (tmp_path / "cpu.max").write_text(f"{told}\n")
+    monkeypatch.setattr(running, "_CPU_MAX", tmp_path / "cpu.max")
+    monkeypatch.setattr(running, "_allowed", lambda: 8)
+    options = []
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *a, **k: options.append(a[1]) or real(*a, **k)
+    )
+    Session(load_card(tiny_model), threads=asked)
+    assert options[0].intra_op_num_threads == expected
+    assert running.processors() == (2 if told == "150000 100000" else 8)
 
 
 def test_no_onnx_at_all(tmp_path):

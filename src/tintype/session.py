@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tintype.cards import ModelCard, read_model
 from tintype.errors import ModelError, SettingsError
+from tintype.running import processor_quota
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -34,7 +35,8 @@ _PACKAGES = {
 class Session:
     """One loaded model. `run` may be called from several threads at once.
 
-    `threads` is how many processor threads one picture may use; None leaves the choice to onnxruntime.
+    `threads` is how many processor threads one picture may use; None leaves the choice to onnxruntime, unless
+    a container gives less than the machine has, of which onnxruntime knows nothing.
     `provider` is one of PROVIDERS and really used: where onnxruntime would go on without it, ModelError is
     raised. What it cannot compute of a model it leaves to the processor. Raises ModelError, too, when the
     file does not match its card or breaks the contract, SettingsError for a provider of another name.
@@ -46,8 +48,8 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        if wanted := threads or processor_quota():
+            options.intra_op_num_threads = wanted
         try:
             self._session = onnxruntime.InferenceSession(read_model(card), options, providers=[name])
         except ModelError:
