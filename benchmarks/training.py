@@ -96,7 +96,7 @@ def feeding(names: list[str], photographs: Photographs, device: str, size: int) 
 
 
 def memory(count: int, data: list[Path], size: int) -> None:
-    """Print the peak memory of this process and its reader after some steps on `count` photographs."""
+    """Print this process's peak memory, without its reader's, after some steps on `count` photographs."""
     found = find_photographs(data)
     trainee = Trainee("tint", "cpu")
     trainee.rate(real_batches(Photographs(found.records[:count]), trainee.schedule.batch, size), 8)

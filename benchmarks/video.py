@@ -227,9 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "parts", nargs="*", choices=["speed", "flicker", "memory"], default=["speed", "flicker"]
-    )
+    parser.add_argument("parts", nargs="*", help="some of speed, flicker and memory (default: the first two)")
     parser.add_argument("--model", default="tint")
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
@@ -237,11 +235,14 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=360, help="rows of the pictures that flicker")
     parser.add_argument("--size", type=int, help="the network's, where flicker is measured")
     options = parser.parse_args()
-    if "speed" in options.parts:
+    parts = options.parts or ["speed", "flicker"]
+    if unknown := set(parts) - {"speed", "flicker", "memory"}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if "speed" in parts:
         speed(options.model, options.frames, options.rounds)
-    if "memory" in options.parts:
+    if "memory" in parts:
         memory(options.model, options.frames)
-    if "flicker" in options.parts:
+    if "flicker" in parts:
         colorizer = _colorizer(options.model, options.size)
         films = {path.stem: list(of_film(path, options.frames, options.height)) for path in options.film}
         width = options.height * 16 // 9

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ class FakeColorizer:
     def __init__(self, model: str, **settings: Any) -> None:
         type(self).made += 1
         self.model = model
+        self.card = SimpleNamespace(name=model, outputs={"bin_probs": {}, "bins": {}})
 
     def colorize_file(
         self, source: Path, target: Path, *, overwrite: bool, skip_colored: bool, candidates: int

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
 
-from tintype import cards
+from tintype import cards, cli
 from tintype.cards import ModelCard
 from tintype.errors import ModelError
 
@@ -15,12 +18,26 @@ def test_card_survives_its_file(tmp_path):
         sha256="0" * 64, pretrained=("a", "b"), training={"steps": 10, "lr": 1e-3, "ema": True},
         data=({"source": "s", "count": 3}, {"source": "ü", "count": 4}),
         inputs={"vividness": {"default": 1.0, "description": "how bold"}},
-        scores={"how": "so", "x": {"psnr": 22.5}, "x (mean)": {"psnr": 23.0}, "gray": {"psnr": 21.0}},
+        limits="a delete\x7f sign",
+        scores={
+            "how": "so", "x": {"psnr": 22.5, "low": -math.inf}, "x (mean)": {"psnr": 23.0},
+            "gray": {"psnr": math.inf},
+        },
         path=tmp_path / "x.onnx",
     )  # fmt: skip
     card.path.write_bytes(b"")
     card.path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
     assert cards.load_card(card.path) == card
+
+
+def test_a_card_as_json_has_null_for_infinity(tiny_model, monkeypatch, capsys):
+    card = cards.load_card(tiny_model)
+    card.scores["gray"] = {"psnr": math.inf}
+    monkeypatch.setattr(cards, "list_models", lambda: [card])
+    assert cli.main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)[0]["scores"]["gray"] == {
+        "psnr": None
+    }
 
 
 def test_every_shipped_model_is_what_its_card_says():

@@ -159,6 +159,9 @@ def test_wrong_arguments_exit_with_2(
         ("album/a.jpg --confidence chart", "--confidence chart has no suffix"),
         ("album/a.jpg -o - --candidates 2", "--candidates writes files of its own"),
         ("- --confidence c.png", "--confidence writes files of its own"),
+        ("album/a.jpg --confidence album/a.jpg", "--confidence album/a.jpg is the picture itself or its"),
+        ("album/a.jpg -o x.png --confidence ./x.png", "is the picture itself or its result"),
+        ("album/a.jpg -o x.png --candidates 2 --confidence x-2.png", "is the picture itself or its result"),
     ],
 )
 def test_wrong_usage_exits_with_2(
@@ -295,6 +298,39 @@ def test_hints_candidates_and_confidence(
     assert cli.main([*line[:2], "-o", "out/new.png", *model, "--confidence", "out/sure.png"]) == 1
     assert "out/sure.png exists already; --overwrite replaces it." in capsys.readouterr().err
     assert not Path("out/new.png").exists()
+
+
+@pytest.mark.parametrize("asked", ["--candidates 2", "--confidence sure.png"])
+def test_what_a_model_cannot_tell_is_refused_before_anything_is_written(
+    album: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    line = ["colorize", "album/a.jpg", "-o", "new.png", *asked.split(), "--model", str(tiny_model)]
+    assert cli.main(line) == 1
+    assert "weighs no bins of colour" in capsys.readouterr().err
+    assert not list(Path().glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("line", "closed", "message"),
+    [("- -o x.png", "stdin", "Standard input is closed"), ("album/a.jpg -o -", "stdout", "output is closed")],
+)
+def test_a_closed_stream_is_said(
+    line: str,
+    closed: str,
+    message: str,
+    album: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, closed, None)
+    assert cli.main(["colorize", *line.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_empty_name_of_hints_is_not_passed_over(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["colorize", "album/a.jpg", "--hints", ""]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert names(album) == ["a.jpg", "b.png", "c.png"]
 
 
 def test_hints_that_cannot_be(album: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,7 @@ from tintype import Colorizer
 from tintype.chroma import ChromaField
 from tintype.color import luma_of
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
+from tintype.images.icc import gamma_profile
 from tintype.results import is_part, part_folder_name, part_name, remove_parts, whole_file
 
 
@@ -167,7 +169,76 @@ def test_threads_may_share_one(colorizer, grey_photo):
         assert all((result == wanted).all() for result in pool.map(colorizer, [grey_photo] * 12))
 
 
-@pytest.mark.parametrize("settings", [{"strength": 3}, {"strength": -1}, {"size": 4}, {"threads": 0}])
+def test_settings_of_other_types_are_told(tiny_model, telling_model):
+    for settings in ({"strength": "0.5"}, {"vividness": None}, {"threads": "2"}, {"size": 64.0}):
+        with pytest.raises(SettingsError):
+            Colorizer(tiny_model, **settings)
+    with pytest.raises(SettingsError, match=r"tintype\.Hint, not dict"):
+        Colorizer(telling_model, hints=[{"x": 1, "y": 1, "color": "#c04020"}])
+    numbers = Colorizer(tiny_model, size=np.int64(64), threads=np.int32(1), strength=np.float32(0.5))
+    assert (numbers.size, numbers.threads) == (64, 1)
+
+
+def test_versions_of_a_file_are_counted(telling_model, grey_photo, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(grey_photo))
+    for count in (-1, 17):
+        with pytest.raises(SettingsError, match=f"from 1 to 16 candidates, not {count}"):
+            Colorizer(telling_model).colorize_file(tmp_path / "a.png", candidates=count)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_appears_meanwhile_is_not_replaced(colorizer, grey_photo, tmp_path, monkeypatch, links):
+    (tmp_path / "a.png").write_bytes(png(grey_photo))
+    target = tmp_path / "b.png"
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "no links here")))
+    write = colorizer._write
+
+    def slow(*arguments):
+        write(*arguments)
+        target.write_bytes(b"somebody else's")
+
+    monkeypatch.setattr(colorizer, "_write", slow)
+    with pytest.raises(OutputExistsError, match="appeared meanwhile"):
+        colorizer.colorize_file(tmp_path / "a.png", target)
+    assert target.read_bytes() == b"somebody else's"
+    colorizer.colorize_file(tmp_path / "a.png", target, overwrite=True)
+    assert target.read_bytes().startswith(b"\x89PNG")
+    monkeypatch.undo()
+    colorizer.colorize_file(tmp_path / "a.png", tmp_path / "c.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_a_folder_is_no_place_for_a_result(colorizer, grey_photo, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(grey_photo))
+    (tmp_path / "b.png").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        colorizer.colorize_file(tmp_path / "a.png", tmp_path / "b.png", overwrite=True)
+
+
+def test_a_pil_picture_has_the_colours_of_its_file(colorizer, grey_photo):
+    file = png(grey_photo, icc_profile=gamma_profile(1.0).icc)
+    as_bytes = np.asarray(Image.open(io.BytesIO(colorizer(file))))
+    as_picture = colorizer(Image.open(io.BytesIO(file)))
+    np.testing.assert_array_equal(np.asarray(as_picture), as_bytes)
+    plain = np.asarray(colorizer(Image.fromarray(grey_photo)))
+    assert np.abs(plain.astype(int) - as_bytes).mean() > 2
+    assert Image.open(io.BytesIO(file)).info["icc_profile"]
+    np.testing.assert_allclose(
+        colorizer(np.asarray(Image.fromarray(grey_photo))), plain, err_msg="an array has no profile"
+    )
+
+
+def test_a_pil_picture_without_pixels_is_refused(colorizer):
+    for mode in ("L", "RGBA", "I;16"):
+        with pytest.raises(InputError, match="no pixels"):
+            colorizer(Image.new(mode, (0, 5)))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"strength": 3}, {"strength": -1}, {"size": 4}, {"threads": 0}, {"threads": 3_000_000_000}]
+)
 def test_settings_out_of_range(tiny_model, settings):
     with pytest.raises(SettingsError, match="must be"):
         Colorizer(tiny_model, **settings)

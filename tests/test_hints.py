@@ -102,6 +102,11 @@ def test_a_radius_is_of_the_full_picture():
     assert len(pixels) == 12, "a disc, not a square"
 
 
+def test_a_numpy_number_is_a_number_and_a_vast_radius_covers_all():
+    hint = Hint(x=np.int64(3), y=np.float32(2.5), color="#c04020", radius=10**308)
+    assert hint_maps([hint], (32, 32), (64, 64))["hint_mask"].all()
+
+
 def test_the_later_of_two_holds():
     hints = [Hint(x=5, y=5, color=RED, radius=3), Hint(x=5, y=5, color="#2020d0", radius=1)]
     ab = hint_maps(hints, (10, 10), (10, 10))["hint_ab"][0]

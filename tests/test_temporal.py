@@ -98,8 +98,8 @@ def test_going_on_from_what_was_remembered_is_the_same():
         np.testing.assert_array_equal(second(window(40 + i)), wanted[i])
 
 
-@pytest.mark.parametrize("size", [(4, 4), (8, 64), (32, 8)])
-def test_tiny_pictures(size):
+@pytest.mark.parametrize("size", [(4, 4), (8, 64), (32, 8), (60, 2048)])
+def test_tiny_and_slender_pictures(size):
     steady = Steady(lambda L: np.zeros((size[0] // 4, size[1] // 4, 2), np.float32) + L.mean(), every=2)
     for i in range(6):
         ab = steady(np.full(size, i / 10, np.float32))

@@ -75,5 +75,14 @@ def size(text: str) -> int | Literal["auto"]:
     return "auto" if text == "auto" else count(text)
 
 
+def port(text: str) -> int:
+    """A whole number from 0 to 65535."""
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
+    return value
+
+
 # What argparse calls them: "invalid number value".
-strength.__name__, count.__name__, size.__name__ = "number", "whole number", "whole number"
+strength.__name__ = "number"
+count.__name__ = size.__name__ = port.__name__ = "whole number"

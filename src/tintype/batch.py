@@ -16,6 +16,7 @@ from tintype.failures import words_for
 from tintype.hints import Hint
 from tintype.images import Limits
 from tintype.plan import Job, Plan, count_of, is_there
+from tintype.predict import check_weighs_bins
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult, remove_parts, versions_of, whole_file
 from tintype.running import orderly_stop, processors, run_jobs
@@ -90,6 +91,7 @@ def run_plan(plan: Plan, options: Options) -> int:
         ]
         if jobs:
             colorizer = options.colorizer()
+            _check_tells(colorizer, options)
             _tell_provider(colorizer, options, report)
             work = Worker(colorizer, options)
             report.begin(len(jobs))
@@ -114,8 +116,15 @@ def run_stream(source: str, output: str, options: Options) -> int:
         else:
             colorizer = options.colorizer()
             _tell_provider(colorizer, options, report)
-            report.add(_attempt(lambda: _stream(colorizer, source, output, options.skip_colored), name))
+            report.add(_attempt(lambda: _stream(colorizer, source, output, options), name))
     return report.status
+
+
+def _check_tells(colorizer: Colorizer, options: Options) -> None:
+    """ModelError where the model cannot tell what is asked for beside its colours."""
+    for asked, what in ((options.candidates, "several versions"), (options.confidence, "how sure it is")):
+        if asked:
+            check_weighs_bins(colorizer.card, what)
 
 
 def _tell_provider(colorizer: Colorizer, options: Options, report: Report) -> None:
@@ -182,10 +191,10 @@ def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -
             report.add(result)
 
 
-def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) -> FileResult:
+def _stream(colorizer: Colorizer, source: str, output: str, options: Options) -> FileResult:
     data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     suffix = None if output == "-" else Path(output).suffix
-    data, result = colorizer.colorize_bytes(data, skip_colored=skip_colored, format=suffix)
+    data, result = colorizer.colorize_bytes(data, skip_colored=options.skip_colored, format=suffix)
     result.source, result.target = source, output
     if output == "-":
         # Past Python's buffer, which would try once more at exit if this fails.
@@ -195,7 +204,7 @@ def _stream(colorizer: Colorizer, source: str, output: str, skip_colored: bool) 
     elif result.status == "done":
         target = Path(output)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as file:
+        with whole_file(target, replace=options.overwrite) as file:
             file.write(data)
     else:
         result.target = None
@@ -217,7 +226,7 @@ def _exists(job: Job, options: Options, report: Report, single: bool) -> bool:
     places = [str(path) for path in versions_of(Path(job.target), options.candidates)]
     if single and options.confidence is not None:
         places.append(options.confidence)
-    there = next(filter(is_there, places), None)
+    there = next(filter(is_there, places), None)  # of versions some may have been thrown away on purpose
     if there is None:
         return False
     if single:

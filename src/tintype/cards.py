@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -178,6 +179,8 @@ def _toml(value: Any) -> str:
     # A JSON string without escaped slashes is a TOML basic string; numbers and booleans are alike.
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, float) and not math.isfinite(value):  # a grey photograph's PSNR, for one
+        return str(value)
     if isinstance(value, (str, bool, int, float)):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise TypeError(f"a card cannot hold {type(value).__name__}")

@@ -115,7 +115,8 @@ def run_models(args: argparse.Namespace) -> int:
 
     cards = list_models()
     if args.json:
-        print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2, default=str))
+        text = json.dumps([dataclasses.asdict(card) for card in cards], default=str)
+        print(json.dumps(json.loads(text, parse_constant=lambda _: None), indent=2))  # no Infinity in JSON
     elif cards:
         print(models_table(cards))
     else:

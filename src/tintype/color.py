@@ -80,8 +80,9 @@ def rgb_to_cbcr(rgb: Array, weights: Array = LUMA_WEIGHTS) -> Array:
 
     `weights` (3,) are those of another standard's luma, as `Signal` has them; BT.601's by default.
     """
+    weights = weights.astype(rgb.dtype)
     red, blue = rgb[..., 0], rgb[..., 2]
-    luma = rgb @ weights.astype(rgb.dtype)
+    luma = rgb @ weights
     return np.stack([(blue - luma) / (2 - 2 * weights[2]), (red - luma) / (2 - 2 * weights[0])], axis=-1)
 
 

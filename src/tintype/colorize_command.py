@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tintype.errors import SettingsError
 
 if TYPE_CHECKING:
     from tintype.batch import Options
+    from tintype.plan import Job
 
 COLORIZE_EXAMPLES = """\
 where results go:
@@ -76,9 +78,21 @@ def run_colorize(args: argparse.Namespace) -> int:
     plan = make_plan(args.inputs, args.output, recursive=args.recursive, candidates=options.candidates)
     if not plan.single:
         for name in ("hints", "confidence"):
-            if getattr(args, name):
+            if getattr(args, name) is not None:
                 raise SettingsError(f"--{name} is for one picture; name that alone.")
+    if options.confidence is not None:
+        _check_chart(options.confidence, plan.jobs, options.candidates)
     return run_plan(plan, options)
+
+
+def _check_chart(chart: str, jobs: Iterable[Job], candidates: int) -> None:
+    """SettingsError where the chart would take the place of a picture or its result."""
+    from tintype.results import versions_of
+
+    for job in jobs:
+        places = [Path(job.source), *versions_of(Path(job.target), candidates)]
+        if Path(chart).resolve() in [place.resolve() for place in places]:
+            raise SettingsError(f"--confidence {chart} is the picture itself or its result; name another.")
 
 
 def _options(args: argparse.Namespace) -> Options:
@@ -96,7 +110,7 @@ def _options(args: argparse.Namespace) -> Options:
         strength=args.strength,
         vividness=args.vividness,
         colors=main_colors(args),
-        hints=read_hints(Path(args.hints)) if args.hints else (),
+        hints=read_hints(Path(args.hints)) if args.hints is not None else (),
         candidates=args.candidates or 0,
         confidence=args.confidence,
         size=args.size,
@@ -123,6 +137,10 @@ def _check_streams(args: argparse.Namespace) -> None:
         raise SettingsError(f"{source} is a folder: only one picture can go to standard output.")
     if source == "-" and output is not None and Path(output).is_dir():
         raise SettingsError(f"-o {output} is a folder, and standard input has no name; give a file name.")
+    if source == "-" and sys.stdin is None:
+        raise SettingsError("Standard input is closed; send a picture: tintype colorize - < in.jpg")
+    if output in (None, "-") and sys.stdout is None:
+        raise SettingsError("Standard output is closed; name a file for the result with -o.")
     if source == "-" and sys.stdin.isatty():
         raise SettingsError("Standard input is the keyboard; send a picture: tintype colorize - < in.jpg")
     if output in (None, "-") and sys.stdout.isatty():

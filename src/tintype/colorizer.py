@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype import __version__, cards, chroma, images
+from tintype.color import SRGB_TONE, ToneCurve
 from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
@@ -31,6 +33,7 @@ from tintype.session import Session
 from tintype.view import Lens
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_MOST_THREADS = 1024
 _MADE_GREY = "It was in colour and was made grey first."
 
 Float = NDArray[np.float32]
@@ -69,20 +72,20 @@ class Colorizer:
         limits: images.Limits | None = None,
         provenance: bool = True,
     ) -> None:
-        if size is not None and size != "auto" and not (isinstance(size, int) and 32 <= size <= 2048):
+        if size is not None and size != "auto" and not (isinstance(size, Integral) and 32 <= size <= 2048):
             raise SettingsError(f"The size must be from 32 to 2048 pixels, or auto, not {size}.")
-        if threads is not None and threads < 1:
-            raise SettingsError(f"The number of threads must be at least 1, not {threads}.")
+        if threads is not None and not (isinstance(threads, Integral) and 1 <= threads <= _MOST_THREADS):
+            raise SettingsError(f"The number of threads must be from 1 to {_MOST_THREADS}, not {threads!r}.")
         self.card = cards.find_model(model)
-        self.size = size or self.card.size
+        self.size = self.card.size if size is None else size if size == "auto" else int(size)
         self.limits = limits or images.Limits()
         self.provenance = provenance
         self._lens = Lens(self.card, self.size)
         self.provider = provider
-        self.threads = threads
+        self.threads = None if threads is None else int(threads)
         self._proposer = Proposer(
-            Session(self.card, threads, provider),
-            strength=strength, vividness=vividness, colors=colors, hints=hints, threads=threads,
+            Session(self.card, self.threads, provider),
+            strength=strength, vividness=vividness, colors=colors, hints=hints, threads=self.threads,
         )  # fmt: skip
 
     def __call__(self, picture: Any, *, hints: Sequence[Hint] | None = None) -> Any:
@@ -129,7 +132,8 @@ class Colorizer:
             source = Path(picture) if isinstance(picture, (str, os.PathLike)) else bytes(picture)
             with images.open_picture(source, self.limits) as opened:
                 return self._proposer.confidence(self._lens.page(opened.pages[0]), hints)
-        return self._proposer.confidence(self._lens.array(*_luma_of(picture)[::2]), hints)
+        luma, _, orientation, tone = _luma_of(picture)
+        return self._proposer.confidence(self._lens.array(luma, orientation, tone), hints)
 
     def confidence_file(self, source: Path, target: Path, *, overwrite: bool = False) -> None:
         """Write `confidence_picture` of a picture's first page to `target`, whose suffix sets the format.
@@ -142,7 +146,7 @@ class Colorizer:
             view = self._lens.page(picture.pages[0])
             confidence = self._proposer.confidence(view, None)
             shown = view.shown8(picture.pages[0])
-        with whole_file(target) as file:
+        with whole_file(target, replace=overwrite) as file:
             images.write_rgb8(confidence_picture(shown, confidence), file, kind)
 
     def colorize_file(
@@ -163,6 +167,8 @@ class Colorizer:
         one is the source itself.
         """
         started = time.perf_counter()
+        if candidates:
+            check_count(candidates)
         source = Path(source)
         targets = versions_of(default_target(source) if target is None else Path(target), candidates)
         check_targets(source, targets, overwrite)
@@ -172,7 +178,7 @@ class Colorizer:
                 result.status, result.reason = "skipped", "it is in colour already"
             else:
                 output = images.output_format(picture, targets[0].suffix or None)
-                with whole_files(targets) as files:
+                with whole_files(targets, replace=overwrite) as files:
                     self._write(picture, files, output, candidates, hints)
                 result.target = str(targets[0])
             result.notes += picture.notes
@@ -316,8 +322,8 @@ class Colorizer:
             with images.open_picture(bytes(picture), self.limits) as opened:
                 self._write(opened, files, images.output_format(opened, None), count, hints)
             return [file.getvalue() for file in files]
-        luma, alpha, orientation = _luma_of(picture)
-        fields = self._proposer.fields(self._lens.array(luma, orientation), count, hints)
+        luma, alpha, orientation, tone = _luma_of(picture)
+        fields = self._proposer.fields(self._lens.array(luma, orientation, tone), count, hints)
         results = [field.rgb(0, luma) for field in fields]
         if isinstance(picture, np.ndarray):
             return [rgb if alpha is None else np.dstack([rgb, alpha]) for rgb in results]
@@ -379,11 +385,12 @@ class _Fields(Sequence[chroma.ChromaField]):
         return map(self._make, self._pages)
 
 
-def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
-    """Luma (H, W), alpha (H, W) where there is one, and EXIF orientation of an array or PIL picture."""
+def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int, ToneCurve]:
+    """Luma (H, W), alpha (H, W) where there is one, EXIF orientation and tone of an array or PIL picture."""
     if isinstance(picture, np.ndarray):
-        return *images.array_to_luma(picture), 1
+        return *images.array_to_luma(picture), 1, SRGB_TONE
     if hasattr(picture, "getexif"):
-        return *images.pil_to_luma(picture), picture.getexif().get(_ORIENTATION, 1)
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+        return *images.pil_to_luma(picture), orientation, images.pil_profile(picture).tone
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,7 @@ def graph_inputs(
     for a value out of range and for what the model cannot be told.
     """
     values: dict[str, NDArray[np.float32]] = {}
-    if not 0 <= vividness <= VIVIDNESS_LIMIT:
-        raise SettingsError(f"The vividness must be from 0 to {VIVIDNESS_LIMIT}, not {vividness:g}.")
+    check_number("vividness", vividness, 0, VIVIDNESS_LIMIT)
     if vividness != 1:
         check_takes(session, "vividness", "how vivid to be")
         values["vividness"] = np.array(vividness, np.float32)
@@ -36,9 +36,17 @@ def graph_inputs(
     return values
 
 
+def check_number(name: str, value: float, least: float, most: float) -> None:
+    """SettingsError for what is no number from `least` to `most`."""
+    if not isinstance(value, Real):
+        raise SettingsError(f"The {name} must be a number from {least} to {most}, not {value!r}.")
+    if not least <= value <= most:
+        raise SettingsError(f"The {name} must be from {least} to {most}, not {value:g}.")
+
+
 def hex_to_ab(text: str) -> NDArray[np.floating[Any]]:
     """The a and b (2,), in Lab units, of an sRGB colour written "#rrggbb". Raises SettingsError."""
-    if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
+    if not isinstance(text, str) or not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
         raise SettingsError(f"A colour is written #rrggbb, as in #c04020, not {text!r}.")
     return rgb_to_lab(np.array(list(bytes.fromhex(text.lstrip("#")))) / 255)[1:]
 

@@ -23,6 +23,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,7 +67,7 @@ class Hint:
             value = getattr(self, name)
             if value is None and name == "radius":
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
                 raise SettingsError(f"A hint's {name} is a number, not {_short(value)}.")
             if value < 0 or (name == "radius" and value == 0):
                 raise SettingsError(f"A hint's {name} cannot be {value:g}.")
@@ -125,11 +126,11 @@ def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation:
     height, width = full[::-1] if swap else full  # of the frame that the hint is told in
     rows, columns = seen[::-1] if turned and stored_frame else seen  # of that frame at the model's size
     per_x, per_y, per_r = (width, height, min(full)) if hint.units == "fractions" else (1, 1, 1)
-    x, y = hint.x * per_x, hint.y * per_y
+    x, y = float(hint.x) * per_x, float(hint.y) * per_y
     if x > width or y > height:
         where = f"x {hint.x:g}, y {hint.y:g}"
         raise SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
-    radius = min(full) * DEFAULT_RADIUS if hint.radius is None else hint.radius * per_r
+    radius = min(full) * DEFAULT_RADIUS if hint.radius is None else float(hint.radius) * per_r
     # In pixels of the model's size, whose aspect can differ from the picture's by half a stride.
     x, y, rx, ry = x * columns / width, y * rows / height, radius * columns / width, radius * rows / height
     across = (np.arange(columns) + 0.5 - x) / max(rx, 1e-6)
@@ -152,7 +153,7 @@ def _read_point(name: str, number: int, point: Any, common: dict[str, Any]) -> H
         raise InputError(f"{name}, point {number}: {error}") from None
 
 
-def _is_finite(value: float) -> bool:
+def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond floating point

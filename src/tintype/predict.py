@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.candidates import propose
+from tintype.cards import ModelCard
 from tintype.confidence import confidence_of
 from tintype.errors import ModelError
 from tintype.framing import network_size, outputs_padded, resize_for_network, run_padded
@@ -38,7 +39,8 @@ def predict_versions(session: Session, L: Float, inputs: Mapping[str, Float], co
 
     ModelError for a model whose graph does not give `bin_probs` and `bins`.
     """
-    found = outputs_padded(session, L, inputs, ("ab", *_needs(session, "several versions")))
+    check_weighs_bins(session.card, "several versions")
+    found = outputs_padded(session, L, inputs, ("ab", *_LIKE_NEEDS))
     others = propose(found["bin_probs"], found["bins"], count)[1:]
     own = _anchored(session, L, inputs, found["ab"])
     return [own] + [ab + (own - found["ab"]) for ab in others]
@@ -50,16 +52,16 @@ def predict_confidence(session: Session, L: Float, inputs: Mapping[str, Float]) 
     ModelError where it cannot tell. Costs one run more: the sureness is that of the distribution at vividness
     0, which is as the model believes, where the model has that input.
     """
-    names = _needs(session, "how sure it is")
+    check_weighs_bins(session.card, "how sure it is")
     plain = {"vividness": np.zeros((), np.float32)} if "vividness" in session.inputs else {}
-    found = outputs_padded(session, L, {**inputs, **plain}, names)
+    found = outputs_padded(session, L, {**inputs, **plain}, _LIKE_NEEDS)
     return confidence_of(found["bin_probs"], found["bins"], predict(session, L, inputs))
 
 
-def _needs(session: Session, what: str) -> tuple[str, ...]:
-    if not session.outputs.issuperset(_LIKE_NEEDS):
-        raise ModelError(f"The model {session.card.name} cannot give {what}: it weighs no bins of colour.")
-    return _LIKE_NEEDS
+def check_weighs_bins(card: ModelCard, what: str) -> None:
+    """ModelError for a model that does not tell how it weighs bins of colour, which `what` is made of."""
+    if not card.outputs.keys() >= set(_LIKE_NEEDS):
+        raise ModelError(f"The model {card.name} cannot give {what}: it weighs no bins of colour.")
 
 
 def _anchored(session: Session, L: Float, inputs: Mapping[str, Float], ab: Float) -> Float:

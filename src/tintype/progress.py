@@ -145,7 +145,8 @@ def failed(source: str, reason: str, target: str | None = None) -> FileResult:
 def sentence(result: FileResult) -> str:
     """Why a result failed, as one sentence that names its source."""
     reason = result.reason or ""
-    text = reason if reason.startswith(result.source) else f"{result.source}: {reason}"
+    named = reason.startswith((f"{result.source}:", f"{result.source} "))
+    text = reason if named else f"{result.source}: {reason}"
     return text if text.endswith(".") else f"{text}."
 
 

@@ -75,6 +75,9 @@ class Proposer:
         return hint_maps(chosen, view.L().shape, view.size, view.orientation) if chosen else {}
 
     def _check(self, hints: Sequence[Hint]) -> None:
+        for hint in hints:
+            if not isinstance(hint, Hint):
+                raise SettingsError(f"Hints are objects of tintype.Hint, not {type(hint).__name__}.")
         if hints:
             guidance.check_takes(self.session, "hint_ab", "colours by hand")
 
@@ -86,6 +89,5 @@ def check_count(count: int) -> None:
 
 
 def _checked_strength(strength: float) -> float:
-    if not 0 <= strength <= 2:
-        raise SettingsError(f"The strength must be from 0 to 2, not {strength:g}.")
+    guidance.check_number("strength", strength, 0, 2)
     return strength

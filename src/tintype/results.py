@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -57,10 +58,12 @@ def versions_of(target: Path, count: int) -> list[Path]:
 
 
 def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
-    """OutputError where a target is the source; OutputExistsError where one is there and is to stay."""
+    """OutputError where a target is the source or a folder; OutputExistsError where one is to stay."""
     for target in targets:
         if _same_file(source, target):
             raise OutputError(f"{source}: the result would replace the picture itself; name another output.")
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder; name a file for the result.")
         if target.exists() and not overwrite:
             raise OutputExistsError(
                 f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
@@ -68,18 +71,40 @@ def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `target` that takes its name on success and vanishes on failure."""
+def whole_file(target: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
+    """A temporary file beside `target` that takes its name on success and vanishes on failure.
+
+    Unless it is to `replace` what has that name, OutputExistsError where something got it meanwhile.
+    """
     part = target.with_name(part_name(target.name))
     try:
         try:
             with part.open("x+b") as file:
                 yield file
-            part.replace(target)
+            if replace:
+                part.replace(target)
+            else:
+                _name(part, target)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+def _name(part: Path, target: Path) -> None:
+    """Give a file a name that nothing has."""
+    try:
+        os.link(part, target)  # which, unlike a rename, replaces nothing
+    except FileExistsError:
+        taken = True
+    except OSError:  # a file system without links
+        taken = target.exists()
+        if not taken:
+            part.replace(target)
+    else:
+        return
+    if taken:
+        raise OutputExistsError(f"{target} has appeared meanwhile, and was left as it is.")
 
 
 def part_name(name: str) -> str:
@@ -123,10 +148,10 @@ def _bytes_of(name: str) -> int:
 
 
 @contextmanager
-def whole_files(targets: list[Path]) -> Iterator[list[BinaryIO]]:
+def whole_files(targets: list[Path], *, replace: bool = True) -> Iterator[list[BinaryIO]]:
     """As `whole_file`, for several that appear together, once all are written."""
     with ExitStack() as stack:
-        yield [stack.enter_context(whole_file(target)) for target in targets]
+        yield [stack.enter_context(whole_file(target, replace=replace)) for target in targets]
 
 
 def _same_file(source: Path, target: Path) -> bool:

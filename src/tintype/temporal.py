@@ -34,7 +34,9 @@ _STALE_LIMIT = 0.03  # share of a picture that may be stale before the model loo
 _MISMATCH = 28  # luma codes of 255 between a place and where it came from, beyond which it is another
 _CUT_STALE, _CUT_HISTOGRAM = 0.5, 0.5  # shares of the picture; either means a cut
 _BINS = 32
-_LEAST_FOR_FLOW = 16  # pixels; a strip narrower than this is taken to stand still
+# A strip narrower than these pixels, or longer than so many times its width, is taken to stand still: OpenCV
+# cannot halve it often enough.
+_LEAST_FOR_FLOW, _SLENDEREST = 16, 16
 
 
 class FrameByFrame:
@@ -145,7 +147,7 @@ class Steady:
 
     def _motion(self, now: NDArray[np.uint8], before: NDArray[np.uint8]) -> tuple[Float, Float]:
         """Where each place of `now` (h, w) was `before`, (h, w, 2) as x, y; and 1 where it was hidden."""
-        if min(now.shape) < _LEAST_FOR_FLOW:
+        if min(now.shape) < max(_LEAST_FOR_FLOW, max(now.shape) // _SLENDEREST):
             flow = back = np.zeros((*now.shape, 2), np.float32)
         else:
             flow, back = self._flow.calc(now, before, None), self._flow.calc(before, now, None)

@@ -64,13 +64,13 @@ class Lens:
         luma = page.thumbnail(*network_size(page.height, page.width, size, self.card.stride))
         return View(self._reduced(luma), page.tone, (page.height, page.width), page.orientation)
 
-    def array(self, luma: NDArray[Any], orientation: int = 1) -> View:
+    def array(self, luma: NDArray[Any], orientation: int = 1, tone: ToneCurve = SRGB_TONE) -> View:
         """Luma (H, W): uint8, uint16 or float 0…1."""
         scale = np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
         source = luma if luma.dtype.kind == "u" else luma.astype(np.float32)
         small = resize_for_network(source, self._first_size(*luma.shape), self.card.stride)
         small = (small / np.float32(scale)).clip(0, 1)
-        return View(self._reduced(small), SRGB_TONE, luma.shape, orientation)
+        return View(self._reduced(small), tone, luma.shape, orientation)
 
     def lightness(self, L: Float) -> Float:
         """Lightness (H, W), 0…100, at the network's size."""

@@ -216,7 +216,7 @@ def test_main_colours_that_the_next_model_takes_are_passed_on(monkeypatch):
     taking = dataclasses.replace(first.card, inputs={"dominant_colors": {}, "vividness": {}})
     first._proposer.colors = ("#c04020",)
     monkeypatch.setattr(command, "Colorizer", lambda model, **settings: made.update(settings) or first)
-    monkeypatch.setattr(command, "find_model", lambda name: taking)
+    monkeypatch.setattr(command, "list_models", lambda: [taking])
     assert command._next_model(first, first) == (first, [])
     assert made["colors"] == ("#c04020",)
     assert made["size"] is None  # the card's own is no wish

@@ -11,7 +11,7 @@ from tintype.images.files import (
     write_rgb8,
 )
 from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
-from tintype.images.luma import array_to_luma, luma_of_codes, merge_pil, pil_to_luma
+from tintype.images.luma import array_to_luma, luma_of_codes, merge_pil, pil_profile, pil_to_luma
 from tintype.images.picture import Band, Coloring, Limits, Page, Picture
 from tintype.images.provenance import Provenance
 
@@ -32,6 +32,7 @@ __all__ = [
     "merge_pil",
     "open_picture",
     "output_format",
+    "pil_profile",
     "pil_to_luma",
     "read_profile",
     "save_picture",

@@ -13,6 +13,8 @@ from tintype.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from tintype.images.icc import Profile
+
 Pixels = NDArray[Any]
 
 
@@ -58,6 +60,8 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         top = (1 << bits) - 1
         image = image.copy()
         image.info["transparency"] = (image.info["transparency"] & top) * (255 // top)
+    if 0 in image.size:
+        raise InputError("The picture has no pixels.")
     if image.mode.startswith("I"):
         codes = np.asarray(image)
         if codes.size and (codes.min() < 0 or codes.max() > 65535):
@@ -94,7 +98,6 @@ def merge_pil(image: Image.Image, rgb: Pixels, alpha: Pixels | None) -> Image.Im
     """
     from PIL import Image
 
-    from tintype.images.icc import read_profile
     from tintype.images.picture import to_8_bit
 
     merged = Image.fromarray(to_8_bit(np.ascontiguousarray(rgb)))
@@ -102,7 +105,14 @@ def merge_pil(image: Image.Image, rgb: Pixels, alpha: Pixels | None) -> Image.Im
         merged.putalpha(Image.fromarray(to_8_bit(np.ascontiguousarray(alpha))))
     kept = ("exif", "xmp", "dpi", "comment", "photoshop", "XML:com.adobe.xmp")
     merged.info.update({key: image.info[key] for key in kept if key in image.info})
-    profile = image.info.get("icc_profile")
-    if profile and image.mode != "CMYK":
-        merged.info["icc_profile"] = read_profile(profile, [], grey=len(image.getbands()) < 3).icc
+    if image.info.get("icc_profile") and image.mode != "CMYK":
+        merged.info["icc_profile"] = pil_profile(image).icc
     return merged
+
+
+def pil_profile(image: Image.Image) -> Profile:
+    """What the codes of a Pillow picture's luma stand for; sRGB where it has no profile, or one of CMYK."""
+    from tintype.images.icc import read_profile
+
+    embedded = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    return read_profile(embedded, [], grey=len(image.getbands()) < 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tintype.arguments import add_model_arguments, count
+from tintype.arguments import add_model_arguments, count, port
 
 PANELS = ("original", "grey", "color")
 
@@ -36,7 +36,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", default="0", metavar="SOURCE", help="where pictures come from (default: 0, a camera)")
     views = ("window", "web", "none")
     add("--view", choices=views, default="window", help="where they are shown (default: window)")
-    add("--port", type=count, default=8765, metavar="N", help="of the web view (default: 8765)")
+    add("--port", type=port, default=8765, metavar="N", help="of the web view, 0 for any (default: 8765)")
     what = f"what is shown, side by side (default: {','.join(PANELS)})"
     add("--show", type=panels, default=PANELS, metavar="A,B,…", help=what)
     add("--loss", action="store_true", help="plot how far the colours are from the original's")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.cards import find_model, list_models
+from tintype.cards import list_models
 from tintype.colorizer import Colorizer
 from tintype.live.picture import LivePainter, Screen
 from tintype.live.record import Recorder
@@ -152,13 +152,15 @@ def save_still(picture: NDArray[np.uint8], folder: Path) -> Path:
 
 
 def _next_model(current: Colorizer, wished: Colorizer) -> tuple[Colorizer, list[str]]:
-    """The model after this one among those that are installed, with the settings of `wished`.
+    """The model after this one among those that are installed and the first one, with settings of `wished`.
 
     With it, in words, what it cannot be told of them. A size that is the card's own is not taken for a wish.
     """
-    names = [card.name for card in list_models()]
-    here = names.index(current.card.name) if current.card.name in names else -1
-    card = find_model(names[(here + 1) % len(names)] if names else current.card.path)
+    installed = list_models()
+    own = [] if wished.card.path in [card.path for card in installed] else [wished.card]
+    cards = own + installed
+    here = [card.path for card in cards].index(current.card.path)
+    card = cards[(here + 1) % len(cards)]
     left_out = []
     vividness, colors = wished.vividness, wished.colors
     if vividness != 1 and "vividness" not in card.inputs:

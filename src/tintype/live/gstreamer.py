@@ -43,11 +43,15 @@ class Pipeline:
                 "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
             )
         description = re.sub(r"!\s*appsink\b[^!]*$", "", description.strip()).rstrip("! ")
+        try:
+            words = shlex.split(description)
+        except ValueError as error:
+            raise InputError(f"The GStreamer pipeline cannot be read: {str(error).lower()}.") from None
         read, write = os.pipe()
         tail = f"! videoconvert ! video/x-raw,format=RGB ! fdsink name=tintype fd={write} sync=false"
         self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [launch, "-v", *shlex.split(description), *shlex.split(tail)],
+            [launch, "-v", *words, *shlex.split(tail)],
             stdin=subprocess.DEVNULL, stdout=self._told, stderr=subprocess.STDOUT, pass_fds=[write],
         )  # fmt: skip
         os.close(write)

@@ -95,16 +95,14 @@ class Stream:
         if not streams:
             self._container.close()
             raise InputError(f"{address} has no pictures: there is no video stream in it.")
-        self._frames: Iterator[Any] = self._container.decode(streams[0])
         streams[0].thread_type = "AUTO"
+        self._frames = self._decoded(streams[0])
         self._begun: tuple[float, float] | None = None
 
     def read(self) -> Rgb8 | None:
         """The next picture, upright; None at the end. InputError for a stream that breaks off."""
         try:
             frame = next(self._frames, None)
-        except self._av.error.EOFError:
-            return None
         except self._av.error.FFmpegError as error:
             raise InputError(f"{self._name} broke off ({reason(error)}).") from None
         if frame is None:
@@ -118,6 +116,16 @@ class Stream:
         except InputError as error:
             raise InputError(f"{self._name}: {error}.") from None
         return upright(frame.to_ndarray(format="rgb24"), orientation)
+
+    def _decoded(self, stream: Any) -> Iterator[Any]:
+        """All pictures; what is damaged on the way is passed over, as a view is to go on."""
+        for packet in self._container.demux(stream):
+            try:
+                yield from packet.decode()
+            except self._av.error.EOFError:
+                return
+            except self._av.error.InvalidDataError:
+                continue
 
     def close(self) -> None:
         """Close the file or connection."""
@@ -147,9 +155,9 @@ class Newest:
 
     @property
     def ended(self) -> bool:
-        """Whether the source has ended and its last picture was taken."""
+        """Whether the source has ended well and its last picture was taken; if it failed, `take` says so."""
         with self._changed:
-            return self._ended and self._shot is None
+            return self._ended and self._shot is None and self._failure is None
 
     def take(self, timeout: float) -> Shot | None:
         """The newest picture that was not taken yet, or None. Raises what the source raised."""

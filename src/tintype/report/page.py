@@ -103,10 +103,11 @@ def _score_cell(estimate: Estimate | None, score: Score, best: float | None) -> 
 
 def _sheet(results: Results) -> str:
     used = results.used
-    chosen = [int(used[i * len(used) // SHEET_ROWS]) for i in range(SHEET_ROWS)][: len(used)]
+    rows_shown = min(SHEET_ROWS, len(used))
+    chosen = [int(used[i * len(used) // rows_shown]) for i in range(rows_shown)]
     heads = ["grey", *(model.name for model in results.models), TRUTH]
     rows = []
-    for number in dict.fromkeys(chosen):
+    for number in chosen:
         truth = results.truth(number)
         pictures = [grey_rgb(truth.luma8), *(m.predict(truth).rgb8 for m in results.models), truth.rgb8]
         rows.append(f"<tr>{''.join(f'<td>{_picture(p, truth.name)}</td>' for p in pictures)}</tr>")

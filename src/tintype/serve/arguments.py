@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tintype.arguments import add_engine_arguments, count
+from tintype.arguments import add_engine_arguments, count, port
 
 SERVE_EXAMPLES = """\
 the page:
@@ -51,14 +51,3 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--token", help="what every request must bring; at least 16 letters (default: only with another host)"
     )
     add("--open", action="store_true", help="open the page in a browser")
-
-
-def port(text: str) -> int:
-    """A whole number from 0 to 65535."""
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
-    return value
-
-
-port.__name__ = "whole number"  # what argparse calls it

@@ -81,7 +81,15 @@ def _positive(text: str) -> float:
     return value
 
 
-_share.__name__ = _positive.__name__ = "number"  # what argparse calls it
+def _from_zero(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
+    return value
+
+
+_share.__name__ = _positive.__name__ = "number"  # what argparse calls them
+_from_zero.__name__ = "whole number"
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +129,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=count, metavar="N", help="photographs a step, over all processes")
     add("--size", type=count, metavar="N", help="side of the training crops, in pixels")
     add("--lr-scale", type=_positive, metavar="F", help="factor on the recipe's learning rates (default: 1)")
-    add("--seed", type=int, metavar="N", help="seed of everything random (default: 0)")
+    add("--seed", type=_from_zero, metavar="N", help="seed of everything random (default: 0)")
     resume = "go on with the run in RUN from its last checkpoint, as it was unless told otherwise"
     add("--resume", action="store_true", help=resume)
     add(
@@ -144,7 +152,13 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     add("--devices", type=count, default=1, metavar="N", help="processes on this machine, one a device")
     add("--nodes", type=count, default=1, metavar="N", help="machines")
     add("--precision", choices=["32", "bf16"], help="(default: 32)")
-    add("--workers", type=int, default=1, metavar="N", help="processes that read photographs (default: 1)")
+    add(
+        "--workers",
+        type=_from_zero,
+        default=1,
+        metavar="N",
+        help="processes that read photographs (default: 1)",
+    )
     add(
         "--cache",
         choices=["auto", "gpu", "ram", "none"],
@@ -162,8 +176,8 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
     add("--image-column", **_IMAGE_COLUMN)
-    add("--limit", type=int, default=200, metavar="N", help="how many of them at most (default: 200)")
-    add("--size", type=int, metavar="N", help="shorter side at which pictures are shown to the model")
+    add("--limit", type=count, default=200, metavar="N", help="how many of them at most (default: 200)")
+    add("--size", type=count, metavar="N", help="shorter side at which pictures are shown to the model")
     add("--precision", type=int, choices=[16, 32], default=16, help="bits of a stored weight (default: 16)")
     add("--version", default="1", metavar="TEXT", help="the model's version on its card (default: 1)")
     add("--license", default="unstated", metavar="TEXT", help="the model's licence on its card")
@@ -178,10 +192,12 @@ def add_quantize_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a model by name or file")
     add("-o", "--output", required=True, metavar="NAME.onnx", help="the new model; its card goes beside it")
     add("--data", nargs="+", required=True, metavar="PATH", help="photographs that set the ranges of values")
-    add("--count", type=int, default=48, metavar="N", help="how many of them, evenly spread (default: 48)")
+    add("--count", type=count, default=48, metavar="N", help="how many of them, evenly spread (default: 48)")
     add("--val", nargs="+", required=True, metavar="PATH", help="other photographs, to tell what is lost")
     add("--image-column", **_IMAGE_COLUMN)
-    add("--limit", type=int, default=200, metavar="N", help="how many of them, evenly spread (default: 200)")
+    add(
+        "--limit", type=count, default=200, metavar="N", help="how many of them, evenly spread (default: 200)"
+    )
     float32 = "beginnings of the names of nodes that keep float32 (default: as the model's recipe says)"
     add("--float", nargs="*", metavar="NAME", help=float32)
     add("--overwrite", action="store_true", help="replace the model if it exists")
@@ -192,14 +208,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="action")
     inspect = commands.add_parser("inspect", help="tell what a set of photographs holds", allow_abbrev=False)
     inspect.add_argument("--picture", metavar="OUT.png", help="draw the histogram of all colours")
-    inspect.add_argument("--limit", type=int, metavar="N", help="look at the first N alone")
+    inspect.add_argument("--limit", type=count, metavar="N", help="look at the first N alone")
     pack = commands.add_parser("pack", help="pack photographs into tar shards", allow_abbrev=False)
     pack.add_argument("-o", "--out", required=True, metavar="DIR", help="the folder of the shards")
-    pack.add_argument("--size", type=int, default=256, metavar="N", help="shorter side (default: 256)")
+    pack.add_argument("--size", type=count, default=256, metavar="N", help="shorter side (default: 256)")
     pack.add_argument(
-        "--shard", type=int, default=5000, metavar="N", help="photographs a shard (default: 5000)"
+        "--shard", type=count, default=5000, metavar="N", help="photographs a shard (default: 5000)"
     )
-    pack.add_argument("--limit", type=int, metavar="N", help="pack only N, by a hash of their names")
+    pack.add_argument("--limit", type=count, metavar="N", help="pack only N, by a hash of their names")
     pack.add_argument(
         "--grey-share", type=_share, default=0.0, metavar="F",
         help="make this share grey, to learn what leaving out grey photographs is worth (default: 0)",
@@ -207,7 +223,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     for command in (inspect, pack):
         command.add_argument("data", nargs="+", metavar="PATH", help="folders, .tar shards or .parquet files")
         command.add_argument("--image-column", **_IMAGE_COLUMN)
-        command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+        command.add_argument("--workers", type=count, metavar="N", help="processes (default: one a core)")
 
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
@@ -220,9 +236,14 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--work", required=True, metavar="DIR", help="where runs, models and scores are kept")
     add("-o", "--output", required=True, metavar="DIR", help="where the pages and plots go")
-    add("--photographs", type=int, metavar="N", help="photographs that each run sees (default: as FILE says)")
-    add("--limit", type=int, metavar="N", help="score on the first N alone")
-    add("--size", type=int, default=224, metavar="N", help="side of the scored pictures (default: 224)")
+    add(
+        "--photographs",
+        type=count,
+        metavar="N",
+        help="photographs that each run sees (default: as FILE says)",
+    )
+    add("--limit", type=count, metavar="N", help="score on the first N alone")
+    add("--size", type=count, default=224, metavar="N", help="side of the scored pictures (default: 224)")
     add("--beside", nargs="+", default=[], metavar="MODEL", help="models to score beside those of FILE")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
     add("--init-encoder", metavar="FILE", help="what {init_encoder} stands for: a pretrained encoder")

@@ -31,7 +31,8 @@ def export(args: argparse.Namespace) -> int:
     from tintype.train import export as exporting
     from tintype.train import runs
 
-    first, *others = (Path(folder) for folder in args.folders)
+    # What is no run has no settings and photographs to begin with.
+    first, *others = sorted((Path(folder) for folder in args.folders), key=lambda folder: not folder.is_dir())
     if others and not args.output:
         raise SettingsError("Say with -o where the mean of several runs goes.")
     recipe, model, info = runs.load_run(first, *others)
@@ -81,9 +82,6 @@ def quantize(args: argparse.Namespace) -> int:
     out = Path(args.output)
     if out.suffix != ".onnx":
         raise SettingsError(f"-o {out} must end in .onnx.")
-    for flag in ("count", "limit"):
-        if getattr(args, flag) < 1:
-            raise SettingsError(f"--{flag} must be 1 or more, not {getattr(args, flag)}.")
     card = find_model(args.model)
     if out.exists() and out.samefile(card.path):
         raise SettingsError(f"{out} is the model itself: choose another name.")

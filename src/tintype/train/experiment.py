@@ -16,10 +16,12 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import yaml
 
 from tintype.errors import SettingsError
+from tintype.evaluate.scores import SCORES
 from tintype.train.arguments import add_train_arguments
 
 PLOTS = "curves", "train-curves", "intervals", "per-photograph"
@@ -82,12 +84,12 @@ def read_experiment(file: Path) -> Experiment:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
         runs = values.pop("runs")
         listed = [{"words": run} if isinstance(run, str) else dict(run) for run in runs.values()]
-        made = tuple(Run(name=name, **one) for name, one in zip(runs, listed, strict=True))
+        made = tuple(Run(name=str(name), **one) for name, one in zip(runs, listed, strict=True))
         lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
         experiment = Experiment(name=file.stem, runs=made, **(values | lists))
     except FileNotFoundError:
         raise SettingsError(f"There is no experiment {file}.") from None
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise SettingsError(f"{file} is no experiment: {error}.") from None
     _check(experiment, file)
     return experiment
@@ -95,15 +97,17 @@ def read_experiment(file: Path) -> Experiment:
 
 def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, budget: int = 0) -> list[str]:
     """The command line, after `tintype train`, of one run; `budget` replaces the photographs to be seen."""
-    words = [*shlex.split(experiment.train), *shlex.split(run.words)]
-    batch = _parse([*words, "--data", "x", "--out", "x"]).batch
+    name = f"{experiment.name}: run {run.name}"
+    words = [*_words(experiment.train, name), *_words(run.words, name)]
+    batch = _parse([*words, "--data", "x", "--out", "x"], name).batch
     if batch is None:
-        raise SettingsError(f"{experiment.name}: the words of run {run.name} must say --batch.")
+        raise SettingsError(f"{name} must say --batch.")
     steps = max(1, round((budget or run.budget or experiment.budget) / batch))
     words = [words[0], *data, *words[1:]]  # a run may name other photographs
     words += ["--steps", str(steps), "--out", str(work / experiment.name / run.name)]
     if run.start:
         words += ["--from", str(work / experiment.name / run.start)]
+    _parse(words, name)
     return words
 
 
@@ -123,7 +127,7 @@ def train_run(words: list[str]) -> Path:
     begun.write_text(json.dumps(words), encoding="utf-8")
     resume = ["--resume"] if (out / "checkpoints" / "last.ckpt").is_file() else []
     print(f"tintype train {shlex.join(words)} ({steps} steps)", flush=True)
-    command.train(_parse([*words, *resume]))
+    command.train(_parse([*words, *resume], str(out)))
     done.write_text(json.dumps(words), encoding="utf-8")
     return out
 
@@ -132,7 +136,8 @@ def changed_settings(run: Run) -> dict[str, str]:
     """The settings that a run with another's weights changes."""
     from tintype.train.settings import parse_assignments
 
-    args = _parse(["x", *shlex.split(run.words), "--data", "x", "--out", "x"])
+    name = f"run {run.name}"
+    args = _parse(["x", *_words(run.words, name), "--data", "x", "--out", "x"], name)
     return {key: ",".join(values) for key, values in parse_assignments(args.set or []).items()}
 
 
@@ -170,21 +175,49 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')} PATH" if name in _FLAGS else f"--file {name}=PATH"
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+class _Parser(argparse.ArgumentParser):
+    """One that ends no process: `prog` names the run whose words are wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{self.prog}: {message}.")
+
+
+def _parse(words: list[str], name: str) -> argparse.Namespace:
+    """The words of the run `name` after `tintype train`. SettingsError for what cannot be."""
+    parser = _Parser(prog=name, add_help=False, allow_abbrev=False)
     add_train_arguments(parser)
     return parser.parse_args(words)
 
 
+def _words(text: str, name: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {text!r} cannot be read: {str(error).lower()}.") from None
+
+
 def _check(experiment: Experiment, file: Path) -> None:
+    _check_types(experiment, str(file))
+    for run in experiment.runs:
+        _check_types(run, f"{file}: run {run.name}")
     names = [run.name for run in experiment.runs]
     for run in experiment.runs:
         for other in (run.weights_of, run.start):
             if other and other not in names[: names.index(run.name)]:
                 raise SettingsError(f"{file}: run {run.name} needs {other}, which must stand before it.")
-    hints = typing.get_type_hints(Experiment)
-    for one in dataclasses.fields(experiment):
-        if hints[one.name] in (str, int) and not isinstance(getattr(experiment, one.name), hints[one.name]):
-            raise SettingsError(f"{file}: {one.name} must be {hints[one.name].__name__}.")
+    scores = experiment.scores
+    if not (scores and isinstance(scores, tuple) and SCORES.keys() >= set(scores)):
+        raise SettingsError(f"{file}: scores must be a list of some of {', '.join(SCORES)}.")
     if experiment.plot not in PLOTS:
         raise SettingsError(f"{file}: plot must be one of {', '.join(PLOTS)}, not {experiment.plot!r}.")
+
+
+def _check_types(one: Any, name: str) -> None:
+    """SettingsError where a field of a dataclass that is text or a number is something else."""
+    hints = typing.get_type_hints(type(one))
+    for field in dataclasses.fields(one):
+        kind, value = hints[field.name], getattr(one, field.name)
+        if kind in (str, int) and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise SettingsError(
+                f"{name}: {field.name} must be {'text' if kind is str else 'a whole number'}."
+            )

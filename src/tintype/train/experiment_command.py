@@ -30,6 +30,7 @@ from tintype.train.experiment import (
 from tintype.train.experiment_page import write_page
 from tintype.train.sources import find_photographs
 
+_OF_CLASSIFIER = ("class_kept", "frechet_classifier")  # scores
 _CHECKED = 32  # photographs on which an exported model is compared with its source
 
 
@@ -42,6 +43,8 @@ def experiment(args: argparse.Namespace) -> int:
     data = ["--data", *args.data, "--device", args.device]
     data += ["--index", args.index] if args.index else []
     data += ["--image-column", args.image_column] if args.image_column else []
+    for one in asked:
+        _check(one, data, args)
     for one, as_written in zip(asked, written, strict=True):
         made = {run.name: _make(one, run, data, args) for run in one.runs}
         cards = {name: card for name, (_, card) in made.items()}
@@ -53,6 +56,20 @@ def experiment(args: argparse.Namespace) -> int:
             page = write_page(as_written, Path(args.output), trained, cards, results, budget)
         print(f"{page} is ready")
     return 0
+
+
+def _check(one: Experiment, data: list[str], args: argparse.Namespace) -> None:
+    """SettingsError for words that `tintype train` does not take, and for a plot of what is not scored."""
+    for run in one.runs:
+        if not run.weights_of:
+            train_words(one, run, data, Path(args.work), args.photographs or 0)
+    given = {f"lpips_{text.partition('=')[0]}" for text in args.lpips or []}
+    plotted = one.scores[0]
+    if one.plot in ("intervals", "per-photograph") and (
+        (plotted.startswith("lpips_") and plotted not in given)
+        or (plotted in _OF_CLASSIFIER and not args.classifier)
+    ):
+        raise SettingsError(f"{one.name} plots {plotted}, which needs --lpips or --classifier.")
 
 
 def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) -> tuple[Path, ModelCard]:

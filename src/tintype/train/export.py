@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tintype import evaluate
-from tintype.cards import ModelCard
+from tintype.cards import ModelCard, read_card
 from tintype.color import rgb_to_lab
 from tintype.errors import DataError, ModelError
 from tintype.evaluate.truths import cut
@@ -133,6 +133,7 @@ def export(
         card = _replace(card, scores={"how": how, "parity": parity, **scores})
         card_file = onnx_file.with_suffix(".toml")
         card_file.write_text(card.to_toml(), encoding="utf-8")
+        read_card(card_file)  # or ModelError, before a good one is replaced
         for file in (onnx_file, card_file):
             file.replace(out / file.name)
     return _replace(card, path=out / onnx_file.name)

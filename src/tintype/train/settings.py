@@ -68,7 +68,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, list[str]]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise SettingsError(f"--set takes key=value, not {text!r}.")
-        values[key.strip()] = [part.strip() for part in value.split(",")]
+        values[key.strip()] = list(dict.fromkeys(part.strip() for part in value.split(",")))
     return values
 
 
@@ -89,6 +89,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold settings as `key: value` lines.")
+    for key in values:
+        if not isinstance(key, str):  # YAML takes `on` for true
+            raise SettingsError(f"{path}: {key!r} is no setting's name; put it in quotes if it is meant so.")
     return values
 
 
@@ -117,7 +120,7 @@ def _convert(field: Field, value: Any) -> Any:
 def _number(field: Field, value: Any) -> Any:
     try:
         number = field.type(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         kind = "a whole number" if field.type is int else "a number"
         raise SettingsError(f"{field.name} must be {kind}, not {value!r}.") from None
     if not math.isfinite(number):

@@ -266,11 +266,15 @@ def _coco_photographs(paths: Sequence[Path], categories: Sequence[str]) -> Photo
     found = sorted(paths[0].rglob("instances*.json")) or sorted(paths[0].rglob("*.json"))
     if not found:
         raise DataError(f"{paths[0]} has no COCO annotation JSON to take categories from.")
-    files = {p.name: p for p in paths[0].rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES}
+    files = {p.name: p for p in sorted(paths[0].rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES}
     chosen: dict[str, str] = {}
     for annotation in found:
         chosen |= _coco_labels(annotation, categories)
-    found_here = [(Record(str(files[name]), name), chosen[name]) for name in sorted(chosen) if name in files]
+    found_here = [
+        (Record(str(files[name]), files[name].relative_to(paths[0]).as_posix()), chosen[name])
+        for name in sorted(chosen)
+        if name in files
+    ]
     if not found_here:
         raise DataError(f"No photograph of {paths[0]} shows any of {', '.join(categories)}.")
     return _labelled(found_here)

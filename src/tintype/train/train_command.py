@@ -115,10 +115,17 @@ def _keeps_its_rates(args: argparse.Namespace, values: dict[str, Any], before: d
     wanted = {key: value for key, value in values.items() if key in _OPTIMISED and key in begun}
     wanted |= {"lr_scale": args.lr_scale} if args.lr_scale is not None else {}
     for key, value in wanted.items():
-        if float(value) != begun[key]:
+        if not _is_number(value, begun[key]):
             raise SettingsError(
                 f"A run that goes on keeps its {key} of {begun[key]:g}; start a new one --from it."
             )
+
+
+def _is_number(value: Any, number: float) -> bool:
+    try:
+        return float(value) == number
+    except (TypeError, ValueError):
+        return False
 
 
 def _whole_batch(before: dict[str, Any]) -> int:
@@ -136,6 +143,8 @@ def _photographs(
     """
     places, val_places, column = args.data, args.val, args.image_column
     narrowed = {name: getattr(args, name) for name in _NARROWED}
+    if narrowed["index"]:
+        narrowed["index"] = str(Path(narrowed["index"]).resolve())
     if before and not places:
         places, narrowed = before.get("places"), before.get("narrowed", narrowed)
         column = column or before.get("image_column", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from tintype.arguments import add_model_arguments, count
 
@@ -55,8 +56,8 @@ def seconds(text: str) -> float:
     total = 0.0
     for part in parts:
         total = 60 * total + float(part)
-    if total < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, as {text} is")
+    if not 0 <= total < math.inf:
+        raise argparse.ArgumentTypeError(f"must be seconds or h:mm:ss, from 0 on, not {text}")
     return total
 
 

@@ -88,9 +88,13 @@ class Segment(AbstractContextManager["Segment"]):
         self.pts: list[int] = []
         self.stored: list[int] = []
         self._container = self._av.open(str(path), "w", format="nut")
-        self._stream = self._container.add_stream(
-            encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)
-        )
+        try:
+            self._stream = self._container.add_stream(
+                encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)
+            )
+        except ValueError as error:
+            self._container.close()
+            raise OutputError(f"The encoder {encoding.codec} cannot be used for films here.") from error
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, film.size[0], layout.pix_fmt
         tag(context, film)
@@ -106,21 +110,27 @@ class Segment(AbstractContextManager["Segment"]):
         """Encode one picture of the segment's layout, by its own time stamp."""
         frame.pict_type = 0  # the encoder chooses its own key frames, not the source's
         self.pts.append(int(frame.pts or 0))
-        self._mux(self._stream.encode(frame))
+        self._encode(frame)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             with suppress(self._av.error.FFmpegError):  # what went wrong first is told
                 self._container.close()
             return
-        self._mux(self._stream.encode(None))
+        self._encode(None)
         self._container.close()
         if sorted(self.stored) != self.pts:
             raise OutputError(f"The encoder {self._encoding.codec} lost pictures or their time stamps.")
         with self._path.open("rb") as file:
             os.fsync(file.fileno())
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _encode(self, frame: VideoFrame | None) -> None:
+        try:
+            packets = self._stream.encode(frame)
+        except self._av.error.FFmpegError as error:
+            raise OutputError(
+                f"The encoder {self._encoding.codec} refuses these pictures: {reason(error)}."
+            ) from error
         self.stored += [round(packet.pts * packet.time_base / self._time_base) for packet in packets]
         self._container.mux(packets)
 

@@ -83,6 +83,12 @@ class Film(AbstractContextManager["Film"]):
         return None if self.container.duration is None else self.container.duration / self._av.time_base
 
     @property
+    def begin(self) -> Fraction:
+        """The time stamp, in seconds, from which players count: not 0 in broadcasts, for one."""
+        own = self.container.start_time
+        return Fraction(0) if own is None else Fraction(own, self._av.time_base)
+
+    @property
     def expected_frames(self) -> int | None:
         """About how many pictures there are, where the file tells."""
         if self.stream.frames:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _CHAPTER_KEYS = ("start", "end")
+Span = tuple[Fraction | None, Fraction | None]
+"""Time stamps of the source, in seconds, from which and up to which pictures are taken; None for its ends."""
 
 
-def join(
-    work: Work, film: Film, path: Path, span: tuple[float | None, float | None], notes: list[str]
-) -> None:
+def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> None:
     """Write the film whose segments are finished to `path`, with sound, subtitles and all else of the source.
 
-    `span` is the part of the source, in seconds, that was coloured; its start becomes 0. Streams that are
-    left out are told in `notes`. Raises OutputError where the container cannot hold a stream.
+    `span` is the part of the source that was coloured; its start becomes 0. Streams that are left out are
+    told in `notes`. Raises OutputError where the container cannot hold a stream.
     """
     av = load_av()
     suffix = path.suffix.lower()
@@ -36,7 +36,7 @@ def join(
                 pictures = _add_pictures(output, first.streams.video[0], film, suffix)
                 others = _add_others(output, source, film, suffix, notes)
                 _describe(output, source, span)
-                offset = Fraction(str(span[0] or 0))
+                offset = span[0] or Fraction(0)
                 streams = [_pictures(work, film, pictures, offset)]
                 if others:
                     streams.append(_copied(source, others, span, offset))
@@ -50,6 +50,25 @@ def join(
         raise OutputError(
             f"The {suffix} file cannot hold this film ({reason(error)}); try an .mkv."
         ) from error
+
+
+def check_container(film: Film, path: Path, codec: str) -> None:
+    """OutputError where the container that `path` names cannot hold pictures of `codec` or another stream.
+
+    Asked before hours of work; `path` is written and removed again.
+    """
+    av = load_av()
+    try:
+        with av.open(str(film.path)) as source, av.open(str(path), "w") as output:
+            try:
+                output.add_stream(codec, rate=film.rate)
+            except ValueError:
+                raise OutputError(
+                    f"{path.suffix} files cannot hold pictures of {codec}; try an .mkv or another --codec."
+                ) from None
+            _add_others(output, source, film, path.suffix.lower(), [])
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
@@ -104,7 +123,7 @@ def _attach_cover(output: Any, path: Path, stream: Any) -> None:
     output.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)
 
 
-def _describe(output: Any, source: Any, span: tuple[float | None, float | None]) -> None:
+def _describe(output: Any, source: Any, span: Span) -> None:
     output.metadata.update(source.metadata)
     chapters = source.chapters()
     if not chapters:
@@ -113,7 +132,7 @@ def _describe(output: Any, source: Any, span: tuple[float | None, float | None])
     for chapter in chapters:
         base = chapter["time_base"]
         start, end = (Fraction(chapter[key]) * base for key in _CHAPTER_KEYS)
-        first, last = Fraction(str(span[0] or 0)), end if span[1] is None else Fraction(str(span[1]))
+        first, last = span[0] or Fraction(0), end if span[1] is None else span[1]
         start, end = max(start, first) - first, min(end, last) - first
         if start < end:
             kept.append(chapter | {"start": round(start / base), "end": round(end / base)})
@@ -174,7 +193,7 @@ def _decoding_times(work: Work, film: Film) -> Iterator[int]:
 
 
 def _copied(
-    source: Any, streams: dict[int, Any], span: tuple[float | None, float | None], offset: Fraction
+    source: Any, streams: dict[int, Any], span: Span, offset: Fraction
 ) -> Iterator[tuple[float, int, Packet[Any]]]:
     """Packets of all other streams, within the span, moved by the offset."""
     last = 0.0

@@ -23,7 +23,7 @@ from tintype.video.ahead import ahead
 from tintype.video.colored import shows_color
 from tintype.video.encoder import CONTAINERS, Encoding, Segment, layout_for, make_encoding
 from tintype.video.film import Film
-from tintype.video.join import join
+from tintype.video.join import check_container, join
 from tintype.video.painter import Painter
 from tintype.video.work import Done, Work
 
@@ -174,16 +174,18 @@ class _Run:
         self._threads = colorizer.threads or painting_threads()
         self._painter = Painter(colorizer, film, self._layout, self._carry, options.compare, self._threads)
         job = _job(colorizer, film, options, encoding)
+        self._span = (_moment(options.start, film), _moment(options.end, film))
         self._work = Work(target, job, resume=options.resume, overwrite=options.overwrite)
 
     def __call__(self, progress: Progress | None) -> None:
         """Paint what is not painted yet, then join. What is finished stays where this fails."""
-        options, work, film = self._options, self._work, self._film
+        work, film = self._work, self._film
         try:
+            joined = work.folder / f"joined{self._target.suffix}"
+            check_container(film, joined, self._encoding.codec)
             with opencv_threads(self._threads):
                 self._paint(progress)
-            joined = work.folder / f"joined{self._target.suffix}"
-            join(work, film, joined, (options.start, options.end), self._result.notes)
+            join(work, film, joined, self._span, self._result.notes)
             joined.replace(self._target)
         except BaseException:
             work.remove_if_empty()
@@ -226,12 +228,9 @@ class _Run:
 
     def _frames(self, last: Done | None) -> Iterator[VideoFrame]:
         """The pictures that are to be painted, from the one after the `last` finished segment on."""
-        film, options = self._film, self._options
-        end = None if options.end is None else _ticks(options.end, film)
-        if last is not None:
-            frames = film.frames_from(last.end)
-        else:
-            frames = film.frames(_ticks(options.start, film) if options.start else None)
+        film = self._film
+        start, end = (None if time is None else ceil(time / film.time_base) for time in self._span)
+        frames = film.frames(start) if last is None else film.frames_from(last.end)
         for frame in frames:
             if end is not None and (frame.pts or 0) >= end:
                 film.last_end = frame.pts
@@ -264,9 +263,12 @@ class _Run:
             result.complete = False
 
 
-def _ticks(seconds: float, film: Film) -> int:
-    """The first tick at or after a time; the decimals that were written count, not their nearest float."""
-    return ceil(Fraction(str(seconds)) / film.time_base)
+def _moment(seconds: float | None, film: Film) -> Fraction | None:
+    """The time stamp, in seconds, of a time from the film's beginning on; None for the film's own ends.
+
+    The decimals that were written count, not their nearest float.
+    """
+    return film.begin + Fraction(str(seconds)) if seconds else None
 
 
 def _job(colorizer: Colorizer, film: Film, options: FilmOptions, encoding: Encoding) -> dict[str, object]:
