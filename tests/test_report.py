@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
 import json
 import re
@@ -18,7 +19,7 @@ from tintype.evaluate import tables
 from tintype.evaluate.cost import Cost
 from tintype.evaluate.models import Prediction, merge
 from tintype.report import charts, sheets
-from tintype.report.page import page
+from tintype.report.page import SHEET_ROWS, page
 
 OPTIONS = evaluate.Options(size=SIDE)
 
@@ -160,6 +161,15 @@ def test_the_page_needs_nothing_else(html):
     assert not re.search(r"(?:https?:)?//[a-z]", re.sub(r"data:image/[^\"]+", "", html))
     assert "@import" not in html
     assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7])
+def test_the_sheet_of_a_small_set_has_all_of_it(results, count):
+    few = copy.copy(results)
+    few.used = results.used[:count]
+    found = len(few.used)
+    sheet = page(few, {}).partition('<table class="sheet">')[2].partition("</table>")[0]
+    assert sheet.count("<tr>") == 1 + min(found, SHEET_ROWS)
 
 
 def test_names_are_text_not_markup(html):

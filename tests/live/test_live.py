@@ -128,6 +128,18 @@ def test_what_the_source_raises_comes_after_its_last_picture():
     newest.close()
 
 
+def test_what_the_source_raises_while_a_picture_is_painted_is_raised(painter):
+    class Slow(Keyboard):
+        def show(self, picture):
+            super().show(picture)
+            time.sleep(0.2)
+
+    view = Slow()
+    with pytest.raises(InputError, match="has stopped"):
+        live(painter, numbered(3), view=view, ending=InputError("The camera 0 has stopped."))
+    assert view.shown
+
+
 def test_pictures_that_nobody_waits_for_are_counted_as_passed_over(painter):
     loop, view = live(painter, numbered(50), pause=0.001)
     summary = loop.summary
@@ -220,6 +232,15 @@ def test_main_colours_that_the_next_model_takes_are_passed_on(monkeypatch):
     assert command._next_model(first, first) == (first, [])
     assert made["colors"] == ("#c04020",)
     assert made["size"] is None  # the card's own is no wish
+
+
+def test_the_models_come_round_to_ones_own(tiny_model):
+    own = current = Colorizer(tiny_model, threads=1)
+    seen = []
+    for _ in range(len(cards.list_models()) + 1):
+        current, _ = command._next_model(current, own)
+        seen.append(current.card.name)
+    assert seen == [*(card.name for card in cards.list_models()), "tiny"]
 
 
 def test_space_freezes(painter):
@@ -334,6 +355,25 @@ def test_a_film_keeps_its_own_pace(tmp_path, monkeypatch):
         pass
     source.close()
     assert slept == pytest.approx([i / 50 for i in range(8)], abs=2e-3)
+
+
+def test_a_damaged_picture_of_a_film_is_passed_over(tmp_path):
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=50)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for rgb in numbered(8):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        output.mux(stream.encode(None))
+    whole = path.read_bytes()
+    third, fourth = [i for i in range(len(whole)) if whole.startswith(b"\xff\xd8\xff", i)][3:5]
+    path.write_bytes(whole[:third] + bytes(fourth - third - 8) + whole[fourth - 8 :])
+    source = open_source(str(path), paced=False)
+    count = 0
+    while source.read() is not None:
+        count += 1
+    source.close()
+    assert 5 <= count <= 7
 
 
 @pytest.mark.parametrize(

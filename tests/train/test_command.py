@@ -109,12 +109,34 @@ def test_mistakes_are_said_in_one_sentence(folder, tmp_path, capsys, recipe, mor
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("on: 3", "True is no setting's name"), ("width: .inf", "width must be a whole number")],
+)
+def test_mistakes_in_a_file_are_said_too(folder, tmp_path, capsys, text, message):
+    (tmp_path / "it.yaml").write_text(text)
+    assert train("tint", folder, tmp_path / "run", "--config", tmp_path / "it.yaml") == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["pack x -o y --shard 0", "inspect x --workers 0", "pack x -o y --limit -2"]
+)
+def test_numbers_of_data_that_cannot_be_are_wrong_usage(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["data", *words.split()])
+    assert stop.value.code == 2
+    assert "must be 1 or more" in capsys.readouterr().err
+
+
 def test_data_that_is_not_there(tmp_path, capsys):
     assert train("tint", tmp_path / "gone", tmp_path / "run") == 1
     assert "neither a folder nor" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("--epochs", 0), ("--epochs", "nan"), ("--steps", -5), ("--devices", 0)])
+@pytest.mark.parametrize(
+    "words", [("--epochs", 0), ("--epochs", "nan"), ("--steps", -5), ("--devices", 0), ("--workers", -1)]
+)
 def test_numbers_that_cannot_be_are_wrong_usage(folder, tmp_path, capsys, words):
     with pytest.raises(SystemExit) as stop:
         train("tint", folder, tmp_path / "run", *words)

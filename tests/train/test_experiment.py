@@ -139,7 +139,16 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
         ("title: Wide or narrow\n", "", "missing 1 required"),
         ("plot: train-curves", "plot: pie", "must be one of curves, .*, not 'pie'"),
         ("weights_of: wide}", "weights_of: wider}", "run wide-tanh needs wider"),
-        ("budget: 8", "budget: many", "budget must be int"),
+        ("budget: 8", "budget: many", "budget must be a whole number"),
+        ("budget: 4}", "budget: lots}", "run wide-again: budget must be a whole number"),
+        ("budget: 4}", "[a, list]", "is no experiment"),
+        ("title: Wide", "title: \xff", "is no experiment"),
+        ("scores: [psnr, colorfulness]", "scores: [psnr, lpips]", "scores must be a list of some of psnr"),
+        ("scores: [psnr, colorfulness]", "scores: psnr", "scores must be a list of some of psnr"),
+        ("--batch 4", "--batch many", "it: run narrow: argument --batch: invalid whole number value"),
+        ("--batch 4", "--batch 4 --epochs 3", "it: run narrow: argument --steps: not allowed with argument"),
+        ("--batch 4", "--batch 4 --unknown", "it: run narrow: unrecognized arguments: --unknown"),
+        ("--set width=8", "'--set width=8 \"'", "it: run narrow: .* cannot be read: no closing quotation"),
         ("runs:", "rums:", "is no experiment"),
         ("--batch 4", "", "must say --batch"),
         ("width=8", "width={vgg}", "give it with --vgg PATH"),
@@ -148,9 +157,32 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, old, new, message):
     file = tmp_path / "it.yaml"
-    file.write_text(SMALL.replace(old, new))
+    file.write_text(SMALL.replace(old, new), encoding="latin-1")
     with pytest.raises(SettingsError, match=message):
         first_words(file, tmp_path)
+
+
+def test_runs_may_be_named_by_numbers(tmp_path):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL.replace("narrow:", "8:"))
+    assert read_experiment(file).runs[0].name == "8"
+    assert str(tmp_path / "it" / "8") in first_words(file, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("plot: train-curves", "plot: intervals", "plots lpips_alex, which needs --lpips"),
+        ("--set width=16\n", "--set width=16 --size big\n", "it: run wide: argument --size"),
+    ],
+)
+def test_all_is_checked_before_anything_is_trained(folder, tmp_path, capsys, old, new, message):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL.replace("[psnr,", "[lpips_alex, psnr,").replace(old, new))
+    line = ["experiment", file, "--data", folder, "--val", folder, "--work", tmp_path / "work"]
+    assert cli.main(list(map(str, [*line, "-o", tmp_path, "--size", 64, "--device", "cpu"]))) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
 
 
 def test_files_are_given_by_name(tmp_path):

@@ -58,6 +58,19 @@ def test_a_run_goes_on_without_a_word_of_what_it_was(album, tmp_path):
     assert runs.read_run(run) == before | {"options": before["options"] | {"steps": 3}}
 
 
+def test_a_run_goes_on_from_any_folder(album, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    keys = [record.name.rsplit(".", 1)[0] for record in find_photographs([album]).records]
+    (tmp_path / "here" / "it.csv").write_text("\n".join(["key,label", *(f"{key},a" for key in keys)]))
+    run = tmp_path / "run"
+    assert begin(album, run, "--index", "it.csv", "--val", album) == 0
+    monkeypatch.chdir(tmp_path / "there")
+    assert train(run, "--resume", "--steps", 3) == 0
+    assert steps_of(run) == 3
+
+
 def test_a_run_that_has_its_steps_stays_as_it_is(album, tmp_path, capsys):
     run = tmp_path / "run"
     assert begin(album, run) == 0

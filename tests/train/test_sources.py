@@ -136,14 +136,15 @@ def coco(folder):
 @pytest.mark.parametrize(
     ("categories", "names", "labels"),
     [
-        (["cat"], ["1.png"], ("cat",)),
-        (["animal"], ["1.png", "3.jpg"], ("cat", "dog")),
-        (["vehicle", "dog"], ["1.png", "3.jpg"], ("car", "dog")),
+        (["cat"], ["cat/1.png"], ("cat",)),
+        (["animal"], ["cat/1.png", "dog/deep/3.jpg"], ("cat", "dog")),
+        (["vehicle", "dog"], ["cat/1.png", "dog/deep/3.jpg"], ("car", "dog")),
     ],
 )
 def test_coco_categories_and_supercategories(coco, categories, names, labels):
     photographs = find_photographs([coco], categories=categories)
     assert [r.name for r in photographs.records] == names
+    assert set(names) <= {r.name for r in find_photographs([coco]).records}  # by which they are found again
     assert photographs.label_names == labels
 
 

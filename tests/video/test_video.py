@@ -237,6 +237,26 @@ def test_a_part_begins_at_zero_with_its_sound(tmp_path, colorizer):
     assert {p[2] for p in sound} <= {p[2] for p in packets(source, "audio")}
 
 
+def test_times_count_from_the_beginning_whatever_the_stamps_are(tmp_path, colorizer):
+    """As in a broadcast, whose first picture may stand at an hour."""
+    pts = [90000 * 60 + 3600 * i for i in range(24)]
+    source = make_film(
+        tmp_path / "in.ts", list(scene(24, colored=False)), codec="libx264", pts=pts,
+        time_base=Fraction(1, 90000),
+    )  # fmt: skip
+    with av.open(str(source)) as film:
+        assert film.start_time > 50 * av.time_base
+    color(colorizer, source, tmp_path / "out.mkv", start=0.4, end=0.8, codec="ffv1")
+    luma, times = luma_planes(tmp_path / "out.mkv")
+    whole, all_times = luma_planes(source)
+    inside = [i for i, t in enumerate(all_times) if Fraction(2, 5) <= t - all_times[0] < Fraction(4, 5)]
+    assert abs(len(times) - 10) <= 1
+    assert 0 <= times[0] < 0.05
+    assert any((luma[0] == picture).all() for picture in whole[inside[0] - 1 : inside[0] + 2])
+    color(colorizer, source, tmp_path / "begin.mkv", end=0.4, codec="ffv1")
+    assert abs(len(luma_planes(tmp_path / "begin.mkv")[1]) - 10) <= 1
+
+
 @pytest.mark.parametrize("size", [(33, 47), (2, 2), (17, 16)])
 def test_odd_sizes(tmp_path, colorizer, size):
     pictures = [rgb[: size[0], : size[1]] for rgb in scene(3, colored=False)]
@@ -424,6 +444,9 @@ def test_what_is_no_film(tmp_path, colorizer):
         ({}, "out.avi", r"written to \.mp4 .* not to \.avi"),
         ({"codec": "libx264"}, "out", "Films are written to"),
         ({"preset": "hasty"}, "out.mkv", "libx264 refuses this film"),
+        ({"codec": "libx264"}, "out.webm", r"\.webm files cannot hold pictures of libx264"),
+        ({"codec": "huffyuv"}, "out.mp4", r"\.mp4 files cannot hold pictures of huffyuv"),
+        ({"codec": "dnxhd"}, "out.mov", "dnxhd (cannot be used|refuses)"),
     ],
 )
 def test_settings_that_cannot_be(tmp_path, colorizer, options, name, message):
@@ -459,6 +482,7 @@ def test_subtitles_that_the_container_cannot_hold(tmp_path, colorizer):
         OutputError, match=r"\.mp4 files cannot hold the film's subtitles \(ssa\); write an \.mkv"
     ):
         color(colorizer, source, tmp_path / "out.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]  # said before any picture was coloured
 
 
 def test_hdr_is_refused(tmp_path, colorizer):

@@ -106,14 +106,13 @@ class Film(AbstractContextManager["Film"]):
     def frames(self, start: int | None = None) -> Iterator[VideoFrame]:
         """Pictures in the order of showing, their `pts` whole ticks that rise; from the tick `start` on.
 
-        Damaged ones are passed over and counted in `damaged`.
+        Damaged ones are passed over and counted in `damaged`. Files that cannot be entered before `start` are
+        read from their beginning.
         """
-        if start is not None:
-            self.container.seek(start, stream=self.stream)
-            self.damaged = 0
+        decoded = self._decode() if start is None else self._decoded_before(start)
         previous: int | None = None
         step = max(1, round(1 / (self.rate * self.time_base)))
-        for frame in self._decode():
+        for frame in decoded:
             pts = frame.pts
             if pts is None or (previous is not None and pts <= previous):
                 pts = 0 if previous is None else previous + (step if frame.pts is None else 1)
@@ -140,7 +139,7 @@ class Film(AbstractContextManager["Film"]):
     def frames_from(self, pts: int) -> Iterator[VideoFrame]:
         """The same, from the picture of exactly that time stamp on, which must be one of the film's.
 
-        Files that cannot be entered in their middle are read from the start.
+        Files that cannot be entered in their middle are read from their beginning.
         """
         frames = self.frames(pts)
         try:
@@ -148,13 +147,32 @@ class Film(AbstractContextManager["Film"]):
         except self._av.error.FFmpegError:
             first = None
         if first is None or first.pts != pts:
-            self.container.close()
-            self._open()
+            self._reopen()
             frames = (frame for frame in self.frames() if (frame.pts or 0) >= pts)
             first = next(frames, None)
         if first is None or first.pts != pts:
             raise InputError(f"{self.path} has changed: the picture to go on with is gone; use --overwrite.")
         return chain([first], frames)
+
+    def _decoded_before(self, start: int) -> Iterator[VideoFrame]:
+        """Pictures from a key picture at or before the tick `start` on, or from the beginning."""
+        try:
+            self.container.seek(start, stream=self.stream)
+            decoded = self._decode()
+            first = next(decoded, None)
+        except self._av.error.FFmpegError:
+            first = None
+        if first is None or (first.pts is not None and first.pts > start):
+            self._reopen()
+            decoded = self._decode()
+        else:
+            decoded = chain([first], decoded)
+        self.damaged = 0
+        return decoded
+
+    def _reopen(self) -> None:
+        self.container.close()
+        self._open()
 
     def _open(self) -> None:
         error_class = self._av.error.FFmpegError
