@@ -158,8 +158,6 @@ def test_the_command_tells_what_is_lost(place, capsys):
         ("conv.onnx -o conv.onnx", 2, "is the model itself"),
         ("conv.onnx -o photos/conv.onnx", 2, "the model's own name, conv"),
         ("conv.onnx -o obedient.onnx", 1, "--overwrite replaces it"),
-        ("conv.onnx -o new.onnx --count 0", 2, "--count must be 1 or more"),
-        ("conv.onnx -o new.onnx --limit 0", 2, "--limit must be 1 or more"),
         ("obedient.onnx -o new.onnx", 1, "no convolution"),
         ("nothing -o new.onnx", 1, "no model named 'nothing'"),
     ],
@@ -171,3 +169,11 @@ def test_what_cannot_be_is_told_in_a_sentence(more, status, message, place, caps
     assert not found.out
     assert "Traceback" not in found.err
     assert not (place / "new.onnx").exists()
+
+
+@pytest.mark.parametrize("flag", ["--count", "--limit"])
+def test_numbers_that_cannot_be_are_wrong_usage(flag, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["quantize", "m", "-o", "new.onnx", "--data", "photos", "--val", "photos", flag, "0"])
+    assert stop.value.code == 2
+    assert f"argument {flag}: must be 1 or more" in capsys.readouterr().err
