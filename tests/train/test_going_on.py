@@ -214,7 +214,10 @@ def test_an_export_is_scored_on_what_was_held_out(album, tmp_path, capsys):
     assert tintype("export", run, "-o", tmp_path) == 0
     how = cards.load_card(tmp_path / "run.onnx").scores["how"]
     assert how.startswith(f"{len(set(held_out) - {'broken.png'})} photographs")
-    assert tintype("export", run, "-o", tmp_path, "--data", many, "--limit", 10) == 0
+    again = ("export", run, "-o", tmp_path, "--data", many, "--limit", 10)
+    assert tintype(*again) == 1
+    assert "--overwrite replaces it, --name adds another" in capsys.readouterr().err
+    assert tintype(*again, "--overwrite") == 0
     assert cards.load_card(tmp_path / "run.onnx").scores["how"].startswith("10 photographs")
     capsys.readouterr()
 

@@ -174,6 +174,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("folders", nargs="+", metavar="RUN", help=several)
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
+    add("--overwrite", action="store_true", help="replace a model in DIR (in RUN one always is)")
     add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
     add("--image-column", **_IMAGE_COLUMN)
     add("--limit", type=count, default=200, metavar="N", help="how many of them at most (default: 200)")

@@ -35,6 +35,11 @@ def export(args: argparse.Namespace) -> int:
     first, *others = sorted((Path(folder) for folder in args.folders), key=lambda folder: not folder.is_dir())
     if others and not args.output:
         raise SettingsError("Say with -o where the mean of several runs goes.")
+    name, out = args.name or first.resolve().name, Path(args.output or first)
+    if args.output and not args.overwrite and (out / f"{name}.onnx").exists():
+        raise OutputExistsError(
+            f"{out / name}.onnx exists already; --overwrite replaces it, --name adds another."
+        )
     recipe, model, info = runs.load_run(first, *others)
     places = args.data or info.get("val_places") or info.get("places")
     if not places:
@@ -43,7 +48,6 @@ def export(args: argparse.Namespace) -> int:
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
     column = args.image_column or ("" if args.data else info.get("image_column", ""))
     origin = runs.origin([first, *others], own=args.source)
-    name = args.name or first.resolve().name
     options = {key: info["options"][key] for key in ("steps", "batch", "size", "seed")}
     card = ModelCard(
         name=name,
@@ -59,7 +63,6 @@ def export(args: argparse.Namespace) -> int:
         pretrained=tuple(origin["pretrained"]),
         data=tuple(origin["data"]),
     )
-    out = Path(args.output or first)
     card = exporting.export(
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
