@@ -230,6 +230,12 @@ def test_a_pil_picture_has_the_colours_of_its_file(colorizer, grey_photo):
     )
 
 
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_path_without_a_name_is_refused(colorizer, path):
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        colorizer(path)
+
+
 def test_a_pil_picture_without_pixels_is_refused(colorizer):
     for mode in ("L", "RGBA", "I;16"):
         with pytest.raises(InputError, match="no pixels"):

@@ -64,6 +64,11 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, values, message):
         read_hints(write(tmp_path, values))
 
 
+def test_a_mark_of_the_order_of_bytes_before_the_hints_is_passed_over(tmp_path):
+    (tmp_path / "h.json").write_text(json.dumps({"points": [POINT]}), encoding="utf-8-sig")
+    assert read_hints(tmp_path / "h.json")[0].color == RED
+
+
 def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_hints(tmp_path / "none.json")

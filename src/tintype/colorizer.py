@@ -94,7 +94,8 @@ class Colorizer:
         - a path: written beside it as `NAME.color.EXT`, whose Path is returned (`colorize_file` names another
           place and may overwrite);
         - bytes of a picture file: bytes of the same format;
-        - a PIL picture: a PIL picture, RGB, or RGBA where there is transparency;
+        - a PIL picture: a PIL picture, RGB, or RGBA where there is transparency; integers of mode I are codes
+          of 16 bits;
         - an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or float 0…1: an array (H, W, 3)
           or (H, W, 4) of the same type;
         - a list of any of these: a list; what was written before one of them fails stays.

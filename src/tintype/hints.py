@@ -79,7 +79,7 @@ class Hint:
 def read_hints(path: Path) -> tuple[Hint, ...]:
     """The hints of a JSON file (see the module). Raises InputError, which names the file and the point."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows may put a mark before it
     except OSError as error:
         raise InputError(f"The hints {path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:

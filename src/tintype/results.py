@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from tintype.errors import OutputError, OutputExistsError
+from tintype.errors import InputError, OutputError, OutputExistsError
 
 PART_SUFFIX = ".tintype-part"
 _NAME_BYTES = 80  # of a result's name in a temporary one: file systems allow 255 in all, some of them 143
@@ -46,7 +46,12 @@ class FileResult:
 
 
 def default_target(source: Path) -> Path:
-    """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`."""
+    """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`.
+
+    InputError for a path without a name, as "." is.
+    """
+    if not source.name:
+        raise InputError(f"{source} is a folder; name a file.")
     return source.with_name(f"{source.stem}.color{source.suffix}")
 
 

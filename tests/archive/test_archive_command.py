@@ -316,6 +316,19 @@ def test_a_model_that_is_not_its_cards_is_refused_before_any_picture(
     assert list(read_last(here.manifest)) == []
 
 
+def test_a_missing_pyarrow_is_told_before_any_picture(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.png").write_bytes(picture(1))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    line = ["batch", tmp_path / "scans", "-o", tmp_path / "out", "--manifest", tmp_path / "run.parquet"]
+    assert cli.main([*map(str, line), "--model", str(tiny_model)]) == 2
+    assert "needs pyarrow" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_workers_are_sized_to_processors_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for memory, expected in ((None, processors()), (1 << 60, processors()), (100, 1)):
         monkeypatch.setattr(local, "_free_memory", lambda memory=memory: memory)

@@ -23,7 +23,7 @@ from skimage import data
 
 av = pytest.importorskip("av", reason="cameras need the extra `live`")
 
-from tintype import Colorizer, cards  # noqa: E402
+from tintype import Colorizer, cards, cli  # noqa: E402
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError, TintypeError  # noqa: E402
 from tintype.live import command, sources, views  # noqa: E402
 from tintype.live.arguments import add_live_arguments  # noqa: E402
@@ -344,6 +344,24 @@ def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path):
     assert rgb.shape == (64, 48, 3)
     assert rgb[16, 24, 0] < 20
     assert rgb[48, 24, 0] > 180
+
+
+def test_a_recording_never_replaces_the_film_that_is_shown(tmp_path, capsys):
+    path = film(tmp_path / "a.mkv")
+    before = (tmp_path / "a.mkv").read_bytes()
+    line = [
+        "live",
+        "--source",
+        path,
+        "--view",
+        "none",
+        "--record",
+        str(tmp_path / "." / "a.mkv"),
+        "--overwrite",
+    ]
+    assert cli.main(line) == 1
+    assert "would replace the film itself" in capsys.readouterr().err
+    assert (tmp_path / "a.mkv").read_bytes() == before
 
 
 def test_a_film_keeps_its_own_pace(tmp_path, monkeypatch):

@@ -427,6 +427,8 @@ def test_the_address_that_is_told_holds_any_token(tiny_model):
     ("arguments", "status", "words"),
     [
         (["--token", "short"], 2, "at least 16"),
+        (["--token", ""], 2, "at least 16"),
+        (["--token", "0123456789abcdef "], 2, "space at its ends"),
         (["--model", "nothing"], 1, "There is no model named"),
         (["--host", "203.0.113.7"], 1, "cannot be used"),
         (["--port", "70000"], 2, "from 0 to 65535"),

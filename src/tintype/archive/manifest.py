@@ -75,10 +75,12 @@ class Manifest:
     """A manifest open for one run, which alone may write it; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """SettingsError while another run has it, InputError where the file is no manifest."""
+        """SettingsError where another run has it or pyarrow is missing, InputError for no manifest."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._journal = _journal_of(path)
+        if self._journal != path:
+            _pyarrow(path)  # told before all the work that it is to tell of
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._journal.open("ab")
         _lock(self._file, path)
         try:

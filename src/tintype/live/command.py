@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tintype.cards import list_models
 from tintype.colorizer import Colorizer
+from tintype.errors import OutputError
 from tintype.live.picture import LivePainter, Screen
 from tintype.live.record import Recorder
 from tintype.live.sources import Newest, open_source
@@ -48,6 +49,8 @@ def run_live(args: argparse.Namespace) -> int:
     colorizer = model_of(args)
     say = Say(args.quiet)
     say(f"The model {colorizer.card.name} runs on {colorizer.provider}.")
+    if args.record and _is_same_file(args.record, args.source):
+        raise OutputError(f"--record {args.record} would replace the film itself; name another output.")
     recorder = Recorder(Path(args.record), overwrite=args.overwrite) if args.record else None
     with ExitStack() as stack:
         view = open_view(args.view, args.port)
@@ -66,6 +69,13 @@ def run_live(args: argparse.Namespace) -> int:
             if live.summary.shown:
                 say(live.summary.sentence())
     return 0
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:  # a camera or address, or nothing is there yet
+        return False
 
 
 class Live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import sys
@@ -57,9 +58,14 @@ def run_serve(args: argparse.Namespace) -> int:
 def settings_of(args: argparse.Namespace) -> ServeSettings:
     """What the arguments say. SettingsError for a token that is too short."""
     local = is_local(args.host)
-    token = args.token or os.environ.get(TOKEN_VARIABLE) or (None if local else secrets.token_urlsafe(24))
-    if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
-        raise SettingsError(f"A token is at least {LEAST_TOKEN} plain letters and digits, hard to guess.")
+    token = os.environ.get(TOKEN_VARIABLE) or None if args.token is None else args.token
+    if token is None and not local:
+        token = secrets.token_urlsafe(24)
+    if token is not None and not re.fullmatch(rf"[!-~][ -~]{{{LEAST_TOKEN - 2},}}[!-~]", token):
+        raise SettingsError(
+            f"A token is at least {LEAST_TOKEN} letters, digits or signs of ASCII, hard to guess, with no "
+            "space at its ends."
+        )
     workers = args.workers or min(4, processors())
     return ServeSettings(
         model=args.model,
