@@ -100,16 +100,14 @@ def _name(part: Path, target: Path) -> None:
     """Give a file a name that nothing has."""
     try:
         os.link(part, target)  # which, unlike a rename, replaces nothing
-    except FileExistsError:
-        taken = True
-    except OSError:  # a file system without links
-        taken = target.exists()
-        if not taken:
-            part.replace(target)
-    else:
         return
-    if taken:
-        raise OutputExistsError(f"{target} has appeared meanwhile, and was left as it is.")
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not target.exists():
+            part.replace(target)
+            return
+    raise OutputExistsError(f"{target} has appeared meanwhile, and was left as it is.")
 
 
 def part_name(name: str) -> str:
