@@ -24,6 +24,9 @@ Term = tuple[str, float, Tensor]
 _COLDEST = 0.05  # the least temperature that vividness can bring about
 _AB_LIMIT = 110.0  # Lab units: sRGB's colours lie within
 _RESIDUAL_LIMIT = 20.0  # Lab units: two bins' distance
+# The mean's losses: the cross-entropy keeps shares what they are called. Only their ratio matters to what
+# learns from them, so they are small: the gradients of all else are clipped by one norm together with theirs.
+_MEAN_CROSS_ENTROPY, _MEAN_DISTANCE = 0.01, 0.1
 _HUBER_UNIT = 10.0  # Lab units, up to which an error counts by its square: one bin's distance
 
 
@@ -82,13 +85,22 @@ class Head(nn.Conv2d, ABC):
 
 
 class BinHead(Head):
-    """Logits of the 313 bins; ab is their annealed mean (Zhang et al. 2016)."""
+    """Logits of the 313 bins; ab is their annealed mean (Zhang et al. 2016).
+
+    Vividness has two ends with weights of their own: those of the convolution itself serve 1 and above, those
+    of `mean` serve 0; in between they are mixed. `mean` learns to be right and nothing else, and no other
+    part learns from it: the features are what vividness 1 asks for.
+    """
 
     vivid = True
 
     def __init__(self, c_in: int, settings: Any) -> None:
         bins = colour_bins.hull_bins()
         super().__init__(c_in, len(bins), settings)
+        self.mean = nn.Conv2d(c_in, len(bins), 1)
+        with torch.no_grad():
+            self.mean.weight.copy_(self.weight)
+            self.mean.bias.copy_(self.bias)  # type: ignore[union-attr,arg-type]
         self.soft_encoder = colour_bins.SoftEncoder(bins)
 
     @staticmethod
@@ -119,6 +131,19 @@ class BinHead(Head):
         index, weight = self.soft_encoder(ab)
         logits = self.logits(seen, palette)
         yield "cross_entropy", 1.0, colour_bins.soft_cross_entropy(logits, index, weight, palette.weights)
+        yield from self.mean_terms(seen, ab, palette)
+
+    def mean_terms(self, seen: Seen, ab: Tensor, palette: Palette) -> Iterator[Term]:
+        """What `mean` learns from: the plain cross-entropy, and how far its ab lie from the true ones."""
+        index, weight = self.soft_encoder(ab)
+        fixed = Seen(*(part.detach().float() for part in seen))
+        with torch.autocast(ab.device.type, enabled=False):  # a mean of 313 bins in bfloat16 is too coarse
+            logits = self._annealed(fixed, ab.new_zeros(()), palette)
+            even = torch.ones_like(palette.weights)
+            likely = colour_bins.soft_cross_entropy(logits.movedim(-1, 1), index, weight, even)
+            far = distance(colour_bins.mean_of(logits.softmax(-1), palette.bins), ab)
+        yield "mean_cross_entropy", _MEAN_CROSS_ENTROPY, likely
+        yield "mean_distance", _MEAN_DISTANCE, far
 
     def class_weights(self, ab: Tensor, mix: float) -> Tensor:
         """The bins' weights (Q,) by their shares in true colours (N, 2, h, w); see `rebalancing_weights`."""
@@ -127,16 +152,24 @@ class BinHead(Head):
         return colour_bins.rebalancing_weights(prior, mix)
 
     def _shares(self, seen: Seen, vividness: Tensor, palette: Palette) -> Tensor:
-        """The shares (N, h, w, Q) of bins whose mean is ab.
+        """The shares (N, h, w, Q) of bins whose mean is ab."""
+        return self._annealed(seen, vividness, palette).softmax(-1)
 
-        The same as softmax((logits + power * log_weights) / T), but nothing passes over the many bins that
-        may as well be done to the few features: that was a tenth of the network's time.
+    def _annealed(self, seen: Seen, vividness: Tensor, palette: Palette) -> Tensor:
+        """The logits (N, h, w, Q) of these shares.
+
+        The same as (logits + power * log_weights) / T, but nothing passes over the many bins that may as well
+        be done to the few features or to the weights: that was a tenth of the network's time.
         """
         s = self.settings
         power = s.rebalance_mean + vividness * (s.rebalance_decode - s.rebalance_mean)
         T = (1 + vividness * (s.T - 1)).clamp(min=_COLDEST)
-        x, weight, bias = seen.x, self.weight.flatten(1), self.bias
-        assert bias is not None
+        assert self.bias is not None
+        assert self.mean.bias is not None
+        vivid = vividness.clamp(max=1)
+        weight = (vivid * self.weight + (1 - vivid) * self.mean.weight).flatten(1)
+        bias = vivid * self.bias + (1 - vivid) * self.mean.bias
+        x = seen.x
         if palette.evidence and seen.told.shape[1]:
             x = torch.cat([x, seen.told.to(x.dtype)], 1)
             weight = torch.cat([weight, palette.evidence.get_buffer("weight").flatten(1)], 1)
@@ -144,7 +177,7 @@ class BinHead(Head):
         bias = (bias + power * palette.weights.log()) / T
         # As one flat product with its bias, which is one node of the graph.
         logits = torch.addmm(bias, features.flatten(0, 2), weight.t())
-        return logits.softmax(-1).reshape(*features.shape[:3], len(bias))
+        return logits.reshape(*features.shape[:3], len(bias))
 
 
 class ResidualHead(BinHead):
@@ -204,6 +237,11 @@ class RegressionHead(Head):
 def huber(found: Tensor, true: Tensor) -> Tensor:
     """The mean smooth L1 distance of two ab in Lab units: square up to 10 units, then straight; in tens."""
     return F.smooth_l1_loss(found.float() / _HUBER_UNIT, true.float() / _HUBER_UNIT)
+
+
+def distance(found: Tensor, true: Tensor) -> Tensor:
+    """The mean distance of two ab (N, 2, h, w) in Lab units, in tens, hardly rounded off at 0."""
+    return ((found.float() - true.float()).square().sum(1) + 1).sqrt().mean() / 10
 
 
 HeadName = Literal["bins", "residual", "regression"]

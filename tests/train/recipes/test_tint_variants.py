@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from skimage import data
-from small_recipes import exported
+from small_recipes import exported, of_bins
 
 from tintype.cards import ModelCard
 from tintype.errors import ModelError, SettingsError
@@ -33,6 +33,7 @@ VARIANTS = {
     "residual": replace(NARROW, head="residual"),
     "regression": replace(NARROW, head="regression"),
     "adversarial": replace(NARROW, adversarial_weight=0.1, lpips_among=2),
+    "mean alone": replace(NARROW, learn="mean"),
 }
 NO_LABELS = torch.full((4,), -1)
 
@@ -86,7 +87,9 @@ def train(folder, out, settings, *, steps, resume=False, **options):
 
 def test_the_defaults_network_is_the_one_of_earlier_checkpoints():
     tensors = tint.Model(tint.Settings()).state_dict()
-    assert tensors.pop("whole.weight").shape == (128, 320, 1, 1)  # came later, see `adopt`
+    assert tensors.pop("whole.weight").shape == (128, 320, 1, 1)  # these came later, see `adopt`
+    assert tensors.pop("head.mean.weight").shape == (313, 96, 1, 1)
+    assert tensors.pop("head.mean.bias").shape == (313,)
     shapes = [f"{name} {tuple(t.shape)}\n" for name, t in tensors.items()]
     assert len(shapes) == 170
     digest = hashlib.sha256("".join(sorted(shapes)).encode()).hexdigest()
@@ -141,8 +144,82 @@ def test_a_plain_run_is_a_start_whose_colours_stay(name, told, folder, tmp_path,
     plain, later = (runs.load_run(tmp_path / run)[1] for run in ("plain", "next"))
     kept = dict(later.named_parameters())
     for key, value in plain.named_parameters():
-        if "hints" not in key:
+        if "hints" not in key and "head.mean" not in key:
             torch.testing.assert_close(value, kept[key], msg=key)
+
+
+def test_weights_of_before_vividness_had_two_ends_give_the_colours_that_they_gave(batch, capsys):
+    before, model = make().eval(), make().eval()
+    for part in (before.head, before.hints.evidence):
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    torch.nn.init.uniform_(before.bin_weights, 0.5, 2)
+    one_end = {key: value for key, value in before.state_dict().items() if not key.startswith("head.mean.")}
+    model.load_state_dict(model.adopt(one_end))
+    assert "no weights for vividness 0" in capsys.readouterr().out
+    L, s = batch[0], model.settings
+    with torch.no_grad():
+        seen = before.seen(L)
+        logits = F.conv2d(seen.x, before.head.weight, before.head.bias).movedim(1, -1)
+        for vividness in (0.0, 0.5, 1.0, 2.0):
+            power = s.rebalance_mean + vividness * (s.rebalance_decode - s.rebalance_mean)
+            T = max(1 + vividness * (s.T - 1), 0.05)
+            expected = ((logits + power * before.bin_weights.log()) / T).softmax(-1)
+            shares = model.everything(L, torch.tensor(vividness))[1]
+            torch.testing.assert_close(shares, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_ends_of_vividness_have_their_own_weights_and_are_mixed_between():
+    model = make().eval()
+    torch.nn.init.normal_(model.head.mean.weight)
+    torch.nn.init.normal_(model.head.mean.bias)
+    L = torch.linspace(0, 100, 64 * 64).reshape(1, 1, 64, 64)
+
+    def answers():
+        with torch.no_grad():
+            return [model(L, torch.tensor(vividness)) for vividness in (0.0, 0.5, 1.0, 1.5)]
+
+    before = answers()
+    torch.nn.init.normal_(model.head.mean.weight)
+    mean_changed = [bool((a - b).abs().max() > 0.1) for a, b in zip(before, answers(), strict=True)]
+    assert mean_changed == [True, True, False, False]
+    before = answers()
+    torch.nn.init.normal_(model.head.weight)
+    vivid_changed = [bool((a - b).abs().max() > 0.1) for a, b in zip(before, answers(), strict=True)]
+    assert vivid_changed == [False, True, True, True]
+
+
+def test_nothing_but_the_mean_learns_from_the_mean(batch):
+    model = make(hint_none=0.0, hint_points=20)
+    losses = model.loss(*batch, NO_LABELS)
+    mean = losses["mean_distance"] + losses["mean_cross_entropy"]
+    mean.backward()
+    learnt = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert learnt == {"head.mean.weight", "head.mean.bias"}
+    model.zero_grad()
+    model.loss(*batch, NO_LABELS)["cross_entropy"].backward()
+    assert model.head.weight.grad.abs().max() > 0
+    assert model.head.mean.weight.grad is None or not model.head.mean.weight.grad.any()
+
+
+def test_the_mean_alone_is_trained_and_nears_the_truth(folder, tmp_path, batch):
+    L, ab = batch
+    torch.manual_seed(0)
+    train(folder, tmp_path / "plain", NARROW, steps=2)
+    options = {"start_from": (str(tmp_path / "plain"),)}
+    settings = replace(NARROW, learn="mean", lr=0.1, hint_none=1.0)
+    train(folder, tmp_path / "next", settings, steps=40, **options)
+    plain, later = (runs.load_run(tmp_path / run)[1].eval() for run in ("plain", "next"))
+    own = later.state_dict()
+    for key, value in plain.state_dict().items():
+        if not key.startswith("head.mean."):
+            assert torch.equal(value, own[key]), key
+    vivid, mean = torch.ones(()), torch.zeros(())
+    small = F.avg_pool2d(ab, 4)
+    with torch.no_grad():
+        assert torch.equal(plain(L, vivid), later(L, vivid))
+        far, near = ((one(L, mean) - small).norm(dim=1).mean() for one in (plain, later))
+    assert near < far - 0.5  # Lab units; features that learnt nothing allow little more
 
 
 def test_a_run_with_a_discriminator_is_a_start_for_one_without(batch):
@@ -177,7 +254,7 @@ def test_a_discriminator_learns_to_tell_colours_apart_and_is_then_deceived(batch
     first = model.loss(L, ab, NO_LABELS)
     first["loss"].backward()
     assert all(p.grad is None for p in model.discriminator.parameters())
-    assert first["loss"].item() == pytest.approx((first["cross_entropy"] + first["adversarial"]).item())
+    assert first["loss"].item() == pytest.approx((of_bins(first) + first["adversarial"]).item())
     generator = model.optimizer()
     for _ in range(20):
         generator.zero_grad()
@@ -203,7 +280,7 @@ def test_the_residual_starts_at_nothing_and_leaves_the_shares_to_the_cross_entro
         assert torch.equal(model.eval()(L), plain.eval()(L))
     model.train(), plain.train()
     losses = model.loss(L, ab, NO_LABELS)
-    expected = losses["cross_entropy"] + model.settings.residual_weight * losses["huber"]
+    expected = of_bins(losses) + model.settings.residual_weight * losses["huber"]
     assert losses["loss"].item() == pytest.approx(expected.item())
     losses["loss"].backward()
     plain.loss(L, ab, NO_LABELS)["loss"].backward()
@@ -278,6 +355,8 @@ def test_a_model_without_bins_says_that_it_has_no_versions_and_no_confidence(tmp
     [
         ({"head": "residual", "residual_weight": 0}, "residual_weight must be above 0"),
         ({"learnt_every": 0}, "learnt_every must be at least 1"),
+        ({"learn": "mean", "head": "regression"}, "learn=mean wants bins; head=regression has none"),
+        ({"learn": "mean", "adversarial_weight": 1}, "learn=mean trains with no discriminator"),
         ({"adversarial_weight": -1}, "adversarial_weight must be 0 or above, not -1"),
     ],
 )

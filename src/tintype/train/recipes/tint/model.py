@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from tintype.train.blocks import separable
 from tintype.train.discriminator import PatchDiscriminator
 from tintype.train.encoders import ENCODERS
-from tintype.train.heads import HEADS, BinHead, Palette, Seen
+from tintype.train.heads import HEADS, BinHead, Palette, Seen, Term
 from tintype.train.hints import Evidence, HintReader, Spread, hinted_cells, random_hints
 from tintype.train.pictured import PictureTerms
 from tintype.train.recipe import GraphInput, GraphOutput, Losses, RecipeModel
@@ -21,6 +23,7 @@ from tintype.train.recipes.tint.settings import Settings
 _LATER = {
     "hints.": "The start knows no hints; their parts begin fresh, colours without hints stay as they are.",
     "whole.": "The start has no global features; they begin at 0, and colours stay as they are.",
+    "head.mean.": "The start has no weights for vividness 0; they begin as those for 1, colours stay.",
     "head.residual.": "The start has no residual; it begins at 0, and colours stay as they are.",
     "discriminator.": "The start has no discriminator; that begins fresh.",
 }
@@ -84,6 +87,9 @@ class Model(RecipeModel):
         )
         self.head = head(head_width, settings)
         self.hints = Hints(width, head_width, self.bins)
+        if settings.learn == "mean":
+            self.requires_grad_(False)
+            self.head.mean.requires_grad_(True)
         self.discriminator = PatchDiscriminator() if settings.adversarial_weight else None
         self.adversarial = self.discriminator is not None
         self._pictured = PictureTerms(
@@ -94,6 +100,7 @@ class Model(RecipeModel):
             lpips_heads=Path(settings.lpips_heads),
             classifier=Path(settings.classifier),
         )
+        self.train()
 
     @property
     def palette(self) -> Palette:
@@ -147,8 +154,8 @@ class Model(RecipeModel):
     def forward(self, L: Tensor, *inputs: Tensor) -> Tensor:
         """L (N, 1, H, W), 0…100, and the `inputs`, or none of them, to ab (N, 2, H/4, W/4) in Lab units.
 
-        At vividness 0 ab is the posterior mean: temperature 1, and the rebalancing of the loss undone. From
-        there the temperature and the power of the class weights run evenly through their settings at 1.
+        At vividness 0 ab is the posterior mean, at temperature 1, by weights that learnt to be right. From
+        there the head's weights, the temperature and the power of the class weights run evenly to those at 1.
         """
         return self.everything(L, *inputs)[0]
 
@@ -164,7 +171,10 @@ class Model(RecipeModel):
         In training some pictures come with hints and batches in many sizes, in validation none do.
         """
         L, ab, seen = self._shown(L, ab)
-        terms = [*self.head.terms(*self._learnt(seen, F.avg_pool2d(ab, self.stride)), self.palette)]
+        learnt = (*self._learnt(seen, F.avg_pool2d(ab, self.stride)), self.palette)
+        if isinstance(self.head, BinHead) and self.settings.learn == "mean":
+            return _losses([*self.head.mean_terms(*learnt)])
+        terms = [*self.head.terms(*learnt)]
         if self._pictured or self.discriminator:
             few = slice(self.settings.lpips_among or None)
             painted = self._painted(Seen(*(part[few] for part in seen)))
@@ -172,8 +182,7 @@ class Model(RecipeModel):
             if self.discriminator:
                 deceived = self.discriminator.deceived(L[few], painted)
                 terms.append(("adversarial", self.settings.adversarial_weight, deceived))
-        losses = {"loss": sum((weight * term for _, weight, term in terms), L.new_zeros(()))}
-        return losses | {name: term for name, _, term in terms if len(terms) > 1}
+        return _losses(terms)
 
     def discriminator_loss(self, L: Tensor, ab: Tensor) -> Losses:
         """The discriminator's side: hinge on the true and on the painted colours of the same few."""
@@ -229,6 +238,8 @@ class Model(RecipeModel):
                 continue
             if (strength := "hints.evidence.log_strength") in new:
                 new[strength] = torch.tensor(Evidence.STRENGTHS_ONCE_TRAINED).log()
+            if prefix == "head.mean." and "head.weight" in weights:
+                new = {name: weights[name.replace(".mean", "")].clone() for name in new}
             print(told)
             weights = weights | new
         return weights
@@ -238,6 +249,14 @@ class Model(RecipeModel):
         if isinstance(self.head, BinHead):
             small = F.avg_pool2d(ab, self.stride)
             self.bin_weights.copy_(self.head.class_weights(small, self.settings.rebalance_mix))
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, but that parts which are held fast answer as in use."""
+        super().train(mode)
+        if self.settings.learn == "mean":
+            for part in self.children():
+                part.eval()
+        return self
 
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW; the pretrained encoder learns more slowly than the fresh decoder."""
@@ -258,6 +277,12 @@ class Model(RecipeModel):
         """The network without its discriminator."""
         self.discriminator = None
         return self
+
+
+def _losses(terms: Sequence[Term]) -> Losses:
+    """The sum of the terms by their weights, "loss", and if there are several each by its name."""
+    total = torch.stack([weight * term for _, weight, term in terms]).sum()
+    return {"loss": total} | {name: term for name, _, term in terms if len(terms) > 1}
 
 
 def _shrunk(L: Tensor, ab: Tensor, smallest: int) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,8 @@ class Settings:
     """Power of the class weights that multiply the posterior when decoding at vividness 1; 0 leaves it as
     trained, −1 takes the rebalancing of the loss back."""
     rebalance_mean: float = -1.0
-    """The same at vividness 0: −1 for the posterior mean; beyond it, to take back what liveliness in the loss
-    (`colorfulness_weight`) has added."""
+    """The same at vividness 0, where the head's own weights learn what else is to be mended. How far it lies
+    from that at 1 is also how fast colours grow bolder beyond 1."""
     hint_none: float = 0.5
     """Share of the training pictures that are shown without a hint, for which the model is mostly used."""
     hint_points: float = 8.0
@@ -56,6 +56,8 @@ class Settings:
     hint_positions: Literal["uniform", "gaussian"] = "uniform"
     """Where points fall: anywhere, or about the centre with a deviation of a quarter of the side."""
 
+    learn: Literal["all", "mean"] = "all"
+    """What is trained: all, or the weights of vividness 0 alone, which learn fast; all else is held fast."""
     learnt_every: int = 2
     """Along each side one cell in so many is learnt from, from a place drawn for each batch: neighbours tell
     nearly the same, and 313 bins for each cost a good part of a step; 1 for all cells."""
@@ -94,6 +96,10 @@ class Settings:
             raise SettingsError(f"smallest must be a multiple of 32, or 0, not {self.smallest}.")
         if self.head == "residual" and self.residual_weight <= 0:
             raise SettingsError(f"residual_weight must be above 0, not {self.residual_weight:g}.")
+        if self.learn == "mean" and self.head == "regression":
+            raise SettingsError("learn=mean wants bins; head=regression has none.")
+        if self.learn == "mean" and self.adversarial_weight:
+            raise SettingsError("learn=mean trains with no discriminator; set adversarial_weight to 0.")
         if self.learnt_every < 1:
             raise SettingsError(f"learnt_every must be at least 1, not {self.learnt_every}.")
         if self.adversarial_weight < 0:
