@@ -316,6 +316,15 @@ def test_a_model_that_is_not_its_cards_is_refused_before_any_picture(
     assert list(read_last(here.manifest)) == []
 
 
+def test_a_source_that_is_not_there_leaves_nothing_behind(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["batch", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--model", str(tiny_model)]
+    assert cli.main(words) == 1
+    assert "there is no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_pyarrow_is_told_before_any_picture(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -199,6 +199,8 @@ def test_bad_bodies_get_a_sentence(client, jpeg, route):
         ({"vividness": "-1"}, "vividness"),
         ({"candidate": "17"}, "candidate"),
         ({"format": "exe"}, "format"),
+        ({"vividnes": "0"}, "There is no setting vividnes here"),
+        ({"side": "64"}, "There is no setting side here"),
         ({"model": "../../etc/passwd"}, "There is no model"),
         ({"model": "models/other.onnx"}, "There is no model"),
         ({"model": "autoencoder", "vividness": "0.5"}, "cannot be told how vivid"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tintype.archive.cluster import ClusterEngine
 from tintype.archive.local import LocalEngine
 from tintype.archive.manifest import Manifest, read_last
-from tintype.archive.places import check_apart, check_writable
+from tintype.archive.places import check_apart, check_there, check_writable
 from tintype.archive.report import report_text, summarize
 from tintype.archive.settings import Settings, settings_for
 from tintype.archive.tasks import wanted
@@ -34,6 +34,7 @@ def run_batch(args: argparse.Namespace) -> int:
         raise SettingsError("Name the pictures and a place for the results: tintype batch SOURCE -o TARGET.")
     if args.address is not None and args.engine != "ray":
         raise SettingsError("--address is a Ray cluster's; add --engine ray.")
+    check_there(args.source)
     check_apart(args.source, args.output)
     check_writable(args.output)
     settings = _settings(args)

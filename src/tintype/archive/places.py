@@ -88,8 +88,7 @@ class Folder:
 
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
         """As `Place`. InputError for a folder that is not there."""
-        if not os.path.isdir(self.root):
-            raise InputError(f"{self.root}: there is no such folder.")
+        check_there(self.root)
         output = leave_out if leave_out is not None and "://" not in leave_out else None
         for here, names in walk(
             self.root, lambda error: told(str(error.filename), plain_words(error)), output
@@ -160,6 +159,12 @@ def patiently(action: Callable[[], T], tries: int, wait_s: float) -> T:
                 raise
             time.sleep(wait_s * 2 ** (attempt - 1))
     raise AssertionError  # `tries` is at least 1
+
+
+def check_there(source: str) -> None:
+    """InputError where pictures shall come from a folder that is not there; stores are asked when listed."""
+    if "://" not in source and not os.path.isdir(source):
+        raise InputError(f"{os.path.abspath(source)}: there is no such folder.")
 
 
 def check_apart(source: str, target: str) -> None:

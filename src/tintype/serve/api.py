@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import IO, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
@@ -61,32 +60,38 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@dataclass
-class Asked:
-    """What the query says of the colours."""
+class Asked(BaseModel, extra="forbid"):
+    """What the query says of the colours; words that it does not know are refused."""
 
-    model: Annotated[
-        str | None, Query(description="A name from /v1/models; the service's own by default.")
-    ] = None
-    strength: Annotated[
-        float, Query(ge=0, le=2, allow_inf_nan=False, description="Of the colours: 0 grey, 1 as proposed.")
-    ] = 1.0
-    vividness: Annotated[
-        float,
-        Query(
-            ge=0,
-            le=VIVIDNESS_LIMIT,
-            allow_inf_nan=False,
-            description="0 the mean of the likely colours, 2 bold ones.",
-        ),
-    ] = 1.0
-    candidate: Annotated[
-        int, Query(ge=0, le=MOST_CANDIDATES, description="A version's number, from 1 on; 0 is the usual one.")
-    ] = 0
-    hints: Annotated[str | None, Query(description=_HINTS_HELP)] = None
+    model: str | None = Field(None, description="A name from /v1/models; the service's own by default.")
+    strength: float = Field(
+        1.0, ge=0, le=2, allow_inf_nan=False, description="Of the colours: 0 grey, 1 as proposed."
+    )
+    vividness: float = Field(
+        1.0,
+        ge=0,
+        le=VIVIDNESS_LIMIT,
+        allow_inf_nan=False,
+        description="0 the mean of the likely colours, 2 bold ones.",
+    )
+    candidate: int = Field(
+        0, ge=0, le=MOST_CANDIDATES, description="A version's number, from 1 on; 0 is the usual one."
+    )
+    hints: str | None = Field(None, description=_HINTS_HELP)
 
 
-Settings = Annotated[Asked, Depends()]
+class AskedPicture(Asked):
+    """What the query says of a picture at its full size."""
+
+    format: Format | None = Field(None, description="The picture's own by default.")
+
+
+class AskedPreview(Asked):
+    """What the query says of a small picture."""
+
+    show: work.Showing = Field("color", description="What of the picture.")
+    side: int = Field(1024, ge=16, le=8192, description="Pixels of the longer side, at most.")
+
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY: dict[str, Any] = {
@@ -185,18 +190,17 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
     @post("/v1/colorize", responses=_sends(*work.MEDIA_TYPES.values(), text="The picture in colour."))
     async def colorize(
         request: Request,
-        asked: Settings,
-        format: Annotated[Format | None, Query(description="The picture's own by default.")] = None,
+        asked: Annotated[AskedPicture, Query()],
     ) -> Response:
         """Colour a picture at its full size, with all pages and metadata."""
         return await service.answer(
             request,
             asked,
-            lambda colorizer, upload, look, job: work.colorize(colorizer, upload, look, format, job),
+            lambda colorizer, upload, look, job: work.colorize(colorizer, upload, look, asked.format, job),
         )
 
     @post("/v1/ab", responses=_sends("application/octet-stream", text="ab (h, w, 2), float32, as .npy."))
-    async def ab(request: Request, asked: Settings) -> Response:
+    async def ab(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """The model's chroma alone, in Lab units, of the first page, upright and small."""
         if asked.candidate:
             raise SettingsError("The chroma alone is that of the usual version; leave candidate out.")
@@ -205,15 +209,15 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
     @post("/v1/preview", responses=_sends("image/jpeg", text="A JPEG in sRGB."))
     async def preview(
         request: Request,
-        asked: Settings,
-        show: Annotated[work.Showing, Query(description="What of the picture.")] = "color",
-        side: Annotated[int, Query(ge=16, le=8192, description="Pixels of the longer side, at most.")] = 1024,
+        asked: Annotated[AskedPreview, Query()],
     ) -> Response:
         """A small picture for the screen: the first page, upright, without metadata."""
         return await service.answer(
             request,
             asked,
-            lambda colorizer, upload, look, job: work.preview(colorizer, upload, look, show, side, job),
+            lambda colorizer, upload, look, job: work.preview(
+                colorizer, upload, look, asked.show, asked.side, job
+            ),
         )
 
     @router.get("/v1/models", responses={k: _PROBLEMS[k] for k in (401, 403)})

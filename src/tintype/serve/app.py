@@ -62,6 +62,8 @@ def _add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse_settings(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            return _problem(422, f"There is no setting {first['loc'][-1]} here; /api tells what there is.")
         return _problem(422, f"The setting {first['loc'][-1]} cannot be used: {first['msg']}.")
 
     @app.exception_handler(HTTPException)
