@@ -238,8 +238,9 @@ class Model(RecipeModel):
                 continue
             if (strength := "hints.evidence.log_strength") in new:
                 new[strength] = torch.tensor(Evidence.STRENGTHS_ONCE_TRAINED).log()
-            if prefix == "head.mean." and "head.weight" in weights:
-                new = {name: weights[name.replace(".mean", "")].clone() for name in new}
+            if prefix == "head.mean.":
+                ends = {name: name.replace(".mean", "") for name in new}
+                new |= {name: weights[vivid].clone() for name, vivid in ends.items() if vivid in weights}
             print(told)
             weights = weights | new
         return weights
