@@ -99,6 +99,7 @@ def test_help_shows_the_recipes_settings(capsys):
         ("tint", ("--resume",), 1, "no checkpoint to go on from"),
         ("tint", ("--from", "/nowhere", *SMALL), 1, "no run or file"),
         ("tint", ("--where", "source=x"), 1, "needs an --index"),
+        ("tint", ("--where", "flickr,source=x"), 2, "takes COLUMN=VALUE,VALUE,COLUMN=VALUE, not 'flickr,"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(folder, tmp_path, capsys, recipe, more, status, message):

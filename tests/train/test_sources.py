@@ -92,13 +92,22 @@ def test_an_index_labels_and_narrows(shard, tmp_path):
     everything = find_photographs([shard], index=index)
     assert len(everything) == 3
     assert everything.label_names == ("hound", "tabby")
-    some = find_photographs([shard], index=index, where={"source": "a", "label": "hound"})
+    some = find_photographs([shard], index=index, where={"source": ("a",), "label": ("hound",)})
     assert [r.name for r in some.records] == ["x/dog/deep/3.jpg"]
-    for where, message in (({"source": "z"}, "No photograph fits"), ({"kind": "a"}, "no column 'kind'")):
+    either = find_photographs([shard], index=index, where={"label": ("hound", "tabby")})
+    assert {r.name for r in either.records} == {"x/dog/deep/3.jpg", "x/cat/1.png"}
+    for where, message in (
+        (
+            {"source": ("b",), "label": ("hound",)},
+            "No photograph fits the index .* with source=b, label=hound",
+        ),
+        ({"source": ("a", "z")}, "no row with source=z"),
+        ({"kind": ("a",)}, "no column 'kind'"),
+    ):
         with pytest.raises(DataError, match=message):
             find_photographs([shard], index=index, where=where)
     with pytest.raises(DataError, match="needs an --index"):
-        find_photographs([shard], where={"source": "a"})
+        find_photographs([shard], where={"source": ("a",)})
 
 
 def test_an_index_as_spreadsheets_write_it(shard, tmp_path):

@@ -114,7 +114,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--image-column", **_IMAGE_COLUMN)
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
-    add("--where", metavar="COLUMN=VALUE,…", help="take only pictures whose row in the index says so")
+    what = "take only pictures whose row in the index has one of these values: source=a,b,label=sea"
+    add("--where", metavar="COLUMN=VALUE,…", help=what)
     add("--limit", type=count, metavar="N", help="take only N of them, by a hash of their names")
     add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
     run = parser.add_argument_group("the run")

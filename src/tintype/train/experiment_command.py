@@ -29,6 +29,7 @@ from tintype.train.experiment import (
 )
 from tintype.train.experiment_page import write_page
 from tintype.train.sources import find_photographs
+from tintype.train.where import parse_where
 
 _OF_CLASSIFIER = ("class_kept", "frechet_classifier")  # scores
 _CHECKED = 32  # photographs on which an exported model is compared with its source
@@ -119,10 +120,11 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
 
 
 def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) -> Results:
-    where = dict(part.split("=", 1) for part in one.where.split(",") if "=" in part)
     index = Path(args.index) if args.index else None
     places = [Path(p) for p in args.val]
-    found = find_photographs(places, index=index, where=where, image_column=args.image_column)
+    found = find_photographs(
+        places, index=index, where=parse_where(one.where), image_column=args.image_column
+    )
     records = found.records[: args.limit]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     photographs = Photographs(records, [record.name for record in records], labels)

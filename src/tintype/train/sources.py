@@ -12,7 +12,7 @@ import csv
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import DataError
+from tintype.train.where import Where, fits
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 LABEL_SUFFIXES = frozenset({".cls", ".json"})
@@ -108,14 +109,14 @@ def find_photographs(
     paths: Sequence[Path],
     *,
     index: Path | None = None,
-    where: Mapping[str, str] | None = None,
+    where: Where | None = None,
     categories: Sequence[str] = (),
     image_column: str = "",
 ) -> Photographs:
     """The photographs under `paths`, labelled and narrowed down as asked.
 
     With `index`, a CSV file with the columns `key` (a picture's name without folder and suffix) and maybe
-    `label`, only pictures whose row has the values of `where` are kept. With `categories`, `paths` is one
+    `label`, only pictures whose row `fits` `where` are kept. With `categories`, `paths` is one
     COCO folder, whose pictures with an object of a category or supercategory are kept. Otherwise pictures
     are labelled by what lies beside them (a shard's `.cls` and `.json`, Parquet's column `label`), else by
     the folder that they are in. `image_column` is where Parquet files hold pictures. DataError when nothing
@@ -235,7 +236,7 @@ def _label_order(label: str) -> tuple[bool, int, str]:
     return (False, int(label), "") if label.isdecimal() else (True, 0, label)
 
 
-def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -> Photographs:
+def _indexed(records: Sequence[Record], index: Path, where: Where) -> Photographs:
     try:
         with index.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it
             rows = {row["key"]: row for row in csv.DictReader(file)}
@@ -246,16 +247,18 @@ def _indexed(records: Sequence[Record], index: Path, where: Mapping[str, str]) -
     except (ValueError, csv.Error):
         raise DataError(f"The index {index} is no CSV file in UTF-8.") from None
     columns = next(iter(rows.values()), {})
-    for column in where:
+    for column, values in where.items():
         if column not in columns:
             raise DataError(f"The index {index} has no column {column!r}; it has {', '.join(columns)}.")
+        if unknown := set(values) - {row[column] for row in rows.values()}:
+            raise DataError(f"The index {index} has no row with {column}={min(unknown)}.")
     kept = []
     for record in records:
         row = rows.get(PurePosixPath(record.name).stem)
-        if row is not None and all(row[column] == value for column, value in where.items()):
+        if row is not None and fits(row, where):
             kept.append((record, row.get("label") or ""))
     if not kept:
-        conditions = ", ".join(f"{k}={v}" for k, v in where.items()) or "any of its keys"
+        conditions = ", ".join(f"{k}={','.join(v)}" for k, v in where.items()) or "any of its keys"
         raise DataError(f"No photograph fits the index {index} with {conditions}.")
     return _labelled(kept)
 

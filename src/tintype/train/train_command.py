@@ -17,6 +17,7 @@ from tintype.train.recipe import Schedule
 from tintype.train.remote import expand, is_remote
 from tintype.train.sources import Photographs, find_photographs, some, split
 from tintype.train.stream import Stream
+from tintype.train.where import parse_where
 
 VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
@@ -174,9 +175,7 @@ def _found(places: list[str], image_column: str, **narrowed: Any) -> Photographs
     """The photographs at `places`; None where there is no place."""
     if not places:
         return None
-    where = dict(part.split("=", 1) for part in (narrowed.get("where") or "").split(",") if "=" in part)
-    if narrowed.get("where") and not where:
-        raise SettingsError(f"--where takes column=value,column=value, not {narrowed['where']!r}.")
+    where = parse_where(narrowed.get("where") or "")
     remote = [place for place in places if is_remote(place)]
     if not remote:
         found = find_photographs(
