@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader
 from tintype.train import recipes
 from tintype.train.augment import GreySettings, to_training_pair
 from tintype.train.data import CropDataset, CropSettings, OrderedBatches
-from tintype.train.sources import Photographs, find_photographs
+from tintype.train.photographs import Photographs
+from tintype.train.sources import find_photographs
 
 ROUNDS, STEPS = 5, 6
 

@@ -33,7 +33,7 @@ from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
 from tintype.evaluate.models import Constant, Network, Prediction
 from tintype.images import decode_rgb8
-from tintype.train import sources
+from tintype.train.photographs import Record
 
 OPTIONS = evaluate.Options(size=SIDE)
 PICTURES = [data.astronaut()[:128, :128], data.chelsea()[:128, :128]]
@@ -481,14 +481,14 @@ def test_the_board_passes_over_what_is_no_score(tmp_path):
 def test_a_photograph_that_could_not_be_read_is_looked_at_again(tmp_path, monkeypatch):
     found = evaluate.find_photographs([write_photographs(tmp_path / "photos", 3)])
     with monkeypatch.context() as patch:
-        read = sources.Record.read
+        read = Record.read
 
         def broken(record):
             if record.name == "0.png":
                 raise OSError(5, "Input/output error")
             return read(record)
 
-        patch.setattr(sources.Record, "read", broken)
+        patch.setattr(Record, "read", broken)
         results = run(["gray", "mean"], found, tmp_path)
         assert len(results.used) == 2
         assert "Input/output error" in results.survey.skipped["0.png"]

@@ -10,7 +10,8 @@ from skimage import data
 
 from tintype.errors import DataError
 from tintype.train.data import CropDataset, CropSettings, OrderedBatches, center_crop, decode_rgb8
-from tintype.train.sources import Photographs, find_photographs
+from tintype.train.photographs import Photographs
+from tintype.train.sources import find_photographs
 
 
 @pytest.fixture

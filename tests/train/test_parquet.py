@@ -154,7 +154,7 @@ def many(tmp_path, monkeypatch):
     photographs = find_photographs([tmp_path])
     limit = 4 * max(r.size for r in photographs.records)
     monkeypatch.setattr(parquet, "WINDOW_BYTES", limit)
-    monkeypatch.setattr("tintype.train.sources.WINDOW_BYTES", limit)
+    monkeypatch.setattr("tintype.train.photographs.WINDOW_BYTES", limit)
     monkeypatch.setattr(parquet, "_cache", parquet._RowGroups())
     return photographs
 

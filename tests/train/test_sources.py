@@ -12,7 +12,8 @@ import pytest
 from skimage import data
 
 from tintype.errors import DataError
-from tintype.train.sources import Photographs, Record, find_photographs, find_records, some, split
+from tintype.train.photographs import Photographs, Record, some, split
+from tintype.train.sources import find_photographs, find_records
 
 
 @pytest.fixture
@@ -160,6 +161,8 @@ def test_coco_categories_and_supercategories(coco, categories, names, labels):
 def test_coco_errors(coco, tmp_path):
     with pytest.raises(DataError, match="no category boat"):
         find_photographs([coco], categories=["boat"])
+    with pytest.raises(DataError, match="leave out it, or --index"):
+        find_photographs([coco], categories=["cat"], index=tmp_path / "index.csv")
     file = coco / "instances_train.json"
     file.write_text(file.read_text().replace('"category_id": 1', '"category_id": 7'))
     with pytest.raises(DataError, match="no COCO annotation"):

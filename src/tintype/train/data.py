@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 
 from tintype import images
 from tintype.errors import DataError, InputError, SettingsError
-from tintype.train.sources import Photographs
+from tintype.train.photographs import Photographs
 
 GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
 TRIES = 50  # unusable photographs in a row after which the data set is given up

@@ -28,7 +28,8 @@ from tintype.session import Session
 from tintype.train.data import center_crop, decode_rgb8
 from tintype.train.folding import fold_batch_norm
 from tintype.train.graph_weights import store_as_float16
-from tintype.train.sources import Record, find_records
+from tintype.train.photographs import Record
+from tintype.train.sources import find_records
 
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …

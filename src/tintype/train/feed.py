@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tintype.errors import DataError, SettingsError
 from tintype.train import cache
 from tintype.train.data import CropDataset, CropSettings, OrderedBatches, is_grey
-from tintype.train.sources import Photographs
+from tintype.train.photographs import Photographs
 from tintype.train.stream import Stream, StreamDataset
 
 if TYPE_CHECKING:

@@ -40,9 +40,9 @@ from tintype.train.fitter import Fitter
 from tintype.train.folding import settle, unfold
 from tintype.train.lab import rgb_to_lab
 from tintype.train.options import FitOptions
+from tintype.train.photographs import Photographs
 from tintype.train.pretrained import read_encoder
 from tintype.train.recipe import RecipeModel, Schedule
-from tintype.train.sources import Photographs
 from tintype.train.stream import Stream
 
 PRIOR_PHOTOGRAPHS = 2000  # photographs from which a model may learn statistics before it starts

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tintype.errors import DataError, OutputError, OutputExistsError
 from tintype.results import whole_file
 from tintype.train.data import decode_rgb8, is_grey
-from tintype.train.sources import Photographs, Record, find_photographs, some
+from tintype.train.photographs import Photographs, Record, some
+from tintype.train.sources import find_photographs
 
 HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
 _SAMPLE_SIDE = 64  # a photograph's colours are counted at this size

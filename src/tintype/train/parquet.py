@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tintype.errors import DataError
-from tintype.train.sources import WINDOW_BYTES, Record
+from tintype.train.photographs import WINDOW_BYTES, Record
 
 LABEL_COLUMN = "label"
 

@@ -21,7 +21,7 @@ from tintype.train import recipes
 from tintype.train.folding import fold_batch_norm, unfold
 from tintype.train.graph_weights import read_graph
 from tintype.train.options import FitOptions
-from tintype.train.sources import Photographs
+from tintype.train.photographs import Photographs
 from tintype.train.stream import Stream
 
 # Of their size: fresh weights of two seeds are 1.4 apart, those long trained from one start seldom over 0.5.

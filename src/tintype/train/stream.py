@@ -21,8 +21,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from tintype.errors import DataError
 from tintype.train.data import TRIES, CropSettings, SkipLog, cut, decode_usable, draw_crop, none_usable
+from tintype.train.photographs import PICTURE_SUFFIXES, Record
 from tintype.train.remote import RemoteFile
-from tintype.train.sources import LABEL_SUFFIXES, PICTURE_SUFFIXES, Record, sidecar_key, sidecar_label
+from tintype.train.sources import LABEL_SUFFIXES, sidecar_key, sidecar_label
 
 BUFFER_COUNT = 1000  # photographs that a reader mixes, still encoded …
 BUFFER_BYTES = 256 * 2**20  # … as far as they fit this

@@ -13,9 +13,10 @@ from tintype.errors import DataError, SettingsError
 from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
 from tintype.train.data import CropSettings, SkipLog
+from tintype.train.photographs import Photographs, some, split
 from tintype.train.recipe import Schedule
 from tintype.train.remote import expand, is_remote
-from tintype.train.sources import Photographs, find_photographs, some, split
+from tintype.train.sources import find_photographs
 from tintype.train.stream import Stream
 from tintype.train.where import parse_where
 

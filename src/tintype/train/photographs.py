@@ -1,0 +1,116 @@
+"""What a data set is: its photographs in a fixed order, their labels, and parts of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+WINDOW_BYTES = 256 * 2**20  # of row groups among which photographs are mixed, and which a reader keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where a picture's bytes lie: a file, or a slice of a tar shard; `label` is −1 where there is none."""
+
+    path: str
+    name: str
+    offset: int = 0
+    size: int = -1
+    label: int = -1
+
+    @property
+    def block(self) -> tuple[str, int] | None:
+        """What must be read whole to read this picture, where that is more than the picture."""
+        return None
+
+    def read(self) -> bytes:
+        """The picture's bytes; OSError or DataError when they cannot be read."""
+        with Path(self.path).open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """The records of a data set, in a fixed order, and the names of their labels."""
+
+    records: tuple[Record, ...]
+    label_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def labelled_as(self, label_names: tuple[str, ...]) -> Photographs:
+        """The same, their labels numbered as `label_names` has them; −1 for those that it has not."""
+        number = {name: i for i, name in enumerate(label_names)}
+        new = [number.get(name, -1) for name in self.label_names]
+        records = (replace(r, label=new[r.label] if r.label >= 0 else -1) for r in self.records)
+        return Photographs(tuple(records), label_names)
+
+    def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The numbers of all photographs in a random order.
+
+        Where photographs must be read in blocks, these come in random order, and those that together take up
+        to `WINDOW_BYTES` are mixed, so that a reader needs each block once.
+        """
+        if all(record.block is None for record in self.records):
+            return rng.permutation(len(self))
+        blocks, sizes = self._blocks
+        windows: list[list[NDArray[np.int64]]] = []
+        left = 0
+        for i in rng.permutation(len(blocks)):
+            if not windows or sizes[i] > left:
+                windows.append([])
+                left = WINDOW_BYTES
+            windows[-1].append(blocks[i])
+            left -= sizes[i]
+        return np.concatenate([rng.permutation(np.concatenate(window)) for window in windows])
+
+    @cached_property
+    def _blocks(self) -> tuple[list[NDArray[np.int64]], list[int]]:
+        """The numbers of the photographs of each block, and the bytes it takes; else each is its own."""
+        members: dict[tuple[str, int], list[int]] = {}
+        for i, record in enumerate(self.records):
+            members.setdefault(record.block or ("", i), []).append(i)
+        sizes = [r.size if r.block else 0 for r in (self.records[m[0]] for m in members.values())]
+        return [np.array(numbers) for numbers in members.values()], sizes
+
+
+def labelled(found: Iterable[tuple[Record, str]]) -> Photographs:
+    """Number the labels ("" for none): whole numbers in their order, then names in the alphabet's."""
+    found = tuple(found)
+    names = tuple(sorted({label for _, label in found} - {""}, key=_label_order))
+    numbers = {name: i for i, name in enumerate(names)} | {"": -1}
+    return Photographs(tuple(replace(r, label=numbers[label]) for r, label in found), names)
+
+
+def _label_order(label: str) -> tuple[bool, int, str]:
+    return (False, int(label), "") if label.isdecimal() else (True, 0, label)
+
+
+def split(photographs: Photographs, share: float) -> tuple[Photographs, Photographs]:
+    """Part the photographs by a stable hash of their names: about `share` of them go to the second part."""
+    parts: tuple[list[Record], list[Record]] = ([], [])
+    for record in photographs.records:
+        digest = hashlib.sha256(record.name.encode(errors="surrogateescape")).digest()
+        parts[int.from_bytes(digest[:8]) < share * 2**64].append(record)
+    first, second = (replace(photographs, records=tuple(part)) for part in parts)
+    return first, second
+
+
+def some(photographs: Photographs, count: int) -> Photographs:
+    """The `count` photographs whose names have the lowest hashes, in the order they had."""
+
+    def rank(record: Record) -> bytes:
+        # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
+        return hashlib.sha256(f"some/{record.name}".encode(errors="surrogateescape")).digest()
+
+    last = sorted(map(rank, photographs.records))[:count][-1]
+    return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))
