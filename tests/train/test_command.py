@@ -99,15 +99,32 @@ def test_help_shows_the_recipes_settings(capsys):
         ("tint", ("--resume",), 1, "no checkpoint to go on from"),
         ("tint", ("--from", "/nowhere", *SMALL), 1, "no run or file"),
         ("tint", ("--where", "source=x"), 1, "needs an --index"),
+        ("tint", ("--set", "batch=2,4"), 2, "--batch and --set batch=… both say it"),
+        ("tint", ("--epochs", 1, "--set", "epochs=1,2"), 2, "--epochs and --set epochs=… both say it"),
+        (
+            "fusion",
+            ("--set", "classes=1"),
+            2,
+            "classes=1 wants as many labels or fewer; the photographs have 2",
+        ),
         ("tint", ("--where", "flickr,source=x"), 2, "takes COLUMN=VALUE,VALUE,COLUMN=VALUE, not 'flickr,"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(folder, tmp_path, capsys, recipe, more, status, message):
-    assert train(recipe, folder, tmp_path / "run", "--steps", 1, *more) == status
+    long = () if "--epochs" in more else ("--steps", 1)
+    assert train(recipe, folder, tmp_path / "run", *long, *more) == status
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_what_a_run_cannot_do_is_said(folder, tmp_path, capsys):
+    more = ("--steps", 1, "--set", "patience=2", "--set", "adversarial_weight=0.1", *SMALL)
+    assert train("tint", folder, tmp_path / "run", *more) == 0
+    told = capsys.readouterr().out
+    assert "Beside a discriminator learning rates stay constant." in told
+    assert "no photographs to validate on, so training does not stop early" in told
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,10 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
         ("scores: [psnr, colorfulness]", "scores: [psnr, lpips]", "scores must be a list of some of psnr"),
         ("scores: [psnr, colorfulness]", "scores: psnr", "scores must be a list of some of psnr"),
         ("--batch 4", "--batch many", "it: run narrow: argument --batch: invalid whole number value"),
-        ("--batch 4", "--batch 4 --epochs 3", "it: run narrow: argument --steps: not allowed with argument"),
+        ("--batch 4", "--batch 4 --epochs 3", "it: run narrow takes its length from the budget"),
+        ("--batch 4", "--batch 4 --steps 3", "it: run narrow takes its length from the budget"),
+        ("  wide:", "  narrow:", "is no experiment: narrow stands there twice"),
+        ("budget: 8\n", "budget: 8\nbudget: 16\n", "is no experiment: budget stands there twice"),
         ("--batch 4", "--batch 4 --unknown", "it: run narrow: unrecognized arguments: --unknown"),
         ("--set width=8", "'--set width=8 \"'", "it: run narrow: .* cannot be read: no closing quotation"),
         ("runs:", "rums:", "is no experiment"),
@@ -174,6 +177,16 @@ def test_runs_may_be_named_by_numbers(tmp_path):
     [
         ("plot: train-curves", "plot: intervals", "plots lpips_alex, which needs --lpips"),
         ("--set width=16\n", "--set width=16 --size big\n", "it: run wide: argument --size"),
+        (
+            "activation=tanh,",
+            "activation=tanh --size 64,",
+            "wide-tanh takes the weights of wide, so it can",
+        ),
+        (
+            "weights_of: wide}",
+            "weights_of: wide, budget: 9}",
+            "the weights of wide, so it can say --set",
+        ),
     ],
 )
 def test_all_is_checked_before_anything_is_trained(folder, tmp_path, capsys, old, new, message):

@@ -98,3 +98,18 @@ def test_a_compressed_shard_is_refused(folder, tmp_path, capsys):
         tar.add(next(folder.rglob("*.png")), "0.png")
     assert cli.main(["data", "inspect", str(tmp_path / "packed.tar"), "--workers", "1"]) == 1
     assert "no readable tar shard" in capsys.readouterr().err
+
+
+def test_packing_keeps_apart_what_has_one_name_up_to_a_dot(folder, tmp_path):
+    rgb = cv2.imread(str(next(folder.rglob("0.png"))))
+    for name in ("sea/img.0.png", "town/img.1.png", "more/town/img.1.png"):
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rgb)
+    everything = ["data", "pack", str(tmp_path / "set"), "-o", str(tmp_path / "all"), "--workers", "1"]
+    assert cli.main(everything) == 0
+    packed = find_photographs([tmp_path / "all"])
+    labels = {record.name: packed.label_names[record.label] for record in packed.records}
+    assert labels == {
+        "sea/img_0.webp": "sea", "town/img_1.webp": "town", "more/town/img_1.webp": "more/town",
+    }  # fmt: skip

@@ -160,6 +160,7 @@ def test_the_command_tells_what_is_lost(place, capsys):
         ("conv.onnx -o obedient.onnx", 1, "--overwrite replaces it"),
         ("obedient.onnx -o new.onnx", 1, "no convolution"),
         ("nothing -o new.onnx", 1, "no model named 'nothing'"),
+        ("conv.onnx -o new.onnx --float /stem/ /stme/", 2, "begins with '/stme/'"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(more, status, message, place, capsys):

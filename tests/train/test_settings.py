@@ -9,6 +9,7 @@ import pytest
 
 from tintype.errors import SettingsError
 from tintype.train import recipes, settings
+from tintype.train.recipe import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,10 @@ def test_values_are_converted():
         ({"lr": "fast"}, "a number"),
         ({"mode": "sigmod"}, "did you mean 'sigmoid'"),
         ({"fast": "maybe"}, "true or false"),
+        ({"lr": True}, "lr must be a number, not True"),
+        ({"width": False}, "width must be a whole number, not False"),
+        ({"name": None}, "name must be text, not None"),
+        ({"name": True}, "name must be text, not True"),
     ],
 )
 def test_wrong_settings_are_named(values, message):
@@ -80,3 +85,17 @@ def test_help_shows_name_default_and_docstring():
 def test_every_recipes_settings_are_documented(name):
     for field in settings.fields_of(recipes.get(name).Settings):
         assert field.doc, field.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("clip", -1), ("patience", -3), ("converged", -1), ("ema_decay", 5), ("ema_decay", 1)]
+)
+def test_a_schedule_that_cannot_be_is_refused(name, value):
+    with pytest.raises(SettingsError, match=f"{name} must be"):
+        settings.build(Schedule, {name: value})
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "it.yaml").write_text("lr: 1\nwidth: 8\nlr: 2\n")
+    with pytest.raises(SettingsError, match="lr stands there twice"):
+        settings.read_yaml(tmp_path / "it.yaml")

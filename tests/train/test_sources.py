@@ -62,6 +62,12 @@ def test_folders_are_labels(folder):
     assert [r.label for r in photographs.records] == [-1, 0, 0, 1]
 
 
+def test_a_folder_of_pictures_and_shards_is_refused(folder, shard):
+    shard.rename(folder / "cat" / "0.tar")
+    with pytest.raises(DataError, match=r"holds both pictures, as 4.png, and shards, as cat.0.tar: name"):
+        find_records([folder])
+
+
 def test_a_folder_of_shards(folder, shard):
     shards = shard.parent / "shards"
     shards.mkdir()
@@ -200,3 +206,10 @@ def test_what_is_held_out_of_some_is_a_fair_share():
     first, second = split(some(whole, 1000), 0.1)
     assert 60 < len(second) < 140
     assert len(first) + len(second) == 1000
+
+
+def test_labels_as_the_numbers_that_a_stream_has():
+    photographs = Photographs(
+        (Record("a", "a", label=0), Record("b", "b", label=1), Record("c", "c")), ("7", "sea")
+    )
+    assert [record.label for record in photographs.numbered().records] == [7, -1, -1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import cv2
@@ -154,6 +155,26 @@ def test_a_run_that_goes_on_stays_what_it_was(album, tmp_path, capsys):
     assert after == before | {"options": after["options"]}
     assert cli.main([*map(str, ["train", "colornet", *again])]) == 2
     assert "holds a run of tint, not of colornet" in capsys.readouterr().err
+    alone = [word for word in again if word not in ("--data", album)]
+    for line, message in (
+        ([*again, "--from", "tint"], "has its start: leave out --from"),
+        ([*again, "--init-encoder", "x"], "has its start: leave out --init-encoder"),
+        ([*again, "--set", "rebalance_mix=0.9"], "rebalance_mix .* come with the run: leave it out"),
+        ([*alone, "--limit", 2], "finds its photographs itself: leave out --index"),
+    ):
+        assert cli.main([*map(str, ["train", "tint", *line])]) == 2
+        assert re.search(message, capsys.readouterr().err)
+    same = [*again, "--from", start.path, "--set", "rebalance_mix=0.5", "--steps", 3]
+    assert cli.main([*map(str, ["train", "tint", *same])]) == 0
+
+
+@pytest.mark.parametrize(("recipe", "setting"), [("tint", "rebalance_mix=1"), ("binned", "rebalance=none")])
+def test_how_weights_of_colours_are_made_cannot_be_told_beside_a_start(
+    album, tmp_path, capsys, recipe, setting
+):
+    out = ["--out", tmp_path / "run", "--data", album, "--device", "cpu", "--from", "tint"]
+    assert cli.main([*map(str, ["train", recipe, *out, "--set", setting])]) == 2
+    assert "come with --from: leave it out" in capsys.readouterr().err
 
 
 def test_what_an_export_leaves_out_is_named(album, tmp_path, capsys):

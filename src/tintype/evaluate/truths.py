@@ -180,7 +180,7 @@ def find_photographs(
     taken = min(limit or len(once), len(once))
     records = [found.records[once[i * len(once) // taken]] for i in range(taken)]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
-    return Photographs(records, _own_names(records), labels)
+    return Photographs(records, own_names(records), labels)
 
 
 def look_through(photographs: Photographs, size: int, crop: str, step: Callable[[], None]) -> Survey:
@@ -249,7 +249,7 @@ def _file_state(path: str) -> dict[str, int]:
     return {"size": state.st_size, "written": state.st_mtime_ns}
 
 
-def _own_names(records: Sequence[Record]) -> list[str]:
+def own_names(records: Sequence[Record]) -> list[str]:
     """Each with its file's path where two share a name, and a number where a shard holds two of one name."""
     counts = Counter(record.name for record in records)
     names = [r.name if counts[r.name] == 1 else f"{r.path}:{r.name}" for r in records]

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from tintype.errors import SettingsError
 from tintype.evaluate.scores import SCORES
+from tintype.train import settings
 from tintype.train.arguments import add_train_arguments
 
 PLOTS = "curves", "train-curves", "intervals", "per-photograph"
@@ -81,7 +80,7 @@ class Experiment:
 def read_experiment(file: Path) -> Experiment:
     """The experiment in a YAML file. SettingsError for what is missing, unknown or contradictory."""
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = settings.load_yaml(file.read_text(encoding="utf-8"))
         runs = values.pop("runs")
         listed = [{"words": run} if isinstance(run, str) else dict(run) for run in runs.values()]
         made = tuple(Run(name=str(name), **one) for name, one in zip(runs, listed, strict=True))
@@ -89,7 +88,7 @@ def read_experiment(file: Path) -> Experiment:
         experiment = Experiment(name=file.stem, runs=made, **(values | lists))
     except FileNotFoundError:
         raise SettingsError(f"There is no experiment {file}.") from None
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise SettingsError(f"{file} is no experiment: {error}.") from None
     _check(experiment, file)
     return experiment
@@ -99,10 +98,14 @@ def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, b
     """The command line, after `tintype train`, of one run; `budget` replaces the photographs to be seen."""
     name = f"{experiment.name}: run {run.name}"
     words = [*_words(experiment.train, name), *_words(run.words, name)]
-    batch = _parse([*words, "--data", "x", "--out", "x"], name).batch
-    if batch is None:
+    args = _parse([*words, "--data", "x", "--out", "x"], name)
+    if args.batch is None:
         raise SettingsError(f"{name} must say --batch.")
-    steps = max(1, round((budget or run.budget or experiment.budget) / batch))
+    if args.steps or args.epochs or args.minutes:
+        raise SettingsError(
+            f"{name} takes its length from the budget: leave out --steps, --epochs, --minutes."
+        )
+    steps = max(1, round((budget or run.budget or experiment.budget) / args.batch))
     words = [words[0], *data, *words[1:]]  # a run may name other photographs
     words += ["--steps", str(steps), "--out", str(work / experiment.name / run.name)]
     if run.start:
@@ -134,11 +137,13 @@ def train_run(words: list[str]) -> Path:
 
 def changed_settings(run: Run) -> dict[str, str]:
     """The settings that a run with another's weights changes."""
-    from tintype.train.settings import parse_assignments
-
     name = f"run {run.name}"
-    args = _parse(["x", *_words(run.words, name), "--data", "x", "--out", "x"], name)
-    return {key: ",".join(values) for key, values in parse_assignments(args.set or []).items()}
+    needed = ["x", "--data", "x", "--out", "x"]
+    args = _parse([*needed, *_words(run.words, name)], name)
+    assigned, args.set = args.set or [], None
+    if run.start or run.budget or args != _parse(needed, name):
+        raise SettingsError(f"{name} takes the weights of {run.weights_of}, so it can say --set alone.")
+    return {key: ",".join(values) for key, values in settings.parse_assignments(assigned).items()}
 
 
 def with_files(experiment: Experiment, files: dict[str, str]) -> Experiment:

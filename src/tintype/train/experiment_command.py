@@ -15,7 +15,7 @@ from tintype.errors import SettingsError
 from tintype.evaluate.models import Options, open_models
 from tintype.evaluate.networks import open_judges
 from tintype.evaluate.run import Results, evaluate
-from tintype.evaluate.truths import Photographs
+from tintype.evaluate.truths import Photographs, own_names
 from tintype.train import export, recipes, runs, settings
 from tintype.train.experiment import (
     Experiment,
@@ -62,7 +62,9 @@ def experiment(args: argparse.Namespace) -> int:
 def _check(one: Experiment, data: list[str], args: argparse.Namespace) -> None:
     """SettingsError for words that `tintype train` does not take, and for a plot of what is not scored."""
     for run in one.runs:
-        if not run.weights_of:
+        if run.weights_of:
+            changed_settings(run)
+        else:
             train_words(one, run, data, Path(args.work), args.photographs or 0)
     given = {f"lpips_{text.partition('=')[0]}" for text in args.lpips or []}
     plotted = one.scores[0]
@@ -127,7 +129,7 @@ def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) ->
     )
     records = found.records[: args.limit]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
-    photographs = Photographs(records, [record.name for record in records], labels)
+    photographs = Photographs(records, own_names(records), labels)
     options = Options(size=args.size)
     models = open_models(["gray", "mean", *(str(card.path) for card in cards), *args.beside], options)
     judges = open_judges(args.lpips or [], args.classifier, None)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from tintype.errors import DataError, OutputError, OutputExistsError
 from tintype.results import whole_file
 from tintype.train.data import decode_rgb8, is_grey
 from tintype.train.photographs import Photographs, Record, some
+from tintype.train.shards import keys_for
 from tintype.train.sources import find_photographs
 
 HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
@@ -103,13 +104,14 @@ def pack(args: argparse.Namespace) -> int:
     grey = some(photographs, greys) if greys else None
     greyed = {record.name for record in grey.records} if grey else set()
     jobs = [(record, args.size, record.name in greyed) for record in photographs.records]
+    keys = iter(keys_for(record.name for record in photographs.records))
     skipped = 0
     with ProcessPoolExecutor(args.workers) as pool:
         packed = pool.map(_shrink, jobs, chunksize=16)
         stream = iter(tqdm(zip(jobs, packed, strict=True), total=len(jobs), unit=" photographs"))
         for number in range(-(-len(jobs) // args.shard)):
             part = islice(stream, args.shard)
-            shard = [(job[0], data) for job, data in part]
+            shard = [(next(keys), job[0].label, data) for job, data in part]
             skipped += _write_shard(out / f"{number:05d}.tar", shard, photographs.label_names)
     print(f"{len(jobs) - skipped} photographs in {out}, {skipped} could not be used.")
     return 0
@@ -149,7 +151,7 @@ def _shrink(job: tuple[Record, int, bool]) -> bytes | None:
 
 
 def _write_shard(
-    path: Path, photographs: list[tuple[Record, bytes | None]], label_names: tuple[str, ...]
+    path: Path, photographs: list[tuple[str, int, bytes | None]], label_names: tuple[str, ...]
 ) -> int:
     """Write one shard whole or not at all; how many photographs had no data."""
     part = path.with_suffix(".tar.part")
@@ -164,15 +166,14 @@ def _write_shard(
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
         part.unlink(missing_ok=True)
-    return sum(data is None for _, data in photographs)
+    return sum(data is None for *_, data in photographs)
 
 
 def _members(
-    photographs: list[tuple[Record, bytes | None]], label_names: tuple[str, ...]
+    photographs: list[tuple[str, int, bytes | None]], label_names: tuple[str, ...]
 ) -> Iterator[tuple[str, bytes]]:
-    for record, data in photographs:
+    for key, label, data in photographs:
         if data is not None:
-            name = PurePosixPath(record.name)
-            yield str(name.with_suffix(".webp")), data
-            if record.label >= 0:
-                yield str(name.with_suffix(".cls")), label_names[record.label].encode()
+            yield f"{key}.webp", data
+            if label >= 0:
+                yield f"{key}.cls", label_names[label].encode()

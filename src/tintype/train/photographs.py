@@ -54,6 +54,13 @@ class Photographs:
         records = (replace(r, label=new[r.label] if r.label >= 0 else -1) for r in self.records)
         return Photographs(tuple(records), label_names)
 
+    def numbered(self) -> Photographs:
+        """The same, each label the number that it is written as, as a stream has it; −1 for other text."""
+        new = [int(name) if name.isdecimal() else -1 for name in self.label_names]
+        return replace(
+            self, records=tuple(replace(r, label=new[r.label] if r.label >= 0 else -1) for r in self.records)
+        )
+
     def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """The numbers of all photographs in a random order.
 

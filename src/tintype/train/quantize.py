@@ -22,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tintype import evaluate, metrics
 from tintype.cards import ModelCard
-from tintype.errors import InputError, ModelError, TintypeError
+from tintype.errors import InputError, ModelError, SettingsError, TintypeError
 from tintype.evaluate.models import full_size
 from tintype.evaluate.told import random_hints
 from tintype.evaluate.truths import Photographs, Truth, cut
@@ -73,6 +73,9 @@ def quantize(
 def nodes_in_8_bits(model: onnx.ModelProto, stays_float: Sequence[str]) -> set[str]:
     """Names of the convolutions with fixed weights, but for those that stay float, and of what joins them."""
     fixed = {tensor.name for tensor in model.graph.initializer}
+    for start in stays_float:
+        if not any(node.name.startswith(start) for node in model.graph.node):
+            raise SettingsError(f"No node of the graph has a name that begins with {start!r}: mend --float.")
     made_by = {output: node.name for node in model.graph.node for output in node.output}
     names: set[str] = set()
     for node in model.graph.node:  # in the order in which they are computed

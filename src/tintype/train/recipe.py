@@ -40,6 +40,11 @@ class Schedule:
         for name in ("epochs", "batch", "size"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, not {getattr(self, name)}.")
+        for name in ("patience", "converged", "clip"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} must be 0 or above, not {getattr(self, name):g}.")
+        if not 0 <= self.ema_decay < 1:
+            raise SettingsError(f"ema_decay must be from 0 to under 1, not {self.ema_decay:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,9 @@ class RecipeModel(nn.Module, ABC):
     with a discriminator, which is trained by an optimiser of its own (these may depend on the settings),
     `sums_over_batch` for a loss that is a sum, not a mean, over the photographs of a batch, whether the
     memory layout `channels_last` is the faster one, `stays_float`: beginnings of the names of the graph's
-    nodes that keep float32 where the rest is quantised to 8 bits, and `handed_on`: the settings that make the
-    graph what it is, which a run takes from what it starts from unless it is told otherwise.
+    nodes that keep float32 where the rest is quantised to 8 bits, `handed_on`: the settings that make the
+    graph what it is, which a run takes from what it starts from unless it is told otherwise, and
+    `prepared_by`: the settings that `prepare` alone reads, moot where weights come from another run.
     """
 
     stride: int = 1
@@ -80,6 +86,7 @@ class RecipeModel(nn.Module, ABC):
     channels_last: ClassVar[bool] = True
     stays_float: ClassVar[tuple[str, ...]] = ()
     handed_on: ClassVar[tuple[str, ...]] = ()
+    prepared_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

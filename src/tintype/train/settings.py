@@ -77,15 +77,30 @@ def sweep(values: Mapping[str, list[str]]) -> list[dict[str, str]]:
     return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file; SettingsError when it is missing or holds no table."""
+def load_yaml(text: str) -> Any:
+    """What a YAML text says; ValueError where it is none, or where a key stands twice in one table."""
     import yaml
 
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            if twice := sorted({str(key) for key in keys if keys.count(key) > 1}):
+                raise ValueError(f"{twice[0]} stands there twice")
+            return super().construct_mapping(node, deep)
+
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file; SettingsError when it is missing or holds no table."""
+    try:
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"There is no configuration file {path}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold settings as `key: value` lines.")
@@ -114,12 +129,14 @@ def _convert(field: Field, value: Any) -> Any:
         raise SettingsError(f"{field.name} must be true or false, not {value!r}.")
     if field.type in (int, float):
         return _number(field, value)
+    if field.type is str and (value is None or isinstance(value, bool)):  # YAML's reading of nothing, or no
+        raise SettingsError(f"{field.name} must be text, not {value!r}; put it in quotes if it is meant so.")
     return str(value) if field.type is str else value
 
 
 def _number(field: Field, value: Any) -> Any:
     try:
-        number = field.type(value)
+        number = field.type(value if not isinstance(value, bool) else None)
     except (TypeError, ValueError, OverflowError):
         kind = "a whole number" if field.type is int else "a number"
         raise SettingsError(f"{field.name} must be {kind}, not {value!r}.") from None

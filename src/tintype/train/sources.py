@@ -8,7 +8,6 @@ one seek and one read, and the order is exact.
 from __future__ import annotations
 
 import csv
-import json
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -16,9 +15,8 @@ from pathlib import Path, PurePosixPath
 from tintype.errors import DataError
 from tintype.train.coco import coco_photographs
 from tintype.train.photographs import PICTURE_SUFFIXES, Photographs, Record, labelled
+from tintype.train.shards import LABEL_SUFFIXES, Member, members, sidecar_key, sidecar_label
 from tintype.train.where import Where, fits
-
-LABEL_SUFFIXES = frozenset({".cls", ".json"})
 
 
 def find_records(paths: Sequence[Path], image_column: str = "") -> list[Record]:
@@ -39,12 +37,12 @@ def find_photographs(
 ) -> Photographs:
     """The photographs under `paths`, labelled and narrowed down as asked.
 
-    With `index`, a CSV file with the columns `key` (a picture's name without folder and suffix) and maybe
-    `label`, only pictures whose row `fits` `where` are kept. With `categories`, `paths` is one
-    COCO folder, whose pictures with an object of a category or supercategory are kept. Otherwise pictures
-    are labelled by what lies beside them (a shard's `.cls` and `.json`, Parquet's column `label`), else by
-    the folder that they are in. `image_column` is where Parquet files hold pictures. DataError when nothing
-    is left.
+    Pictures are labelled by what lies beside them (a shard's `.cls` and `.json`, Parquet's column `label`),
+    else by the folder that they are in. With `index`, a CSV file with a column `key` (a picture's name
+    without folder and suffix), only pictures whose row `fits` `where` are kept, and its column `label`, if
+    it has one, labels. With `categories`, `paths` is one COCO folder, whose pictures with an object of a
+    category or supercategory are kept. `image_column` is where Parquet files hold pictures. DataError when
+    nothing is left.
     """
     if categories:
         if index is not None or where:
@@ -52,28 +50,10 @@ def find_photographs(
         return coco_photographs(paths, categories)
     found = _find(paths, image_column)
     if index is not None:
-        return _indexed([record for record, _ in found], index, where or {})
+        return _indexed(found, index, where or {})
     if where:
         raise DataError("--where needs an --index to look the values up in.")
     return labelled(found)
-
-
-def sidecar_label(suffix: str, data: bytes) -> str:
-    """The label in a shard's `.cls` (its whole text) or `.json` (its `label`), "" where there is none."""
-    try:
-        text = data.decode().strip()
-        if suffix == ".cls":
-            return text
-        label = json.loads(text).get("label")
-    except (ValueError, AttributeError):
-        return ""
-    return str(label) if isinstance(label, int | str) else ""
-
-
-def sidecar_key(name: str) -> str:
-    """What a picture and its label have in common: the name up to the first dot behind its folder."""
-    path = PurePosixPath(name)
-    return (path.parent / path.name.partition(".")[0]).as_posix()
 
 
 def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, str]]:
@@ -91,12 +71,15 @@ def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, s
 
 
 def _folder_records(folder: Path, image_column: str) -> list[tuple[Record, str]]:
-    """The pictures anywhere in a folder, labelled by their folder; else those in its shards and Parquet."""
+    """The pictures anywhere in a folder, labelled by their folder, or those in its shards and Parquet."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     pictures = [p.relative_to(folder) for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
+    packed = [p for p in files if p.suffix in (".tar", ".parquet")]
+    if pictures and packed:
+        what = f"both pictures, as {pictures[0]}, and shards, as {packed[0].relative_to(folder)}"
+        raise DataError(f"{folder} holds {what}: name the shards, or the folders of the pictures.")
     if pictures:
         return [(Record(str(folder / p), p.as_posix()), _folder_of(p.as_posix())) for p in pictures]
-    packed = [p for p in files if p.suffix in (".tar", ".parquet")]
     return [pair for path in packed for pair in _file_records(path, image_column)]
 
 
@@ -112,8 +95,8 @@ def _shard_records(path: Path) -> list[tuple[Record, str]]:
     records, labels = [], {}
     try:
         # Uncompressed alone: the offsets of others lie in what they unpack to.
-        with tarfile.open(path, "r:") as tar:
-            for m in tar:
+        with tarfile.open(path, "r:", tarinfo=Member) as tar:
+            for m in members(tar):
                 suffix = Path(m.name).suffix.lower()
                 if m.isfile() and suffix in PICTURE_SUFFIXES:
                     records.append(Record(str(path), m.name, m.offset_data, m.size))
@@ -129,16 +112,8 @@ def _folder_of(name: str) -> str:
     return "" if folder == "." else folder
 
 
-def _indexed(records: Sequence[Record], index: Path, where: Where) -> Photographs:
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it
-            rows = {row["key"]: row for row in csv.DictReader(file)}
-    except FileNotFoundError:
-        raise DataError(f"There is no index {index}.") from None
-    except KeyError:
-        raise DataError(f"The index {index} has no column `key`.") from None
-    except (ValueError, csv.Error):
-        raise DataError(f"The index {index} is no CSV file in UTF-8.") from None
+def _indexed(found: Sequence[tuple[Record, str]], index: Path, where: Where) -> Photographs:
+    rows = _rows(index)
     columns = next(iter(rows.values()), {})
     for column, values in where.items():
         if column not in columns:
@@ -146,11 +121,32 @@ def _indexed(records: Sequence[Record], index: Path, where: Where) -> Photograph
         if unknown := set(values) - {row[column] for row in rows.values()}:
             raise DataError(f"The index {index} has no row with {column}={min(unknown)}.")
     kept = []
-    for record in records:
+    for record, own_label in found:
         row = rows.get(PurePosixPath(record.name).stem)
         if row is not None and fits(row, where):
-            kept.append((record, row.get("label") or ""))
+            kept.append((record, row.get("label", own_label)))
     if not kept:
         conditions = ", ".join(f"{k}={','.join(v)}" for k, v in where.items()) or "any of its keys"
         raise DataError(f"No photograph fits the index {index} with {conditions}.")
     return labelled(kept)
+
+
+def _rows(index: Path) -> dict[str, dict[str, str]]:
+    """The rows of an index by their keys; what a row lacks is empty."""
+    rows: dict[str, dict[str, str]] = {}
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it
+            reader = csv.DictReader(file, restval="")
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            if "key" not in columns:
+                raise DataError(f"The index {index} has no column `key`.")
+            for row in reader:
+                if row["key"] in rows:
+                    raise DataError(f"The index {index} has two rows with the key {row['key']}.")
+                rows[row["key"]] = {column: row[column] for column in columns}
+    except FileNotFoundError:
+        raise DataError(f"There is no index {index}.") from None
+    except (ValueError, csv.Error):
+        raise DataError(f"The index {index} is no CSV file in UTF-8.") from None
+    return rows

@@ -23,7 +23,7 @@ from tintype.errors import DataError
 from tintype.train.data import TRIES, CropSettings, SkipLog, cut, decode_usable, draw_crop, none_usable
 from tintype.train.photographs import PICTURE_SUFFIXES, Record
 from tintype.train.remote import RemoteFile
-from tintype.train.sources import LABEL_SUFFIXES, sidecar_key, sidecar_label
+from tintype.train.shards import LABEL_SUFFIXES, Member, members, sidecar_key, sidecar_label
 
 BUFFER_COUNT = 1000  # photographs that a reader mixes, still encoded …
 BUFFER_BYTES = 256 * 2**20  # … as far as they fit this
@@ -48,8 +48,8 @@ class Sample(NamedTuple):
 
 def read_shard(url: str) -> Iterator[Sample]:
     """The photographs of a remote tar shard in its order; DataError where it cannot be read."""
-    for _, members in itertools.groupby(_members(url), lambda member: sidecar_key(member[0])):
-        files = [(PurePosixPath(name).suffix.lower(), name, data) for name, data in members]
+    for _, together in itertools.groupby(_files(url), lambda member: sidecar_key(member[0])):
+        files = [(PurePosixPath(name).suffix.lower(), name, data) for name, data in together]
         labels = [sidecar_label(suffix, data) for suffix, _, data in files if suffix in LABEL_SUFFIXES]
         label = next((int(text) for text in labels if text.isdecimal()), -1)
         for suffix, name, data in files:
@@ -57,16 +57,15 @@ def read_shard(url: str) -> Iterator[Sample]:
                 yield Sample(name, data, label)
 
 
-def _members(url: str) -> Iterator[tuple[str, bytes]]:
+def _files(url: str) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the pictures and labels of a remote tar."""
     file: Any = RemoteFile(url)
     try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
+        with tarfile.open(fileobj=file, mode="r|", tarinfo=Member) as tar:
+            for member in members(tar):
                 suffix = PurePosixPath(member.name).suffix.lower()
                 if suffix in PICTURE_SUFFIXES | LABEL_SUFFIXES and (content := tar.extractfile(member)):
                     yield member.name, content.read()
-                tar.members = []  # type: ignore[attr-defined]  # else it remembers all, and memory grows
     except tarfile.TarError as error:
         raise DataError(f"{url} is no readable tar shard: {error}.") from None
     finally:

@@ -13,19 +13,15 @@ from tintype.errors import DataError, SettingsError
 from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
 from tintype.train.data import CropSettings, SkipLog
-from tintype.train.photographs import Photographs, some, split
+from tintype.train.named_photographs import named_photographs
+from tintype.train.photographs import Photographs
 from tintype.train.recipe import Schedule
-from tintype.train.remote import expand, is_remote
-from tintype.train.sources import find_photographs
 from tintype.train.stream import Stream
-from tintype.train.where import parse_where
 
-VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
 _SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
 # What an optimiser knows from its start on, and a run that goes on cannot be told anew.
 _OPTIMISED = ("lr", "encoder_lr", "discriminator_lr", "weight_decay", "beta1", "beta2")
-_NARROWED = ("index", "where", "limit", "categories")  # flags that take some of the photographs
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,16 @@ def train(args: argparse.Namespace) -> int:
     if args.start_from and args.init_encoder and not args.resume:
         raise SettingsError("--from brings its own encoder: leave out --init-encoder, or --from.")
     values = settings.read_yaml(Path(args.config)) if args.config else {}
-    chosen = settings.sweep(settings.parse_assignments(args.set or []))
+    assigned = settings.parse_assignments(args.set or [])
+    for name in ("batch", "size", "epochs"):
+        if name in assigned and getattr(args, name) is not None:
+            raise SettingsError(f"--{name} and --set {name}=… both say it: leave out one.")
+    chosen = settings.sweep(assigned)
     # Everything is checked before anything is trained.
     plans = [_plan(args, values | one, _folder(args, one, len(chosen))) for one in chosen]
-    photographs, val, notes = _photographs(args, next((plan.before for plan in plans if plan.before), {}))
+    photographs, val, notes = named_photographs(
+        args, next((plan.before for plan in plans if plan.before), {})
+    )
     for plan in plans:
         _run(args, plan, photographs, val, notes, alone=len(plans) == 1)
     if len(plans) == 1:
@@ -93,7 +95,9 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     if before and before["recipe"] != args.recipe:
         raise SettingsError(f"{out} holds a run of {before['recipe']}, not of {args.recipe}.")
     if before:
+        _keeps_its_start(args, before)
         _keeps_its_rates(args, values, before)
+    _keeps_its_weights(args, module, values, before)
     classes = {"settings": module.Settings} | _SHARED
     taken: dict[str, dict[str, Any]] = {part: dict(before.get(part, {})) for part in classes}
     if before:
@@ -109,6 +113,29 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     built = {part: settings.build(cls, taken[part]) for part, cls in classes.items()}
     longer = args.epochs is not None or "epochs" in values.keys() - names["settings"]
     return Plan(out, before, **built, longer=longer)
+
+
+def _keeps_its_start(args: argparse.Namespace, before: dict[str, Any]) -> None:
+    """Refuse another start for a run that goes on: it has begun."""
+    for flag, name in (("--from", "start_from"), ("--init-encoder", "init_encoder")):
+        wanted, begun = getattr(args, name), before["options"][name]
+        if wanted and wanted != begun:
+            raise SettingsError(f"A run that goes on has its start: leave out {flag}, or begin another run.")
+
+
+def _keeps_its_weights(
+    args: argparse.Namespace, module: Any, values: dict[str, Any], before: dict[str, Any]
+) -> None:
+    """Refuse settings that tell how class weights are made where these come from elsewhere."""
+    if not (before or args.start_from):
+        return
+    for key in values.keys() & set(module.Model.prepared_by):
+        if before and str(values[key]) == str(before["settings"][key]):
+            continue
+        raise SettingsError(
+            f"{key} tells how weights of colours are made from the photographs, but here they come "
+            f"with {'the run' if before else '--from'}: leave it out."
+        )
 
 
 def _keeps_its_rates(args: argparse.Namespace, values: dict[str, Any], before: dict[str, Any]) -> None:
@@ -134,64 +161,6 @@ def _whole_batch(before: dict[str, Any]) -> int:
     """Photographs a step over all the processes of a run."""
     options = before["options"]
     return int(options["batch"] * options["devices"] * options["nodes"])
-
-
-def _photographs(
-    args: argparse.Namespace, before: dict[str, Any]
-) -> tuple[Photographs | Stream, Photographs | Stream | None, dict[str, Any]]:
-    """Those to learn from, those to validate on, and how `run.json` notes where they lie.
-
-    A run that goes on finds those that it had, where none are named.
-    """
-    places, val_places, column = args.data, args.val, args.image_column
-    narrowed = {name: getattr(args, name) for name in _NARROWED}
-    if narrowed["index"]:
-        narrowed["index"] = str(Path(narrowed["index"]).resolve())
-    if before and not places:
-        places, narrowed = before.get("places"), before.get("narrowed", narrowed)
-        column = column or before.get("image_column", "")
-    if not places:
-        raise SettingsError("Say with --data which photographs to train on.")
-    val_places = val_places or before.get("val_places") or []
-    notes = {"image_column": column, "narrowed": narrowed}
-    for name, some_places in (("places", places), ("val_places", val_places)):
-        notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
-    train, val = _split(_found(places, column, **narrowed), _found(val_places, column))
-    if isinstance(train, Photographs) and isinstance(val, Photographs):
-        val = val.labelled_as(train.label_names)
-    return train, val, notes
-
-
-def _split(
-    found: Photographs | Stream | None, val: Photographs | Stream | None
-) -> tuple[Photographs | Stream, Photographs | Stream | None]:
-    assert found is not None
-    if val or isinstance(found, Stream):
-        return found, val
-    train, held_out = split(found, VAL_SHARE)
-    return (train, held_out) if len(held_out) else (found, None)
-
-
-def _found(places: list[str], image_column: str, **narrowed: Any) -> Photographs | Stream | None:
-    """The photographs at `places`; None where there is no place."""
-    if not places:
-        return None
-    where = parse_where(narrowed.get("where") or "")
-    remote = [place for place in places if is_remote(place)]
-    if not remote:
-        found = find_photographs(
-            [Path(place) for place in places],
-            index=Path(narrowed["index"]) if narrowed.get("index") else None,
-            where=where,
-            categories=[c for c in (narrowed.get("categories") or "").split(",") if c],
-            image_column=image_column,
-        )
-        return some(found, narrowed["limit"]) if narrowed.get("limit") else found
-    if len(remote) < len(places):
-        raise SettingsError(f"{remote[0]} is streamed, and cannot be mixed with photographs on disk.")
-    if image_column or any(narrowed.values()):
-        raise SettingsError("A stream takes no --index, --where, --limit, --categories or --image-column.")
-    return Stream(tuple(url for place in places for url in expand(place)))
 
 
 def _run(

@@ -84,6 +84,7 @@ class Model(RecipeModel):
     multiple = 8
     sums_over_batch = True
     handed_on = ("bins", "grid_side", "form", "width_factor", "batch_norm", "decoding", "T")
+    prepared_by = ("rebalance", "rebalance_floor", "rebalance_mix")
     bins: Tensor
     bin_weights: Tensor
 

@@ -60,6 +60,7 @@ class Model(RecipeModel):
         "rebalance_decode",
         "rebalance_mean",
     )
+    prepared_by = ("rebalance_mix",)
     bins: Tensor
     bin_weights: Tensor
 

@@ -98,8 +98,9 @@ class Settings:
             raise SettingsError(f"residual_weight must be above 0, not {self.residual_weight:g}.")
         if self.learn == "mean" and self.head == "regression":
             raise SettingsError("learn=mean wants bins; head=regression has none.")
-        if self.learn == "mean" and self.adversarial_weight:
-            raise SettingsError("learn=mean trains with no discriminator; set adversarial_weight to 0.")
+        pictured = "lpips_weight", "classifier_weight", "colorfulness_weight", "adversarial_weight"
+        if self.learn == "mean" and (asked := [name for name in pictured if getattr(self, name)]):
+            raise SettingsError(f"learn=mean looks at no pictures; set {' and '.join(asked)} to 0.")
         if self.learnt_every < 1:
             raise SettingsError(f"learnt_every must be at least 1, not {self.learnt_every}.")
         if self.adversarial_weight < 0:

@@ -1,0 +1,92 @@
+"""The photographs that `tintype train` is told to learn from and to validate on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tintype.errors import DataError, SettingsError
+from tintype.train.photographs import Photographs, some, split
+from tintype.train.remote import expand, is_remote
+from tintype.train.sources import find_photographs
+from tintype.train.stream import Stream
+from tintype.train.where import parse_where
+
+VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
+_NARROWED = ("index", "where", "limit", "categories")  # flags that take some of the photographs
+
+
+def named_photographs(
+    args: argparse.Namespace, before: dict[str, Any]
+) -> tuple[Photographs | Stream, Photographs | Stream | None, dict[str, Any]]:
+    """Those to learn from, those to validate on, and how `run.json` notes where they lie.
+
+    A run that goes on finds those that it had, where none are named.
+    """
+    places, val_places, column = args.data, args.val, args.image_column
+    narrowed = {name: getattr(args, name) for name in _NARROWED}
+    if narrowed["index"]:
+        narrowed["index"] = str(Path(narrowed["index"]).resolve())
+    if before and not places:
+        if any(narrowed.values()):
+            raise SettingsError(
+                "A run that goes on finds its photographs itself: leave out --index, --where, --limit and "
+                "--categories, or name --data, too."
+            )
+        places, narrowed = before.get("places"), before.get("narrowed", narrowed)
+        column = column or before.get("image_column", "")
+    if not places:
+        raise SettingsError("Say with --data which photographs to train on.")
+    val_places = val_places or before.get("val_places") or []
+    notes = {"image_column": column, "narrowed": narrowed}
+    for name, some_places in (("places", places), ("val_places", val_places)):
+        notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
+    train, val = _split(_found(places, column, **narrowed), _found_to_validate(val_places, column, narrowed))
+    if isinstance(val, Photographs):
+        val = val.numbered() if isinstance(train, Stream) else val.labelled_as(train.label_names)
+    return train, val, notes
+
+
+def _split(
+    found: Photographs | Stream | None, val: Photographs | Stream | None
+) -> tuple[Photographs | Stream, Photographs | Stream | None]:
+    assert found is not None
+    if val or isinstance(found, Stream):
+        return found, val
+    train, held_out = split(found, VAL_SHARE)
+    return (train, held_out) if len(held_out) else (found, None)
+
+
+def _found_to_validate(
+    places: list[str], column: str, narrowed: dict[str, Any]
+) -> Photographs | Stream | None:
+    """The photographs at `places`, narrowed and labelled by the index alone; None where there is no place."""
+    if any(map(is_remote, places)):
+        return _found(places, column)
+    try:
+        return _found(places, column, **{name: narrowed.get(name) for name in ("index", "where")})
+    except DataError as error:
+        raise DataError(f"--val: {error}") from None
+
+
+def _found(places: list[str], image_column: str, **narrowed: Any) -> Photographs | Stream | None:
+    """The photographs at `places`; None where there is no place."""
+    if not places:
+        return None
+    where = parse_where(narrowed.get("where") or "")
+    remote = [place for place in places if is_remote(place)]
+    if not remote:
+        found = find_photographs(
+            [Path(place) for place in places],
+            index=Path(narrowed["index"]) if narrowed.get("index") else None,
+            where=where,
+            categories=[c for c in (narrowed.get("categories") or "").split(",") if c],
+            image_column=image_column,
+        )
+        return some(found, narrowed["limit"]) if narrowed.get("limit") else found
+    if len(remote) < len(places):
+        raise SettingsError(f"{remote[0]} is streamed, and cannot be mixed with photographs on disk.")
+    if image_column or any(narrowed.values()):
+        raise SettingsError("A stream takes no --index, --where, --limit, --categories or --image-column.")
+    return Stream(tuple(url for place in places for url in expand(place)))
