@@ -170,7 +170,14 @@ def test_threads_may_share_one(colorizer, grey_photo):
 
 
 def test_settings_of_other_types_are_told(tiny_model, telling_model):
-    for settings in ({"strength": "0.5"}, {"vividness": None}, {"threads": "2"}, {"size": 64.0}):
+    for settings in (
+        {"strength": "0.5"},
+        {"vividness": None},
+        {"threads": "2"},
+        {"size": 64.0},
+        {"strength": True},
+        {"threads": True},
+    ):
         with pytest.raises(SettingsError):
             Colorizer(tiny_model, **settings)
     with pytest.raises(SettingsError, match=r"tintype\.Hint, not dict"):

@@ -54,6 +54,8 @@ def test_a_file_is_read_whole(tmp_path):
         ({"points": [{**POINT, "color": 7}]}, "point 1: A hint's color is text"),
         ({"points": [POINT], "units": "inches"}, "point 1: A hint's units are pixels or fractions"),
         ("[" * 100_000, "no JSON"),
+        ('{"points": [], "points": []}', "'points' stands twice in one object"),
+        ('{"points": [{"x": 1, "y": 2, "x": 3, "color": "#aabbcc"}]}', "'x' stands twice"),
         ('{"points": [' + "1" * 5000 + "]}", "no JSON"),
         ({"points": [{**POINT, "x": 10**400}]}, "point 1: A hint's x is a number"),
         ({"points": [POINT], "orientation": 6}, "point 1: A hint's orientation is upright or stored"),
@@ -177,6 +179,23 @@ def test_a_turned_photograph_is_hinted_where_it_is_seen(telling_model, frame):
     seen = ImageOps.exif_transpose(Image.open(io.BytesIO(result)))
     assert np.linalg.norm(ab_near(seen, 150, 80) - hex_to_ab("#a04848")) < 4
     assert ab_near(seen, 60, 30)[0] < 20
+
+
+def test_hints_that_can_be_looked_at_only_once_are_refused_rather_than_lost(telling_model):
+    hint = Hint(x=1, y=1, color=RED)
+    with pytest.raises(SettingsError, match=r"Hints are a list of tintype\.Hint, not a generator"):
+        Colorizer(telling_model)(np.zeros((9, 9), np.uint8), hints=(one for one in [hint]))
+
+
+def test_that_hints_hold_on_every_page_is_told(telling_model):
+    pages = [Image.fromarray(np.full((40, 60), grey, np.uint8)) for grey in (90, 130, 170)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    colorizer = Colorizer(telling_model, threads=1)
+    hint = Hint(x=20, y=20, color=RED)
+    note = "The hints were followed on each of its 3 pages."
+    assert note in colorizer.colorize_bytes(file.getvalue(), hints=[hint])[1].notes
+    assert note not in colorizer.colorize_bytes(file.getvalue())[1].notes
 
 
 def test_a_model_that_takes_none_says_so(tiny_model):

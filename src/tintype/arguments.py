@@ -51,7 +51,7 @@ def add_provenance_argument(parser: argparse.ArgumentParser) -> None:
 
 def main_colors(args: argparse.Namespace) -> tuple[str, ...]:
     """The colours that `--colors` names."""
-    return tuple(filter(None, (args.colors or "").split(",")))
+    return tuple(args.colors.split(",")) if args.colors else ()
 
 
 def strength(text: str) -> float:

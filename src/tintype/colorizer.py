@@ -74,7 +74,8 @@ class Colorizer:
     ) -> None:
         if size is not None and size != "auto" and not (isinstance(size, Integral) and 32 <= size <= 2048):
             raise SettingsError(f"The size must be from 32 to 2048 pixels, or auto, not {size}.")
-        if threads is not None and not (isinstance(threads, Integral) and 1 <= threads <= _MOST_THREADS):
+        counted = isinstance(threads, Integral) and not isinstance(threads, bool)
+        if threads is not None and not (counted and 1 <= threads <= _MOST_THREADS):
             raise SettingsError(f"The number of threads must be from 1 to {_MOST_THREADS}, not {threads!r}.")
         self.card = cards.find_model(model)
         self.size = self.card.size if size is None else size if size == "auto" else int(size)
@@ -245,9 +246,7 @@ class Colorizer:
         suffix = f".{format.lower().lstrip('.')}" if format else None
         kind = images.output_format(picture, suffix)
         result = self._result("-", picture)
-        if any(page.is_colored() for page in picture.pages):
-            picture.note(_MADE_GREY)
-        self._mark(picture)
+        self._prepare(picture, hints)
         pages = picture.pages
         fields = _Fields(len(pages), lambda n: self.field_of(pages[n], hints=hints, candidate=candidate))
         images.save_picture(picture, fields, target, kind)
@@ -283,6 +282,11 @@ class Colorizer:
     def colors(self) -> tuple[str, ...]:
         """The main colours that were told, as "#rrggbb"."""
         return self._proposer.colors
+
+    @property
+    def hints(self) -> tuple[Hint, ...]:
+        """The colours of points of all pictures that were told."""
+        return self._proposer.hints
 
     @property
     def fixed_size(self) -> int:
@@ -338,9 +342,7 @@ class Colorizer:
         count: int,
         hints: Sequence[Hint] | None,
     ) -> None:
-        if any(page.is_colored() for page in picture.pages):
-            picture.note(_MADE_GREY)
-        self._mark(picture)
+        self._prepare(picture, hints)
         # By page and version: all versions of a page are made at once, and wait here for their files.
         made: dict[tuple[int, int], chroma.ChromaField] = {}
 
@@ -354,8 +356,12 @@ class Colorizer:
             fields = _Fields(len(picture.pages), functools.partial(field, version=version))
             images.save_picture(picture, fields, file, format)
 
-    def _mark(self, picture: images.Picture) -> None:
-        """Have the result say whose colours it has."""
+    def _prepare(self, picture: images.Picture, hints: Sequence[Hint] | None) -> None:
+        """Note what the user should know of the result, and have it say whose colours it has."""
+        if any(page.is_colored() for page in picture.pages):
+            picture.note(_MADE_GREY)
+        if len(picture.pages) > 1 and (self.hints if hints is None else hints):
+            picture.note(f"The hints were followed on each of its {len(picture.pages)} pages.")
         if self.provenance:
             model = f"{self.card.name} {self.card.version}"
             picture.provenance = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)

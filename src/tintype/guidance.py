@@ -38,7 +38,7 @@ def graph_inputs(
 
 def check_number(name: str, value: float, least: float, most: float) -> None:
     """SettingsError for what is no number from `least` to `most`."""
-    if not isinstance(value, Real):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise SettingsError(f"The {name} must be a number from {least} to {most}, not {value!r}.")
     if not least <= value <= most:
         raise SettingsError(f"The {name} must be from {least} to {most}, not {value:g}.")

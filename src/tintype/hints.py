@@ -90,7 +90,7 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
 def parse_hints(text: str, name: str = "The hints") -> tuple[Hint, ...]:
     """The hints of a JSON text (see the module). Raises InputError, which says `name` and the point."""
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, a nest too deep
         raise InputError(f"{name} are no JSON: {error}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("points"), list) or not values["points"]:
@@ -99,6 +99,14 @@ def parse_hints(text: str, name: str = "The hints") -> tuple[Hint, ...]:
         raise InputError(f"{name} have unknown entries: {', '.join(unknown)}.")
     common = {key: values[key] for key in ("units", "orientation") if key in values}
     return tuple(_read_point(name, n, point, common) for n, point in enumerate(values["points"], start=1))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return values
 
 
 def hint_maps(

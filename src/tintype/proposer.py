@@ -75,6 +75,8 @@ class Proposer:
         return hint_maps(chosen, view.L().shape, view.size, view.orientation) if chosen else {}
 
     def _check(self, hints: Sequence[Hint]) -> None:
+        if not isinstance(hints, Sequence):
+            raise SettingsError(f"Hints are a list of tintype.Hint, not a {type(hints).__name__}.")
         for hint in hints:
             if not isinstance(hint, Hint):
                 raise SettingsError(f"Hints are objects of tintype.Hint, not {type(hint).__name__}.")

@@ -204,6 +204,8 @@ def test_animations_say_so() -> None:
     for kind in ("PNG", "WEBP", "AVIF"):
         _, notes = colored(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
         assert any("first frame" in note for note in notes), kind
+    _, notes = colored(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert notes == ["The JPEG holds further pictures behind the first: these were left out."]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP"])

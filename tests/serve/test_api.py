@@ -201,6 +201,8 @@ def test_bad_bodies_get_a_sentence(client, jpeg, route):
         ({"format": "exe"}, "format"),
         ({"vividnes": "0"}, "There is no setting vividnes here"),
         ({"side": "64"}, "There is no setting side here"),
+        ({"strength": ["1", "0.2"]}, "The query has strength twice"),
+        ({"hints": '{"points": [], "points": []}'}, "'points' stands twice in one object"),
         ({"model": "../../etc/passwd"}, "There is no model"),
         ({"model": "models/other.onnx"}, "There is no model"),
         ({"model": "autoencoder", "vividness": "0.5"}, "cannot be told how vivid"),
@@ -217,6 +219,20 @@ def test_bad_bodies_get_a_sentence(client, jpeg, route):
 )
 def test_bad_settings_get_a_sentence(client, jpeg, query, word):
     response = client.post("/v1/colorize", params=query, content=jpeg)
+    assert response.status_code == 422
+    assert word in sentence(response)
+
+
+@pytest.mark.parametrize(
+    ("route", "query", "word"),
+    [
+        ("ab", {"strength": "0"}, "leave strength out"),
+        ("ab", {"candidate": "2"}, "leave candidate out"),
+        ("preview", {"show": "confidence", "candidate": "3"}, "leave candidate out"),
+    ],
+)
+def test_settings_that_a_route_has_no_use_for_are_refused(client, jpeg, route, query, word):
+    response = client.post(f"/v1/{route}", params=query, content=jpeg)
     assert response.status_code == 422
     assert word in sentence(response)
 

@@ -42,6 +42,8 @@ class _Header:
     components: int = 0
     bits: int = 8
     is_rgb: bool = False
+    has_more: bool = False
+    """Whether the file says that further pictures follow (CIPA DC-007, MPO)."""
     tables: bytes = b""  # the first DQT body, which holds the luma's table
     icc: list[bytes] = field(default_factory=list)
     photoshop: list[bytes] = field(default_factory=list)
@@ -65,6 +67,8 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     if header.components != 4:
         page.profile = read_profile(header.profile(), picture.notes, grey=header.components == 1)
     picture.pages.append(page)
+    if header.has_more:
+        picture.note("The JPEG holds further pictures behind the first: these were left out.")
     if header.components == 1:
         picture.grey_jpeg = data
     else:
@@ -119,6 +123,8 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
         metadata.xmp = body[len(_XMP) :]
     elif marker == 0xE2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
         header.icc.append(body[len(_ICC) :])
+    elif marker == 0xE2 and body.startswith(b"MPF\0"):
+        header.has_more = True
     elif marker == 0xED and body.startswith(_PHOTOSHOP):
         header.photoshop.append(body[len(_PHOTOSHOP) :])
     elif marker == 0xFE or (marker == 0xE1 and body.startswith(_MORE_XMP)):

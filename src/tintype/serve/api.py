@@ -143,6 +143,9 @@ class Service:
         self, request: Request, asked: Asked, act: Callable[[Colorizer, Upload, work.Look, Job], work.Answer]
     ) -> Response:
         """Read the body and have a worker do `act`. Raises TintypeError and the desk's errors."""
+        names = [name for name, _ in request.query_params.multi_items()]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise SettingsError(f"The query has {twice} twice; leave one out.")
         name = self.shelf.name(asked.model)
         with self.desk.place() as place:
             upload = Upload()
@@ -204,6 +207,8 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
         """The model's chroma alone, in Lab units, of the first page, upright and small."""
         if asked.candidate:
             raise SettingsError("The chroma alone is that of the usual version; leave candidate out.")
+        if asked.strength != 1:
+            raise SettingsError("The chroma alone is what strength would multiply; leave strength out.")
         return await service.answer(request, asked, work.chroma)
 
     @post("/v1/preview", responses=_sends("image/jpeg", text="A JPEG in sRGB."))
@@ -212,6 +217,8 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
         asked: Annotated[AskedPreview, Query()],
     ) -> Response:
         """A small picture for the screen: the first page, upright, without metadata."""
+        if asked.candidate and asked.show == "confidence":
+            raise SettingsError("The confidence is that of the usual version; leave candidate out.")
         return await service.answer(
             request,
             asked,
