@@ -23,7 +23,7 @@ from skimage import data
 
 av = pytest.importorskip("av", reason="cameras need the extra `live`")
 
-from tintype import Colorizer, cards, cli  # noqa: E402
+from tintype import Colorizer, Hint, cards, cli  # noqa: E402
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError, TintypeError  # noqa: E402
 from tintype.live import command, sources, views  # noqa: E402
 from tintype.live.arguments import add_live_arguments  # noqa: E402
@@ -259,6 +259,14 @@ def test_stills_never_replace_one_another(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda _: "tintype-now")
     paths = [command.save_still(np.zeros((4, 4, 3), np.uint8), tmp_path) for _ in range(3)]
     assert [p.name for p in paths] == ["tintype-now.png", "tintype-now-2.png", "tintype-now-3.png"]
+
+
+def test_hints_are_refused(telling_model, painter):
+    hinted = Colorizer(telling_model, hints=[Hint(x=5, y=5, color="#c04020")], threads=1)
+    with pytest.raises(SettingsError, match="moving pictures take none: make the Colorizer without hints"):
+        LivePainter(hinted, every=4)
+    with pytest.raises(SettingsError, match="Hints belong to one picture"):
+        painter.take(hinted)
 
 
 # --- recording
@@ -647,6 +655,31 @@ def test_a_window_on_a_screen(tmp_path, tiny_model):
             assert "pictures shown" in told
         finally:
             server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--view", "none", "--overwrite"], "--overwrite is for a recording; name its file with --record"),
+        (["--view", "none", "--port", "9"], "--port is for --view web, not for --view none"),
+        (["--port", "8765"], "--port is for --view web, not for --view window"),
+    ],
+)
+def test_arguments_that_would_do_nothing_are_refused(tmp_path, tiny_model, capsys, arguments, message):
+    line = ["live", "--source", film(tmp_path / "a.mkv"), "--model", str(tiny_model), *arguments]
+    assert cli.main(line) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "wanted"), [([], 8765), (["--port", "0"], 0)])
+def test_the_web_view_has_a_port_of_its_own_unless_one_is_given(
+    tmp_path, tiny_model, monkeypatch, given, wanted
+):
+    opened = []
+    monkeypatch.setattr(command, "open_view", lambda *view: opened.append(view) or views.Nowhere())
+    line = ["live", "--source", film(tmp_path / "a.mkv"), "--model", str(tiny_model), "--view", "web"]
+    assert cli.main([*line, *given]) == 0
+    assert opened == [("web", wanted)]
 
 
 def test_the_arguments_have_defaults_that_a_newcomer_wants():

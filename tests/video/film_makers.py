@@ -85,6 +85,31 @@ def make_film(
     return path
 
 
+def damage(path, pictures):
+    """Blank the middle of the packets of these pictures, numbered as they are stored."""
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    for position, size in (places[i] for i in pictures):
+        data[position + size // 3 : position + 2 * size // 3] = bytes(2 * size // 3 - size // 3)
+    path.write_bytes(data)
+    return path
+
+
+class StopError(Exception):
+    """Pulls the plug in a test."""
+
+
+def stopper(after):
+    """What stops a run as it is told of so many pictures."""
+
+    def progress(done, total):
+        if done == after:
+            raise StopError
+
+    return progress
+
+
 def luma_planes(path):
     """The luma codes (N, H, W) of a film, and its time stamps as fractions of seconds."""
     with av.open(str(path)) as container:

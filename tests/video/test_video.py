@@ -12,7 +12,15 @@ import pytest
 
 av = pytest.importorskip("av", reason="films need the extra `video`")
 
-from film_makers import chroma_planes, luma_planes, make_film, packets, scene  # noqa: E402
+from film_makers import (  # noqa: E402
+    StopError,
+    chroma_planes,
+    luma_planes,
+    make_film,
+    packets,
+    scene,
+    stopper,
+)
 
 from tintype import Colorizer  # noqa: E402
 from tintype.errors import (  # noqa: E402
@@ -281,18 +289,6 @@ def test_rgb_films_are_made_luma_and_said_to_be(tmp_path, colorizer):
 
 
 # --- stopping and going on
-
-
-class StopError(Exception):
-    """Pulls the plug in a test."""
-
-
-def stopper(after):
-    def progress(done, total):
-        if done == after:
-            raise StopError
-
-    return progress
 
 
 def test_a_stopped_film_goes_on_and_is_the_same_in_every_plane(tmp_path, colorizer):

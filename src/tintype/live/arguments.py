@@ -6,6 +6,7 @@ import argparse
 
 from tintype.arguments import add_model_arguments, count, port
 
+PORT = 8765
 PANELS = ("original", "grey", "color")
 
 LIVE_EXAMPLES = """\
@@ -36,12 +37,12 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", default="0", metavar="SOURCE", help="where pictures come from (default: 0, a camera)")
     views = ("window", "web", "none")
     add("--view", choices=views, default="window", help="where they are shown (default: window)")
-    add("--port", type=port, default=8765, metavar="N", help="of the web view, 0 for any (default: 8765)")
+    add("--port", type=port, metavar="N", help=f"of --view web, 0 for any (default: {PORT})")
     what = f"what is shown, side by side (default: {','.join(PANELS)})"
     add("--show", type=panels, default=PANELS, metavar="A,B,…", help=what)
     add("--loss", action="store_true", help="plot how far the colours are from the original's")
     add("--record", metavar="OUT", help="write what is shown to a film, .mkv or .mp4")
-    add("--overwrite", action="store_true", help="replace the film if it exists")
+    add("--overwrite", action="store_true", help="replace the film of --record if it exists")
     add("--every", type=count, default=4, metavar="N", help="look at one picture of N, or more (default: 4)")
     add("--frames", type=count, metavar="N", help="end after so many pictures")
     add_model_arguments(parser)

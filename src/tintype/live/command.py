@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tintype.cards import list_models
 from tintype.colorizer import Colorizer
-from tintype.errors import OutputError
+from tintype.errors import OutputError, SettingsError
+from tintype.live.arguments import PORT
 from tintype.live.picture import LivePainter, Screen
 from tintype.live.record import Recorder
 from tintype.live.sources import Newest, open_source
@@ -46,6 +47,7 @@ class Summary:
 
 def run_live(args: argparse.Namespace) -> int:
     """Show the source that the arguments name; the exit status. Raises TintypeError."""
+    _check_use(args)
     colorizer = model_of(args)
     say = Say(args.quiet)
     say(f"The model {colorizer.card.name} runs on {colorizer.provider}.")
@@ -53,7 +55,7 @@ def run_live(args: argparse.Namespace) -> int:
         raise OutputError(f"--record {args.record} would replace the film itself; name another output.")
     recorder = Recorder(Path(args.record), overwrite=args.overwrite) if args.record else None
     with ExitStack() as stack:
-        view = open_view(args.view, args.port)
+        view = open_view(args.view, PORT if args.port is None else args.port)
         stack.callback(view.close)
         if isinstance(view, WebView):
             say(f"Open {view.address} in a browser; Ctrl-C ends.")
@@ -69,6 +71,14 @@ def run_live(args: argparse.Namespace) -> int:
             if live.summary.shown:
                 say(live.summary.sentence())
     return 0
+
+
+def _check_use(args: argparse.Namespace) -> None:
+    """SettingsError for an argument that would do nothing beside the others."""
+    if args.overwrite and not args.record:
+        raise SettingsError("--overwrite is for a recording; name its file with --record, or leave it out.")
+    if args.port is not None and args.view != "web":
+        raise SettingsError(f"--port is for --view web, not for --view {args.view}; leave one of them out.")
 
 
 def _is_same_file(one: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from tintype.colorizer import Colorizer
 from tintype.framing import network_size
 from tintype.live.sources import Shot
 from tintype.temporal import Steady
+from tintype.video.painter import refuse_hints
 
 Rgb8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -24,14 +25,18 @@ _INK, _PAPER, _GRID, _LINE = (235, 235, 235), (24, 24, 24), (80, 80, 80), (240, 
 
 
 class LivePainter:
-    """Colours the pictures of one source; `colorizer` may be changed on the way."""
+    """Colours the pictures of one source; `colorizer` may be changed on the way.
+
+    SettingsError for one that has hints.
+    """
 
     def __init__(self, colorizer: Colorizer, every: int) -> None:
         self._every = every
         self.take(colorizer)
 
     def take(self, colorizer: Colorizer) -> None:
-        """Go on with this model."""
+        """Go on with this model. SettingsError as at the making."""
+        refuse_hints(colorizer)
         self.colorizer = colorizer
         self._carry = Steady(colorizer.see, self._every)
 

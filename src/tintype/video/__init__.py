@@ -13,7 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tintype.video.run import FilmOptions, FilmResult, colorize_film
+    from tintype.video.options import FilmOptions, FilmResult
+    from tintype.video.run import colorize_film
 
 __all__ = ["FilmOptions", "FilmResult", "colorize_film"]
 

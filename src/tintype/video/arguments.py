@@ -39,7 +39,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     stored = parser.add_argument_group("how it is stored")
     add = stored.add_argument
     add("--codec", metavar="NAME", help="FFmpeg's name of an encoder (default: libx264; .webm: libvpx-vp9)")
-    add("--crf", type=float, metavar="N", help="quality, lower is better (default: 18 with libx264)")
+    add("--crf", type=float, metavar="N", help="quality, lower is better (libx264: 0..51, default: 18)")
     add("--preset", metavar="NAME", help="the encoder's trade of time for size, as veryfast")
     run = parser.add_argument_group("the run")
     add = run.add_argument

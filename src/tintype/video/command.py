@@ -10,7 +10,8 @@ from typing import Any
 
 from tintype.arguments import main_colors
 from tintype.colorizer import Colorizer
-from tintype.video.run import FilmOptions, FilmResult, colorize_film, painting_threads
+from tintype.video.options import FilmOptions, FilmResult
+from tintype.video.run import colorize_film, painting_threads
 
 
 def run_video(args: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run_video(args: argparse.Namespace) -> int:
     target = None if args.output is None else Path(args.output)
     bar = _Bar(args.quiet)
     try:
-        result = colorize_film(colorizer, Path(args.input), target, options, bar)
+        result = colorize_film(colorizer, Path(args.input), target, options, bar, say)
     except KeyboardInterrupt:
         bar.close()
         say(f"Stopped after {bar.done:,} pictures; the same command with --resume goes on.")

@@ -24,6 +24,8 @@ CONTAINERS = {
     ".webm": "libvpx-vp9",
 }
 _CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libsvtav1": 24, "libaom-av1": 24}
+# Where FFmpeg states other bounds than the encoder's: x264's and x265's none, SVT-AV1's 0 for no crf at all.
+_CRF_RANGE = {"libx264": (0, 51), "libx264rgb": (0, 51), "libx265": (0, 51), "libsvtav1": (1, 63)}
 _FIXED: dict[str, dict[str, str]] = {
     "libvpx-vp9": {"b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "3"},
     "libx265": {"x265-params": "log-level=error"},
@@ -55,7 +57,7 @@ def make_encoding(codec: str | None, crf: float | None, preset: str | None, suff
         ) from None
     if context.type != "video":
         raise SettingsError(f"{name} does not store pictures.")
-    known_options = {option.name for option in context.supported_options.private}
+    known_options = {option.name: option for option in context.supported_options.private}
     options = dict(_FIXED.get(name, {}))
     if crf is not None or name in _CRF:
         options["crf"] = f"{_CRF[name] if crf is None else crf:g}"
@@ -64,7 +66,16 @@ def make_encoding(codec: str | None, crf: float | None, preset: str | None, suff
     for key in ("crf", "preset"):
         if key in options and key not in known_options:
             raise SettingsError(f"The encoder {name} has no --{key}.")
+    if crf is not None:
+        _check_crf(crf, context.name, known_options["crf"])
     return Encoding(name, tuple(sorted(options.items())))
+
+
+def _check_crf(crf: float, encoder: str, option: Any) -> None:
+    """SettingsError for a crf in whose place another would be taken; `option` is what FFmpeg says of it."""
+    least, most = _CRF_RANGE.get(encoder, (max(0, option.min), option.max))
+    if not least <= crf <= most:
+        raise SettingsError(f"--crf must be from {least:g} to {most:g} with {encoder}, not {crf:g}.")
 
 
 def layout_for(film: Film, encoding: Encoding) -> Layout:

@@ -59,13 +59,12 @@ class Film(AbstractContextManager["Film"]):
         self.last_end: int | None = None
         self._open()
         try:
-            first = self._first_frame()
+            self._describe(self._first_frame())
         except BaseException:
             self.container.close()
             raise
-        self.container.close()
-        self._describe(first)
-        self._open()
+        self._reopen()
+        self.damaged = 0
 
     def __exit__(self, *_: object) -> None:
         self.container.close()
@@ -100,14 +99,22 @@ class Film(AbstractContextManager["Film"]):
         """Whether the pictures, all of which have been read, ended well before the stated length."""
         if self.duration is None or self.last_end is None:
             return False
-        ended = float((self.last_end - (self.stream.start_time or 0)) * self.time_base)
-        return ended < self.duration - max(_SLACK, 3 / float(self.rate))
+        return self.ended_before((self.stream.start_time or 0) * self.time_base + Fraction(self.duration))
+
+    @property
+    def last_moment(self) -> Fraction:
+        """The time stamp, in seconds, at which the last picture that was read ends."""
+        return (self.last_end or 0) * self.time_base
+
+    def ended_before(self, moment: Fraction) -> bool:
+        """Whether the pictures, all of which have been read, ended well before that time stamp in seconds."""
+        return float(moment - self.last_moment) > max(_SLACK, 3 / float(self.rate))
 
     def frames(self, start: int | None = None) -> Iterator[VideoFrame]:
         """Pictures in the order of showing, their `pts` whole ticks that rise; from the tick `start` on.
 
-        Damaged ones are passed over and counted in `damaged`. Files that cannot be entered before `start` are
-        read from their beginning.
+        Damaged ones are passed over; `damaged` counts those before the picture that was given last, at the
+        end all. Files that cannot be entered before `start` are read from their beginning.
         """
         decoded = self._decode() if start is None else self._decoded_before(start)
         previous: int | None = None
@@ -139,7 +146,8 @@ class Film(AbstractContextManager["Film"]):
     def frames_from(self, pts: int) -> Iterator[VideoFrame]:
         """The same, from the picture of exactly that time stamp on, which must be one of the film's.
 
-        Files that cannot be entered in their middle are read from their beginning.
+        What is damaged before it is not counted. Files that cannot be entered in their middle are read from
+        their beginning.
         """
         frames = self.frames(pts)
         try:
@@ -152,6 +160,7 @@ class Film(AbstractContextManager["Film"]):
             first = next(frames, None)
         if first is None or first.pts != pts:
             raise InputError(f"{self.path} has changed: the picture to go on with is gone; use --overwrite.")
+        self.damaged = 0
         return chain([first], frames)
 
     def _decoded_before(self, start: int) -> Iterator[VideoFrame]:
@@ -251,8 +260,9 @@ class Film(AbstractContextManager["Film"]):
                 self.damaged += 1
                 frames = []
             for frame in frames:
-                self.damaged += bool(frame.is_corrupt)
+                corrupt = bool(frame.is_corrupt)
                 yield frame
+                self.damaged += corrupt
             if packet is None or packet.size == 0:
                 return
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tintype import chroma
 from tintype.color import SRGB_TONE, Signal
 from tintype.colorizer import Colorizer
+from tintype.errors import SettingsError
 from tintype.framing import as_stored, network_size, upright
 from tintype.images.resample import shrink
 from tintype.temporal import FrameByFrame, Steady
@@ -29,7 +30,8 @@ class Painter:
     """Colours the pictures of one film, in their order.
 
     `carry` gives ab for the small luma of each picture, steady over time or not. With `compare` the result
-    is twice as wide: grey on the left, colour on the right.
+    is twice as wide: grey on the left, colour on the right. SettingsError for a colorizer with hints or of
+    size "auto".
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Painter:
     ) -> None:
         self._colorizer, self._film, self._layout, self._carry = colorizer, film, layout, carry
         self._compare, self._threads = compare, threads
+        refuse_hints(colorizer)
         self._seen = network_size(*film.size, colorizer.fixed_size, colorizer.card.stride)
 
     @property
@@ -90,6 +93,14 @@ class Painter:
             # FFmpeg would bring full range to limited on the way.
             plane(made, 0, self._layout.bits)[:] = plane(frame, 0, self._layout.bits)
         return made
+
+
+def refuse_hints(colorizer: Colorizer) -> None:
+    """SettingsError for a Colorizer with hints, which are places in one picture, for moving pictures."""
+    if colorizer.hints:
+        raise SettingsError(
+            "Hints belong to one picture, and moving pictures take none: make the Colorizer without hints."
+        )
 
 
 def small_luma(luma: Pixels, signal: Signal, size: tuple[int, int]) -> NDArray[np.float32]:

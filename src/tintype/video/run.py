@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -18,73 +17,22 @@ from tintype.errors import InputError, OutputError, OutputExistsError, SettingsE
 from tintype.plan import plain_words
 from tintype.results import default_target
 from tintype.running import opencv_threads, processors
-from tintype.temporal import EVERY, FrameByFrame, Steady
+from tintype.temporal import FrameByFrame, Steady
 from tintype.video.ahead import ahead
 from tintype.video.colored import shows_color
 from tintype.video.encoder import CONTAINERS, Encoding, Segment, layout_for, make_encoding
 from tintype.video.film import Film
 from tintype.video.join import check_container, join
+from tintype.video.options import FilmOptions, FilmResult
 from tintype.video.painter import Painter
 from tintype.video.work import Done, Work
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-SEGMENT_FRAMES = 300  # pictures that are lost, at most, when a film is stopped; x264 keeps 250 together
 Progress = Callable[[int, int | None], None]
+Say = Callable[[str], None]
 State = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilmOptions:
-    """How a film is coloured and stored."""
-
-    every: int = EVERY
-    """The model looks at one picture of so many, and at more where much moves."""
-    steady: bool = True
-    """Carry colours from picture to picture; else each is coloured alone, and flickers."""
-    codec: str | None = None
-    """FFmpeg's name of an encoder; by the container if None."""
-    crf: float | None = None
-    preset: str | None = None
-    start: float | None = None
-    """Seconds at which to begin …"""
-    end: float | None = None
-    """… and to end."""
-    compare: bool = False
-    """Grey on the left, colour on the right."""
-    resume: bool = False
-    overwrite: bool = False
-    skip_colored: bool = False
-    segment_frames: int = SEGMENT_FRAMES
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.segment_frames < 1:
-            raise SettingsError("The model must look at one picture of 1 or more.")
-        if (self.start or 0) < 0 or (self.end is not None and self.end <= (self.start or 0)):
-            raise SettingsError("The end must lie after the start, and both after 0.")
-
-
-@dataclass
-class FilmResult:
-    """What became of a film."""
-
-    source: str
-    target: str | None = None
-    status: str = "done"
-    """`done` or `skipped`."""
-    reason: str | None = None
-    notes: list[str] = field(default_factory=list)
-    complete: bool = True
-    """False where the source breaks off or is damaged; what there is of it was coloured."""
-    width: int = 0
-    height: int = 0
-    frames: int = 0
-    resumed: int = 0
-    """How many of the frames were finished in an earlier run."""
-    looks: int = 0
-    """How often the model looked, in this run."""
-    seconds: float = 0.0
 
 
 def painting_threads() -> int:
@@ -101,15 +49,16 @@ def colorize_film(
     target: Path | None = None,
     options: FilmOptions | None = None,
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> FilmResult:
     """Colour the film `source` into `target` (`film_target` if None), whose suffix sets the container.
 
     The luma plane of each picture goes to the encoder code for code; time stamps, sound, subtitles, chapters,
     rotation and colour tags are the source's. `progress` is told pictures done and, where it is known, of
-    how many. `target` is whole or absent; what is finished when this is stopped or fails stays in a folder
-    beside it, for `options.resume`. What is not the model's work runs in `colorizer.threads` threads, or in
-    `painting_threads()` if that is None, and so does OpenCV in this process meanwhile. Raises InputError,
-    OutputError, OutputExistsError, SettingsError.
+    how many; `say`, what the user should know before the first of them. `target` is whole or absent; what is
+    finished when this is stopped or fails stays in a folder beside it, for `options.resume`. What is not the
+    model's work runs in `colorizer.threads` threads, or in `painting_threads()` if that is None, and so does
+    OpenCV in this process meanwhile. Raises InputError, OutputError, OutputExistsError, SettingsError.
     """
     started = time.perf_counter()
     options = options or FilmOptions()
@@ -127,7 +76,7 @@ def colorize_film(
         if colored:
             result.notes.append("It was in colour and was made grey first.")
         try:
-            _Run(colorizer, film, target, options, encoding, result)(progress)
+            _Run(colorizer, film, target, options, encoding, result)(progress, say)
         except OSError as error:
             raise OutputError(
                 f"Cannot write {target}: {plain_words(error)}; what is finished is kept, --resume goes on."
@@ -149,6 +98,16 @@ def _check_target(source: Path, target: Path, options: FilmOptions) -> None:
     if target.exists() and not options.overwrite:
         raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
     target.parent.mkdir(parents=True, exist_ok=True)
+
+
+class _Painted(NamedTuple):
+    """One picture in colour."""
+
+    frame: VideoFrame
+    state: State
+    """What is remembered after it, by which a later run goes on."""
+    damaged: int
+    """How many damaged places this run has met before it."""
 
 
 class _Run:
@@ -177,14 +136,14 @@ class _Run:
         self._span = (_moment(options.start, film), _moment(options.end, film))
         self._work = Work(target, job, resume=options.resume, overwrite=options.overwrite)
 
-    def __call__(self, progress: Progress | None) -> None:
+    def __call__(self, progress: Progress | None, say: Say | None) -> None:
         """Paint what is not painted yet, then join. What is finished stays where this fails."""
         work, film = self._work, self._film
         try:
             joined = work.folder / f"joined{self._target.suffix}"
             check_container(film, joined, self._encoding.codec)
             with opencv_threads(self._threads):
-                self._paint(progress)
+                self._paint(progress, say)
             join(work, film, joined, self._span, self._result.notes)
             joined.replace(self._target)
         except BaseException:
@@ -192,42 +151,60 @@ class _Run:
             raise
         work.remove()
 
-    def _paint(self, progress: Progress | None) -> None:
-        result, last = self._result, None
+    def _paint(self, progress: Progress | None, say: Say | None) -> None:
+        """Paint what no earlier run has finished, and note what all of them passed over."""
+        result, last, damaged = self._result, None, 0
         for last in self._work.segments():
             result.resumed += len(last.pts)
+            damaged += last.damaged
         result.frames = result.resumed
+        if last is not None and last.last:
+            self._film.last_end = last.end
+        else:
+            if last is None and self._options.resume and say is not None:
+                say(f"There is nothing of {self._target} to go on from, so it begins anew.")
+            damaged += self._paint_from(last, progress)
+        self._tell_damage(damaged)
+
+    def _paint_from(self, last: Done | None, progress: Progress | None) -> int:
+        """Paint and store all segments after the `last` finished one; the number of damaged places there."""
+        film, result = self._film, self._result
         if last is not None:
-            if last.last:
-                return
             self._carry.restore(self._work.state(last.index))
         index = 0 if last is None else last.index + 1
-        total = self._total()
+        total, damaged = self._total(), 0
         with closing(ahead(self._painted(ahead(self._frames(last))))) as pictures:
             picture = next(pictures, None)
             if picture is None:
-                raise InputError(f"{self._film.path} has no pictures there to colour.")
+                raise InputError(f"{film.path} has no pictures there to colour.")
             while picture is not None:
                 with Segment(
-                    self._work.part(), self._film, self._encoding, self._layout, self._painter.width
+                    self._work.part(), film, self._encoding, self._layout, self._painter.width
                 ) as part:
                     state: State = {}
                     while picture is not None and len(part.pts) < self._options.segment_frames:
-                        frame, state = picture
-                        part.write(frame)
+                        state = picture.state
+                        part.write(picture.frame)
                         result.frames += 1
                         if progress is not None:
                             progress(result.frames, total)
                         picture = next(pictures, None)
-                end = self._film.last_end if picture is None else picture[0].pts
-                done = Done(index, tuple(part.pts), tuple(part.stored), end or 0, picture is None)
-                self._work.finish(done, state)
+                if picture is None:
+                    end, so_far = film.last_end or 0, film.damaged
+                else:
+                    end, so_far = picture.frame.pts or 0, picture.damaged
+                pts, stored = tuple(part.pts), tuple(part.stored)
+                self._work.finish(Done(index, pts, stored, end, picture is None, so_far - damaged), state)
+                damaged = so_far
                 index += 1
         result.looks = getattr(self._carry, "looks", result.frames - result.resumed)
-        self._tell_damage()
+        return damaged
 
-    def _frames(self, last: Done | None) -> Iterator[VideoFrame]:
-        """The pictures that are to be painted, from the one after the `last` finished segment on."""
+    def _frames(self, last: Done | None) -> Iterator[tuple[VideoFrame, int]]:
+        """The pictures that are to be painted, from the one after the `last` finished segment on.
+
+        Each with the number of damaged places met before it.
+        """
         film = self._film
         start, end = (None if time is None else ceil(time / film.time_base) for time in self._span)
         frames = film.frames(start) if last is None else film.frames_from(last.end)
@@ -235,12 +212,11 @@ class _Run:
             if end is not None and (frame.pts or 0) >= end:
                 film.last_end = frame.pts
                 return
-            yield frame
+            yield frame, film.damaged
 
-    def _painted(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, State]]:
-        """The pictures painted, each with what is remembered after it, by which a later run goes on."""
-        for frame in frames:
-            yield self._painter(frame), self._carry.state()
+    def _painted(self, frames: Iterator[tuple[VideoFrame, int]]) -> Iterator[_Painted]:
+        for frame, damaged in frames:
+            yield _Painted(self._painter(frame), self._carry.state(), damaged)
 
     def _total(self) -> int | None:
         """About how many pictures there are to paint, those of earlier runs included."""
@@ -252,15 +228,21 @@ class _Run:
         expected = film.expected_frames or 0
         return max(1, round(expected * max(0.0, end - begin) / film.duration)) if film.duration else None
 
-    def _tell_damage(self) -> None:
-        film, result = self._film, self._result
-        if film.damaged:
-            many = "1 damaged place was" if film.damaged == 1 else f"{film.damaged} damaged places were"
+    def _tell_damage(self, damaged: int) -> None:
+        """Note what was passed over or is missing; `damaged` counts the places of all runs."""
+        film, result, end = self._film, self._result, self._span[1]
+        if damaged:
+            many = "1 damaged place was" if damaged == 1 else f"{damaged} damaged places were"
             result.notes.append(f"{many} passed over.")
             result.complete = False
-        if self._options.end is None and film.cut_off:
+        if end is not None and film.last_moment >= end:
+            return
+        if film.cut_off:
             result.notes.append("The film breaks off before its stated end; what there is was coloured.")
             result.complete = False
+        elif end is not None and film.ended_before(end):
+            ended = float(film.last_moment - film.begin)
+            result.notes.append(f"The film ends at {ended:.1f} s, before the end that was asked for.")
 
 
 def _moment(seconds: float | None, film: Film) -> Fraction | None:

@@ -1,9 +1,9 @@
 """What is kept of a film in the making, so that a stopped one can go on: closed segments and how they came.
 
 Beside the result FILM.mp4 lies the folder .FILM.mp4.tintype-part with, for each finished segment, its
-pictures (NNNNNN.nut, which players show), its time stamps (NNNNNN.json, written last: where it is, the
-segment is whole), and of the last one what the carried colours remember (NNNNNN.npz). One process at a time
-uses it, and holds its `lock` meanwhile. A long name is shortened in the folder's.
+pictures (NNNNNN.nut, which players show), its time stamps and damage (NNNNNN.json, written last: where it
+is, the segment is whole), and of the last one what the carried colours remember (NNNNNN.npz). One process at
+a time uses it, and holds its `lock` meanwhile. A long name is shortened in the folder's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,6 +40,8 @@ class Done:
     """When the last of them ends: the time stamp of the picture after it, or the end of its own duration."""
     last: bool
     """Whether no picture comes after it."""
+    damaged: int = 0
+    """Places that were passed over as damaged, from its first picture to the one after it."""
 
     @property
     def delay(self) -> int:
@@ -75,7 +77,9 @@ class Work:
         index = 0
         while (path := self.folder / f"{index:06}.json").is_file() and self.pictures(index).is_file():
             values = json.loads(path.read_text())
-            yield Done(index, tuple(values["pts"]), tuple(values["stored"]), values["end"], values["last"])
+            pts, stored = tuple(values["pts"]), tuple(values["stored"])
+            damaged = values.get("damaged", 0)  # earlier versions did not keep it
+            yield Done(index, pts, stored, values["end"], values["last"], damaged)
             index += 1
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
@@ -93,7 +97,8 @@ class Work:
         np.savez(buffer, **state)  # type: ignore[arg-type]
         _write_whole(self.folder / f"{done.index:06}.npz", buffer.getvalue())
         self.part().replace(self.pictures(done.index))
-        note = {"pts": done.pts, "stored": done.stored, "end": done.end, "last": done.last}
+        note = asdict(done)
+        del note["index"]  # which the name says
         _write_whole(self.folder / f"{done.index:06}.json", json.dumps(note).encode())
         (self.folder / f"{done.index - 1:06}.npz").unlink(missing_ok=True)
 

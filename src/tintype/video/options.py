@@ -1,0 +1,62 @@
+"""What a user asks for of a film, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tintype.errors import SettingsError
+from tintype.temporal import EVERY
+
+SEGMENT_FRAMES = 300  # pictures that are lost, at most, when a film is stopped; x264 keeps 250 together
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmOptions:
+    """How a film is coloured and stored."""
+
+    every: int = EVERY
+    """The model looks at one picture of so many, and at more where much moves."""
+    steady: bool = True
+    """Carry colours from picture to picture; else each is coloured alone, and flickers."""
+    codec: str | None = None
+    """FFmpeg's name of an encoder; by the container if None."""
+    crf: float | None = None
+    preset: str | None = None
+    start: float | None = None
+    """Seconds at which to begin …"""
+    end: float | None = None
+    """… and to end."""
+    compare: bool = False
+    """Grey on the left, colour on the right."""
+    resume: bool = False
+    overwrite: bool = False
+    skip_colored: bool = False
+    segment_frames: int = SEGMENT_FRAMES
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.segment_frames < 1:
+            raise SettingsError("The model must look at one picture of 1 or more.")
+        if (self.start or 0) < 0 or (self.end is not None and self.end <= (self.start or 0)):
+            raise SettingsError("The end must lie after the start, and both after 0.")
+
+
+@dataclass
+class FilmResult:
+    """What became of a film."""
+
+    source: str
+    target: str | None = None
+    status: str = "done"
+    """`done` or `skipped`."""
+    reason: str | None = None
+    notes: list[str] = field(default_factory=list)
+    complete: bool = True
+    """False where the source breaks off or is damaged; what there is of it was coloured."""
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    resumed: int = 0
+    """How many of the frames were finished in an earlier run."""
+    looks: int = 0
+    """How often the model looked, in this run."""
+    seconds: float = 0.0
