@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tintype.errors import SettingsError
-from tintype.plan import Plan, make_plan, plain_words
+from tintype.plan import Plan, make_plan, plain_words, walk
 
 
 @pytest.fixture
@@ -84,14 +84,74 @@ def test_several_files_go_into_a_folder(album: Path) -> None:
     ("pattern", "found"),
     [
         ("album/*.jpg", {"out/b.jpg"}),
-        ("album/*", {"out/a.PNG", "out/b.jpg"}),
+        ("album/*", {"out/a.PNG", "out/b.jpg", "out/c.tif"}),
+        ("album/s*", {"out/c.tif"}),
+        ("album/*/", {"out/c.tif"}),
         ("album/**/*.[jt]*", {"out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"}),
+        ("album/**", {"out/a.PNG", "out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"}),
+        ("album/**/*", {"out/a.PNG", "out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"}),
     ],
 )
 def test_a_glob_is_expanded(album: Path, pattern: str, found: set[str]) -> None:
     plan = make_plan([pattern], "out")
     assert set(targets(plan).values()) == found
     assert not plan.single
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_folder_that_a_glob_matches_is_taken_as_one_that_is_named(album: Path, recursive: bool) -> None:
+    (album / "empty").mkdir()
+    matched = make_plan(["album/*"], "out", recursive=recursive)
+    names = ["album/a.PNG", "album/b.jpg", "album/empty", "album/sub"]
+    named = make_plan(names, "out", recursive=recursive)
+    assert matched.jobs == named.jobs
+    assert matched.failures == named.failures == [("album/empty", "there is no picture in this folder")]
+    earlier = "album/*: 1 earlier result (NAME.color.EXT) left out."
+    assert matched.notes == [earlier, *named.notes]
+    assert ("out/deep/d.jpg" in targets(matched).values()) is recursive
+
+
+def test_the_output_folder_is_no_input_of_a_glob(album: Path) -> None:
+    (album / "out").mkdir()
+    (album / "out" / "b.jpg").write_bytes(b"")
+    plan = make_plan(["album/*"], "album/out")
+    assert sorted(targets(plan)) == ["album/a.PNG", "album/b.jpg", "album/sub/c.tif"]
+
+
+def test_what_a_folder_links_to_is_told_and_not_followed(album: Path) -> None:
+    (album / "sub" / "loop").symlink_to(album)
+    (album / "elsewhere").symlink_to(album / "sub")
+    (album / ".hidden").symlink_to(album / "sub")
+    for name in ("gone.jpg", "sub/lost.jpg", "gone.color.jpg", "gone.txt"):
+        (album / name).symlink_to("nothing")
+    (album / "alias.jpg").symlink_to("b.jpg")
+    dangling = "it is a link to a file that is not there"
+    linked = "it is a link to a folder, which is not followed; name it itself"
+    plan = make_plan(["album"], "out", recursive=True)
+    assert sorted(plan.failures) == [
+        ("album/elsewhere", linked), ("album/gone.jpg", dangling), ("album/sub/loop", linked),
+        ("album/sub/lost.jpg", dangling),
+    ]  # fmt: skip
+    found = ["out/a.PNG", "out/alias.jpg", "out/b.jpg", "out/sub/c.tif", "out/sub/deep/d.jpg"]
+    assert sorted(targets(plan).values()) == found
+    for folder in ("album", "album/"):  # alone, what lies deeper is not asked for
+        assert make_plan([folder], "out").failures == [(f"{folder.rstrip('/')}/gone.jpg", dangling)]
+    assert make_plan(["album/g*"], "out").failures == [("album/gone.jpg", dangling)]
+    assert make_plan(["album/gone.jpg"], "out/").failures == [("album/gone.jpg", dangling)]
+
+
+def test_what_is_no_file_is_told_of_a_folder(album: Path) -> None:
+    os.mkfifo(album / "pipe.jpg")
+    assert make_plan(["album"]).failures == [("album/pipe.jpg", "it is neither a file nor a folder")]
+
+
+def test_an_output_that_comes_to_be_inside_a_folder_while_it_is_walked_is_left_out(album: Path) -> None:
+    walked = walk("album", lambda path, reason: None, "album/sub/out")
+    found = [next(walked)]
+    (album / "sub" / "out").mkdir()
+    (album / "sub" / "out" / "b.jpg").write_bytes(b"")
+    found += walked
+    assert [here for here, _ in found] == ["album", "album/sub", "album/sub/deep"]
 
 
 def test_a_file_whose_name_looks_like_a_glob(album: Path) -> None:

@@ -67,6 +67,8 @@ COMMANDS = [
     "batch album -o album/out",
     "batch album -o . --overwrite",
     "batch album -o LINK --overwrite",
+    "batch album -o file://HERE/album --manifest m.jsonl --overwrite",
+    "batch file:HERE/album -o album --overwrite",
     "batch album -o out --manifest album/a.jpg",
     "batch --report album/a.jpg",
     "compare gray mean --images album -o sheet.png",
@@ -79,7 +81,7 @@ def test_inputs_stay_as_they_are(line: str, album: Path, capsys: pytest.CaptureF
     (album.parent / "ALIAS.jpg").symlink_to(album / "a.jpg")
     (album.parent / "LINK").symlink_to(album)
     before = state(album)
-    words = line.split()
+    words = line.replace("HERE", str(album.parent)).split()
     if words[0] in ("colorize", "batch") and "--report" not in words:
         words += ["--model", "tiny.onnx"]
     try:

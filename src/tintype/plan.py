@@ -1,7 +1,7 @@
 """Which pictures a command means and where each result goes, settled before anything is written."""
 
 # Text, not Paths: a folder may hold a million pictures.
-# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118, PTH119, PTH121, PTH122, PTH207
+# ruff: noqa: PTH110, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH121, PTH122, PTH207
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ _WORDS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.EMFILE: "too many files are open",
 }
+NO_PICTURE = "there is no picture in this folder"
+LINKED_FOLDER = "it is a link to a folder, which is not followed; name it itself"
 
 
 class Job(NamedTuple):
@@ -60,9 +62,9 @@ def make_plan(
 
     Without `output` that place is beside the picture, as NAME.color.EXT. Else `output` is a folder in which
     folders keep their tree; or, with one file named, a file unless it is a folder or ends in a slash.
-    With `candidates` that many versions go to `versions_of` each place. Inputs that are of no use are listed
-    in the plan. Raises SettingsError where results would land on each
-    other or on an input, and for an `output` that does not fit the inputs.
+    With `candidates` that many versions go to `versions_of` each place. A folder that a glob matches is taken
+    as one that is named itself. Inputs that are of no use are listed in the plan. Raises SettingsError where
+    results would land on each other or on an input, and for an `output` that does not fit the inputs.
     """
     plan = Plan(single=len(inputs) == 1 and not os.path.isdir(inputs[0]) and not _is_glob(inputs[0]))
     if output is not None and plan.single and not _means_folder(output):
@@ -114,6 +116,16 @@ def plain_words(error: OSError) -> str:
     return f"{text} ({error.filename})" if error.filename else text
 
 
+def why_no_file(path: str) -> str | None:
+    """Why nothing can be read at a path, as a part of a sentence; None where there is a file."""
+    try:
+        return None if stat.S_ISREG(os.stat(path).st_mode) else "it is neither a file nor a folder"
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.islink(path):
+            return "it is a link to a file that is not there"
+        return plain_words(OSError(error.errno, error.strerror))
+
+
 def count_of(number: int, noun: str) -> str:
     """`1 picture`, `2 pictures`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -131,42 +143,55 @@ def _find(text: str, plan: Plan, recursive: bool, output: str | None) -> Iterato
     """Each picture that one input names, with its place under the output folder."""
     try:
         if _is_glob(text):
-            yield from _from_glob(text, plan)
+            yield from _from_glob(text, plan, recursive, output)
         elif os.path.isdir(text):
             yield from _from_folder(text, plan, recursive, output)
+        elif reason := why_no_file(text):
+            plan.failures.append((text, reason))
         else:
-            if stat.S_ISREG(os.stat(text).st_mode):
-                yield text, os.path.basename(text)
-            else:
-                plan.failures.append((text, "it is neither a file nor a folder"))
+            yield text, os.path.basename(text)
     except OSError as error:
         error.filename = error.filename if error.filename != text else None
         plan.failures.append((text, plain_words(error)))
 
 
-def _from_glob(pattern: str, plan: Plan) -> Iterator[tuple[str, str]]:
+def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
     root = str(Path(*parts[:fixed]))
     # A set, for `**` gives a file once for every way to reach it.
     matches = sorted(set(glob.glob(pattern, recursive=True)))
-    names = [name for name in matches if is_picture(os.path.basename(name)) and os.path.isfile(name)]
+    inside = {name for name in matches if os.path.isdir(name)}
+    folders = [] if _matches_all(pattern) else [n for n in matches if n in inside and not _is_same(n, output)]
+    names = [name for name in matches if is_picture(os.path.basename(name)) and name not in inside]
     pictures = [name for name in names if not _is_result(name)]
     _tell_results(pattern, len(names) - len(pictures), plan)
-    if not pictures:
+    if not pictures and not folders:
         plan.failures.append((pattern, "no picture has a name like this"))
     for name in pictures:
-        yield name, os.path.relpath(name, root)
+        for source, _ in _find(name, plan, recursive, output):
+            yield source, os.path.relpath(source, root)
+    told = set(pictures)
+    inner = (found for folder in folders for found in _find(folder, plan, recursive, output))
+    yield from ((source, place) for source, place in inner if source not in told)
+
+
+def _matches_all(pattern: str) -> bool:
+    """Whether a glob matches whatever lies in the folders that it matches, which then add nothing."""
+    parts = Path(pattern).parts
+    return not pattern.endswith(("/", os.sep)) and (parts[-1] == "**" or parts[-2:] == ("**", "*"))
 
 
 def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -> Iterator[tuple[str, str]]:
     taken = deeper = results = 0
     os.scandir(folder).close()  # a folder that cannot be listed is an error; os.walk would find it empty
+    level = os.path.dirname(os.path.join(folder, ""))
 
-    def unlisted(error: OSError) -> None:
-        if recursive:  # else it is not ours
-            name, error.filename = str(error.filename), None
-            plan.failures.append((name, plain_words(error)))
+    def unlisted(path: str, reason: str) -> None:
+        folder_below = os.path.isdir(path)
+        ours = recursive or (not folder_below and os.path.dirname(path) == level)
+        if ours and (folder_below or not _is_result(path)):
+            plan.failures.append((path, reason))
 
     for here, names in walk(folder, unlisted, output):
         top = here == folder
@@ -189,19 +214,32 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
 
 
 def walk(
-    folder: str, unlisted: Callable[[OSError], None], output: str | None
+    folder: str, unlisted: Callable[[str, str], None], output: str | None
 ) -> Iterator[tuple[str, list[str]]]:
     """Folders with the pictures in each, by name; hidden ones and the output folder are left out.
 
-    `unlisted` is told of folders below that cannot be listed.
+    `unlisted` is told the path of what is passed over beside them, and why: a folder below that cannot be
+    listed, or is a link, which may lead in a circle; what has a picture's name and is no file.
     """
-    inside = output is not None and os.path.isdir(output)
-    for here, folders, files in os.walk(folder, onerror=unlisted):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if inside and output is not None:
-            folders[:] = [name for name in folders if not os.path.samefile(os.path.join(here, name), output)]
-        pictures = [name for name in files if is_picture(name) and os.path.isfile(os.path.join(here, name))]
-        yield here, sorted(pictures)
+
+    def refused(error: OSError) -> None:
+        unlisted(str(error.filename), plain_words(OSError(error.errno, error.strerror)))
+
+    for here, folders, files in os.walk(folder, onerror=refused):
+        below = {name: os.path.join(here, name) for name in sorted(folders) if not name.startswith(".")}
+        folders[:] = [name for name, path in below.items() if not _is_same(path, output)]
+        for path in (below[name] for name in folders if os.path.islink(below[name])):
+            unlisted(path, LINKED_FOLDER)  # which os.walk does not enter
+        named = {n: why_no_file(os.path.join(here, n)) for n in sorted(files) if is_picture(n)}
+        for name, reason in named.items():
+            if reason is not None:
+                unlisted(os.path.join(here, name), reason)
+        yield here, [name for name, reason in named.items() if reason is None]
+
+
+def _is_same(folder: str, output: str | None) -> bool:
+    """Whether a folder is the output folder, which may come to be while others are walked."""
+    return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
 
 
 def is_picture(name: str) -> bool:
@@ -219,7 +257,7 @@ def _tell_results(text: str, results: int, plan: Plan) -> None:
 
 
 def _why_empty(deeper: int, results: int) -> str:
-    own = "there is no picture in this folder" + (" but earlier results" if results else "")
+    own = NO_PICTURE + (" but earlier results" if results else "")
     lie = "lies" if deeper == 1 else "lie"
     return f"{own}; {count_of(deeper, 'picture')} {lie} deeper (add --recursive)" if deeper else own
 

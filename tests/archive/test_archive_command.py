@@ -243,6 +243,36 @@ def test_a_report_is_printed(tmp_path: Path, tiny_model: Path, capsys: pytest.Ca
     assert (values["counts"], values["errors"]) == ({"done": COUNT, "failed": 1}, {"damaged": 1})
 
 
+def test_lines_that_cannot_be_read_are_told_by_report_and_run(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    lines = here.manifest.read_text().splitlines(keepends=True)
+    lines[1] = lines[1].replace('"done"', '"odd"')
+    here.manifest.write_text("".join(lines))
+    told = f"1 line of {here.manifest} could not be read and was passed over; see line 2."
+    assert cli.main(["batch", "--report", str(here.manifest)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{COUNT - 1} pictures: " in out
+    assert err == f"tintype: {told}\n"
+    ran = here.run()
+    assert ran.returncode == 1  # for what lies in the target is not known any more
+    assert told in ran.stderr
+    assert lines[1] in here.manifest.read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [(["in"], "in"), (["-o", "out"], "-o out"), (["in", "-o", "out"], "in and -o out")],
+)
+def test_a_report_is_not_asked_for_along_with_a_run(
+    more: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["batch", *more, "--report", str(tmp_path / "m.jsonl")]) == 2
+    assert f"leave out {named}, or --report." in capsys.readouterr().err
+
+
 INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own parent ignores

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tintype.archive.manifest import Manifest, read_last, read_records
+from tintype.archive.manifest import Manifest, read_last, read_records, unread_words
 from tintype.archive.record import Record
 from tintype.archive.report import report_text, summarize
 from tintype.errors import InputError, SettingsError
@@ -159,5 +159,63 @@ def test_a_line_that_is_no_record_is_passed_over(change: dict[str, object], tmp_
     values = {"source": "a", "output": "b", "status": "done"}
     lines = [json.dumps({"source": "c", "output": "d", "status": "begun"}), json.dumps(values | change)]
     (tmp_path / "m.jsonl").write_text("\n".join([*lines, "[" * 100_000, ""]))
-    (found,) = read_last(tmp_path / "m.jsonl")
-    assert found.source == "c"
+    unread: list[int] = []
+    (found,) = read_last(tmp_path / "m.jsonl", unread.append)
+    assert (found.source, unread) == ("c", [2, 3])
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
+def test_lines_that_are_no_records_are_counted_and_kept(name: str, tmp_path: Path) -> None:
+    path, bad = tmp_path / name, b'{"source": "in/x.jpg", "output": "out/x.jpg", "status": "odd"}\n'
+    with Manifest(path) as manifest:
+        manifest.add(DONE)
+    (journal,) = tmp_path.iterdir()
+    journal.write_bytes(journal.read_bytes() + bad + b"\n" + bad + b'{"source": "torn')
+    for _ in range(2):
+        with Manifest(path) as manifest:
+            assert manifest.unread == [2, 4]
+            manifest.add(replace(DONE, status="begun"))
+            manifest.add(FAILED)
+            manifest.close_run()
+        unread: list[int] = []
+        assert {record.source: record.status for record in read_last(path, unread.append)} == {
+            DONE.source: "begun",
+            FAILED.source: "failed",
+        }
+        assert unread == [2, 4]
+        assert journal.read_bytes().count(bad) == 2
+    told = f"2 lines of {journal} could not be read and were passed over; see line 2."
+    assert unread_words(path, unread) == told
+    assert "1 line of" in unread_words(path, [7])
+
+
+@pytest.mark.parametrize("tail", [b'{"source": "in/z', b"\0" * 9])
+def test_a_last_line_that_was_torn_leaves_nothing_to_tell_of(tail: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    with Manifest(path) as manifest:
+        manifest.add(DONE)
+    path.write_bytes(path.read_bytes() + tail)
+    unread: list[int] = []
+    assert list(read_records(path, unread.append)) == [DONE]
+    with Manifest(path) as manifest:
+        manifest.add(FAILED)
+    assert list(read_records(path, unread.append)) == [DONE, FAILED]
+    assert unread == []
+
+
+def test_a_last_line_that_is_whole_but_for_its_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    with Manifest(path) as manifest:
+        manifest.add(DONE)
+    path.write_bytes(path.read_bytes().rstrip())
+    with Manifest(path) as manifest:
+        manifest.add(FAILED)
+    assert list(read_records(path)) == [DONE, FAILED]
+
+
+def test_a_manifest_may_be_read_while_a_run_adds_to_it(tmp_path: Path) -> None:
+    with Manifest(tmp_path / "m.jsonl") as manifest:
+        manifest.add(DONE)
+        found = read_last(tmp_path / "m.jsonl")
+        manifest.add(BEGUN)
+        assert list(found) == [DONE]

@@ -15,7 +15,7 @@ import pytest
 from archive_makers import archive, files, hidden, picture, settings
 
 from tintype.archive import places
-from tintype.archive.places import Folder, Place, check_apart, check_writable, patiently, place
+from tintype.archive.places import Folder, Place, check_writable, patiently, place
 from tintype.archive.remote import Remote
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
@@ -186,20 +186,19 @@ def test_what_may_pass_is_tried_again_and_what_cannot_is_not() -> None:
         assert len(tries) == expected
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "allowed"),
-    [
-        ("in", "out", True), ("in", "in/out", True), ("in", "in2", True), ("in", "in", False),
-        ("in", "./in/../in/", False), ("out/in", "out", False), ("s3://a/in", "s3://a/in/", False),
-        ("s3://a/in", "s3://a", False), ("s3://a", "s3://ab", True), ("s3://a/in", "in", True),
-    ],
-)  # fmt: skip
-def test_results_never_land_among_the_pictures(source: str, target: str, allowed: bool) -> None:
-    if allowed:
-        check_apart(source, target)
-    else:
-        with pytest.raises(SettingsError, match="choose another -o"):
-            check_apart(source, target)
+def test_links_and_what_is_no_file_are_told_and_not_followed(tmp_path: Path) -> None:
+    archive(tmp_path, 3)
+    (tmp_path / "linked").symlink_to("below")
+    (tmp_path / "gone.jpg").symlink_to("nothing")
+    (tmp_path / "notes.txt").symlink_to("nothing")
+    for root in (str(tmp_path), f"local://{tmp_path}"):
+        told: dict[str, str] = {}
+        at = place(root)
+        found = [found.name for found in at.pictures(told.__setitem__, None)]
+        assert sorted(found) == ["000.jpg", "001.png", "below/002.tif"]
+        assert sorted(told) == [at.full_name("gone.jpg"), at.full_name("linked")]
+        assert "name it itself" in told[at.full_name("linked")]
+        assert "it is a link" in told[at.full_name("gone.jpg")]
 
 
 def test_targets_that_take_nothing_are_refused(tmp_path: Path) -> None:

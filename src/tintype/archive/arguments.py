@@ -10,7 +10,7 @@ BATCH_EXAMPLES = """\
 where results go:
   Each result has its picture's name and place under TARGET. SOURCE and TARGET are folders, or URLs of object
   stores (s3://, gs://, az://, by fsspec: pip install 'tintype[cloud]' and its driver s3fs, gcsfs or adlfs);
-  SOURCE may be a web server's listing (http://).
+  SOURCE may be a web server's listing (http://). Links to folders are named and not followed.
 
 the manifest:
   Each picture once: its hash, result, model and its hash, settings, time, or its error. The same command
@@ -30,7 +30,8 @@ examples:
   tintype batch s3://in -o s3://out --manifest run.jsonl --engine ray --address auto
   tintype batch --report run.jsonl                            counts, rates, errors by kind
 
-exit status: 0 all done or skipped, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
+exit status: 0 all done or skipped, 1 some failed (with --report: lines of the manifest could not be read),
+  2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 

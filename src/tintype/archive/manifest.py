@@ -1,12 +1,9 @@
 """The manifest: what became of each picture, once; on disk as the run goes, usable after any death.
 
 A manifest is JSON lines, or Parquet by its suffix. While a run goes records are appended to a journal: the
-manifest itself, or `NAME.parquet.journal` beside it. A later line of a source replaces an earlier one; a line
-that was torn by a crash is passed over. At the end the manifest is written anew with each source once.
-
-A file name need not be Unicode: of its bytes those that are none are written as surrogates, `\\udce9`, which
-JSON can tell and Parquet cannot. There they are these six characters; before such six in a name, each `\\` is
-doubled.
+manifest itself, or `NAME.parquet.journal` beside it. A later line of a source replaces an earlier one; a last
+line that was torn by a crash is passed over. At the end the manifest is written anew with each source once,
+unless it has other lines that are no records: those are told of, and all is left as it is.
 """
 
 from __future__ import annotations
@@ -14,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -24,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.archive.parquet import pyarrow_for, read_parquet, write_parquet
 from tintype.archive.record import (
     BEGUN,
     DONE,
@@ -36,29 +34,32 @@ from tintype.archive.record import (
     number_of,
 )
 from tintype.errors import InputError, SettingsError
+from tintype.plan import count_of
 from tintype.results import whole_file
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 # Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
 _OPEN_ENDS = ("crash", "time", "unwritable", "worker")
-_ROWS = 10_000
+_BEGINNING = b'{"source"'
+_LONGEST = 1 << 20  # bytes of a record's line, beyond all reason
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Path, unread: Callable[[int], object] = lambda number: None) -> Iterator[Record]:
     """Every record of a manifest with its journal, later ones replacing earlier ones of the same source.
 
+    `unread` is told the number, from 1, of each line that is no record, but for a last one that has no end.
     InputError where there is no manifest or it is none.
     """
     journal = _journal_of(path)
     if not path.exists() and not journal.exists():
         raise InputError(f"There is no manifest {path}.")
     if journal == path:
-        yield from _lines(path)
+        yield from _lines(path, unread)
         return
     if path.exists():
-        yield from _parquet_rows(path)
+        yield from read_parquet(path)
     if journal.exists():
-        yield from _lines(journal)
+        yield from _lines(journal, unread)
 
 
 class Known(NamedTuple):
@@ -77,21 +78,22 @@ class Manifest:
     def __init__(self, path: Path) -> None:
         """SettingsError where another run has it or pyarrow is missing, InputError for no manifest."""
         self.path = path
+        self.unread: list[int] = []
+        """Numbers of the lines that are no records."""
         self._journal = _journal_of(path)
         if self._journal != path:
-            _pyarrow(path)  # told before all the work that it is to tell of
+            pyarrow_for(path)  # told before all the work that it is to tell of
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._journal.open("ab")
         _lock(self._file, path)
         try:
-            self._index = _Index(read_records(path))
+            self._index = _Index(read_records(path, self.unread.append))
         except BaseException:
             self._file.close()
             if self._journal != path and not self._journal.stat().st_size:
                 self._journal.unlink()
             raise
-        if self._file.tell() and not _ends_in_newline(self._journal):
-            self._file.write(b"\n")  # after a torn line
+        _end_last_line(self._file, self._journal)
 
     def __enter__(self) -> Manifest:
         return self
@@ -112,13 +114,13 @@ class Manifest:
         self._file.flush()
 
     def close_run(self) -> None:
-        """Write the manifest anew with each source once, where that is needed."""
+        """Write the manifest anew with each source once, where that is needed and loses no unread line."""
         os.fsync(self._file.fileno())
         if self._journal != self.path:
-            _write_parquet(self.path, read_last(self.path))
-            self._file.truncate(0)
-            return
-        if not _is_last(self.path).all():
+            write_parquet(self.path, read_last(self.path))
+            if not self.unread:
+                self._file.truncate(0)
+        elif not self.unread and not _is_last(self.path).all():
             lines = (_line_of(record) for record in read_last(self.path))
             with whole_file(self.path) as file:
                 file.writelines(lines)
@@ -174,27 +176,37 @@ def _is_last(path: Path) -> NDArray[np.bool_]:
     return mask
 
 
-def read_last(path: Path) -> Iterator[Record]:
-    """The last record of each source; errors as `read_records`."""
-    return (record for record, last in zip(read_records(path), _is_last(path), strict=True) if last)
+def read_last(path: Path, unread: Callable[[int], object] = lambda number: None) -> Iterator[Record]:
+    """The last record of each source, though a run may be adding more; else as `read_records`."""
+    last = _is_last(path)
+    return compress(read_records(path, unread), last)
+
+
+def unread_words(path: Path, unread: Sequence[int]) -> str:
+    """A sentence on lines of a manifest that are no records, of these numbers."""
+    were = "was" if len(unread) == 1 else "were"
+    lines = f"{count_of(len(unread), 'line')} of {_journal_of(path)}"
+    return f"{lines} could not be read and {were} passed over; see line {unread[0]}."
 
 
 def _journal_of(path: Path) -> Path:
     return path.with_name(path.name + ".journal") if path.suffix == ".parquet" else path
 
 
-def _lines(path: Path) -> Iterator[Record]:
+def _lines(path: Path, unread: Callable[[int], object]) -> Iterator[Record]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             record = _record(line)
             if record is not None:
                 yield record
-            elif number == 1 and not line.startswith(b'{"source"'):
+            elif number == 1 and not line.startswith(_BEGINNING):
                 raise InputError(f"{path} is no manifest of tintype batch; name another --manifest.")
+            elif line.endswith(b"\n") and not line.isspace():
+                unread(number)
 
 
 def _record(line: bytes) -> Record | None:
-    """None for a line that is torn."""
+    """None for a line that is torn, or no record."""
     try:
         return checked(json.loads(line))
     except (ValueError, TypeError, RecursionError):
@@ -205,80 +217,27 @@ def _line_of(record: Record) -> bytes:
     return json.dumps(dataclasses.asdict(record)).encode() + b"\n"
 
 
-def _parquet_rows(path: Path) -> Iterator[Record]:
-    parquet = _pyarrow(path)
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
-            for row in batch.to_pylist():
-                settings = json.loads(row.pop("settings"))
-                yield checked({k: _of_texts(v, _unescaped) for k, v in row.items()} | {"settings": settings})
-    except Exception as error:  # pyarrow's errors share no base with each other
-        raise InputError(f"{path} is no manifest of tintype batch: {error}.") from None
-
-
-def _write_parquet(path: Path, records: Iterator[Record]) -> None:
-    parquet = _pyarrow(path)
-    import pyarrow
-
-    types = dict.fromkeys(("size", "result_size", "result_changed"), "int64") | {"seconds": "float64"}
-    types |= dict.fromkeys(("width", "height", "pages"), "int32")
-    columns = [(f.name, types.get(f.name, "string")) for f in dataclasses.fields(Record) if f.name != "notes"]
-    schema = pyarrow.schema([*columns, ("notes", pyarrow.list_(pyarrow.string()))])
-
-    def tables() -> Iterator[Any]:
-        rows: list[dict[str, Any]] = []
-        for record in records:
-            row = {k: _of_texts(v, _escaped) for k, v in dataclasses.asdict(record).items()}
-            rows.append(row | {"settings": json.dumps(record.settings)})
-            if len(rows) == _ROWS:
-                yield pyarrow.Table.from_pylist(rows, schema)
-                rows = []
-        yield pyarrow.Table.from_pylist(rows, schema)
-
-    with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        for table in tables():
-            writer.write_table(table)
-
-
-def _of_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """A row's value with its text, or the texts in its list, changed."""
-    if isinstance(value, list):
-        return [_of_texts(one, change) for one in value]
-    return change(value) if isinstance(value, str) else value
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_TO_DOUBLE = re.compile(r"\\(?=\\*(?:ud[89a-f][0-9a-f]{2}|[\ud800-\udfff]))")
-_WRITTEN_OUT = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
-
-
-def _escaped(text: str) -> str:
-    """Text without surrogates, which `_unescaped` reads back."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _TO_DOUBLE.sub(r"\\\\", text))
-
-
-def _unescaped(text: str) -> str:
-    def meant(match: re.Match[str]) -> str:
-        many = len(match[1])
-        return "\\" * (many // 2) + (chr(int(match[2][1:], 16)) if many % 2 else match[2])
-
-    return _WRITTEN_OUT.sub(meant, text)
-
-
-def _pyarrow(path: Path) -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise SettingsError(
-            f"{path} is Parquet, which needs pyarrow: pip install 'tintype[cluster]'."
-        ) from None
-    return pyarrow.parquet
-
-
-def _ends_in_newline(path: Path) -> bool:
+def _end_last_line(journal: Any, path: Path) -> None:
+    """Take away a last line that was torn when its run died; end one that is whole."""
+    size = journal.tell()
     with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
+        file.seek(max(0, size - _LONGEST))
+        line = file.read().rpartition(b"\n")[2]
+    if _is_torn(line):
+        journal.truncate(size - len(line))
+    elif line:
+        journal.write(b"\n")
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether this is the beginning of a record, or what a file system puts for it after a power cut."""
+    if not line.startswith(_BEGINNING):
+        return bool(line) and not line.strip(b"\0")
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _lock(file: Any, path: Path) -> None:

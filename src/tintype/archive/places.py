@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
+from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.plan import plain_words, walk
@@ -40,7 +41,11 @@ class Place(Protocol):
     """A tree of files."""
 
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
-        """The pictures that are not below the place `leave_out`; `told` hears of folders not to be listed."""
+        """The pictures that are not below the place `leave_out`.
+
+        `told` hears the path, and why, of folders that cannot be listed, of links that are not followed, and
+        of what has a picture's name and is no file.
+        """
         ...
 
     def full_name(self, name: str) -> str:
@@ -89,16 +94,15 @@ class Folder:
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
         """As `Place`. InputError for a folder that is not there."""
         check_there(self.root)
-        output = leave_out if leave_out is not None and "://" not in leave_out else None
-        for here, names in walk(
-            self.root, lambda error: told(str(error.filename), plain_words(error)), output
-        ):
+        output = local_path(leave_out) if leave_out is not None else None
+        for here, names in walk(self.root, told, output):
             for name in names:
                 path = os.path.join(here, name)
                 try:
                     state = os.stat(path)
-                except OSError:
-                    continue  # it has gone since its folder was listed
+                except OSError as error:  # it has gone since its folder was listed
+                    told(path, plain_words(OSError(error.errno, error.strerror)))
+                    continue
                 relative = os.path.relpath(path, self.root).replace(os.sep, "/")
                 yield Found(relative, state.st_size, f"{state.st_size}-{state.st_mtime_ns}")
 
@@ -165,22 +169,6 @@ def check_there(source: str) -> None:
     """InputError where pictures shall come from a folder that is not there; stores are asked when listed."""
     if "://" not in source and not os.path.isdir(source):
         raise InputError(f"{os.path.abspath(source)}: there is no such folder.")
-
-
-def check_apart(source: str, target: str) -> None:
-    """SettingsError where results would land among the pictures. (A target inside the source is left out.)"""
-    first, second = _normal(source), _normal(target)
-    if first == second:
-        raise SettingsError(f"The results would replace the pictures of {source}; choose another -o.")
-    if first.startswith(second):
-        raise SettingsError(
-            f"{source} lies inside -o {target}, where results could replace it; choose another -o."
-        )
-
-
-def _normal(text: str) -> str:
-    real = text if "://" in text else os.path.realpath(text)
-    return real.rstrip("/" + os.sep) + "/"
 
 
 def check_writable(target: str) -> None:

@@ -12,10 +12,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tintype.archive.apart import inside
 from tintype.archive.places import IN_MEMORY, Found, full_name
 from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, SettingsError
-from tintype.plan import is_picture
+from tintype.plan import LINKED_FOLDER, is_picture
 from tintype.results import is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
@@ -42,16 +43,19 @@ class Remote:
     def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
         """As `Place`. InputError for a place that is not there or cannot be listed."""
         try:
-            yield from self._pictures(leave_out)
+            yield from self._pictures(told, leave_out)
         except FileNotFoundError:
             raise InputError(f"{self.url} cannot be listed: there is no such place.") from None
 
-    def _pictures(self, leave_out: str | None) -> Iterator[Found]:
-        hidden = leave_out.rstrip("/") + "/" if leave_out is not None else None
+    def _pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+        output = inside(leave_out, self.url) if leave_out is not None else None
         for name, entry in self._files():
-            if is_picture(posixpath.basename(name)) and not _is_hidden(name):
-                if hidden is not None and self.full_name(name).startswith(hidden):
-                    continue
+            if _is_hidden(name) or (output is not None and f"{name}/".startswith(f"{output}/")):
+                continue
+            if entry["type"] != "file":
+                if reason := self._passed_over(name, entry):
+                    told(self.full_name(name), reason)
+            elif is_picture(posixpath.basename(name)):
                 size = entry.get("size")
                 marks = [str(entry[key]) for key in _MARKS if entry.get(key) is not None]
                 stamp = "-".join([str(size), *marks[:1]]) if marks else ""
@@ -113,8 +117,17 @@ class Remote:
                 if is_part(posixpath.basename(path), own):
                     self._system.rm_file(path)
 
+    def _passed_over(self, name: str, entry: dict[str, Any]) -> str | None:
+        """Why what is neither a file nor a folder is none that could be taken, if it might be missed."""
+        is_link = entry["type"] == "link" or entry.get("islink", False)
+        if is_link and self._system.isdir(f"{self._root}/{name}"):
+            return LINKED_FOLDER
+        if not is_picture(posixpath.basename(name)):
+            return None
+        return "it is a link, which is not followed" if is_link else "it is neither a file nor a folder"
+
     def _files(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every file with what the store says of it, a folder at a time. FileNotFoundError, InputError."""
+        """All but folders, and what the store says of each, by folder. FileNotFoundError, InputError."""
         folders = [self._root]
         while folders:
             try:
@@ -125,16 +138,16 @@ class Remote:
                 raise InputError(
                     f"{self.url} cannot be listed: {str(error) or type(error).__name__}."
                 ) from None
-            inside = []
+            below = []
             for entry in sorted(entries, key=lambda entry: str(entry["name"])):
                 path = str(entry["name"]).rstrip("/")
                 if not path.startswith(self._root + "/"):
                     continue  # links of a web page that lead elsewhere, and the folder itself
                 if entry["type"] == "directory":
-                    inside.append(path)
-                elif entry["type"] == "file":
+                    below.append(path)
+                else:
                     yield path[len(self._root) + 1 :], entry
-            folders += reversed(inside)
+            folders += reversed(below)
 
     def _put(self, path: str, content: BinaryIO) -> None:
         try:

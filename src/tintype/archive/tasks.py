@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
+from tintype.archive.apart import strays
 from tintype.archive.manifest import Known, Manifest
-from tintype.archive.places import place
-from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Written
+from tintype.archive.places import Found, place
+from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, Written
 from tintype.archive.settings import Settings, Task, now
+from tintype.plan import NO_PICTURE
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
 
@@ -15,9 +18,30 @@ TAKEN = (
     "a file that is not of this manifest, or was changed since, has its result's name; "
     "--overwrite replaces it"
 )
+STRAYS = (
+    "a link leads from its result's place to the pictures, which it could replace; remove the link, or "
+    "choose another -o"
+)
 
 
-def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite: bool) -> Iterator[Task]:
+def listed(settings: Settings, report: Report) -> Iterator[Found] | None:
+    """The pictures of the source, found as they are asked for; None where there is none, which is told.
+
+    What cannot be listed is told as it is met. Errors as `Place.pictures`.
+    """
+    pictures = place(settings.source).pictures(
+        lambda name, reason: report.add(failed(name, reason)), settings.target
+    )
+    first = next(pictures, None)
+    if first is None:
+        report.add(failed(settings.source, NO_PICTURE))
+        return None
+    return chain([first], pictures)
+
+
+def wanted(
+    pictures: Iterator[Found], settings: Settings, manifest: Manifest, report: Report, *, overwrite: bool
+) -> Iterator[Task]:
     """The tasks, found as they are asked for; each is entered as begun, so that a run that died goes on.
 
     A picture is left alone where the manifest has it as done with the same model and settings, its stamp
@@ -26,16 +50,23 @@ def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite:
     manifest's last result was written; or, where a run may have written more than the manifest was told, by
     the same bytes.
     """
-    source, target = place(settings.source), place(settings.target)
-    look = target.presence()
-    told = _teller(report)
-    for found in source.pictures(told, settings.target):
+    target = place(settings.target)
+    look, is_stray = target.presence(), strays(settings.source, settings.target)
+
+    def refuse(task: Task, record: Record, kind: str, reason: str) -> None:
+        manifest.add(settings.record(task, FAILED, kind=kind, reason=reason, finished=now()))
+        report.add(failed(record.source, reason, record.output))
+
+    for found in pictures:
         task = Task(found.name, found.size, found.stamp, 0)
         record = settings.record(task, BEGUN)
         known = manifest.known(record.source)
         there = look(found.name)
         if known is not None:
             task = task._replace(written=known.written)
+        if is_stray(found.name):
+            refuse(task, record, "link", STRAYS)
+            continue
         if known is not None and not overwrite:
             settled = known.status == SKIPPED or (known.status == DONE and there is not None)
             if settled and known.state == record.state and found.stamp:
@@ -49,8 +80,7 @@ def wanted(settings: Settings, manifest: Manifest, report: Report, *, overwrite:
             elif known is not None and known.status == BEGUN:
                 task = task._replace(same_only=True)
             else:
-                manifest.add(settings.record(task, FAILED, kind=EXISTS_KIND, reason=TAKEN, finished=now()))
-                report.add(failed(record.source, TAKEN, record.output))
+                refuse(task, record, EXISTS_KIND, TAKEN)
                 continue
         if known is not None and known.status == BEGUN:
             target.clear(found.name)
@@ -70,7 +100,3 @@ def _is_own(there: Written, known: Known | None) -> bool:
 def _unchanged(source: str, output: str, status: str) -> FileResult:
     reason = EXISTS if status == DONE else "it is in colour already"
     return FileResult(source, output if status == DONE else None, "skipped", reason)
-
-
-def _teller(report: Report) -> Callable[[str, str], None]:
-    return lambda name, reason: report.add(failed(name, reason))
