@@ -135,7 +135,7 @@ def colorfulness(rgb: Array) -> float:
 def colorfulness_absolute(rgb: Array) -> float:
     """As DDColor's code measures it: `colorfulness` of the absolute values of both opponent channels.
 
-    It is lower wherever a picture holds opposite colours, and figures in the two forms cannot be compared.
+    It is mostly lower where a picture holds opposite colours; figures in the two forms cannot be compared.
     """
     return _spread_and_distance(*(np.abs(channel) for channel in _opponents(rgb)))
 

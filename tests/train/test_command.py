@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from tintype import cli
+from tintype import cards, cli
 from tintype.train import runs
 
 
@@ -43,6 +43,24 @@ def test_from_photographs_to_a_coloured_picture(folder, tmp_path, capsys):
     assert cli.main(["colorize", str(old), "--model", str(model)]) == 0
     with Image.open(tmp_path / "old.color.png") as picture:
         assert picture.size == (60, 40)
+
+
+def test_a_card_tells_of_the_training_that_was(folder, tmp_path, capsys):
+    run = tmp_path / "mine"
+    assert train("tint", folder, run, "--steps", 500, "--minutes", 0.02, *SMALL) == 0
+    assert "chance holds none out to validate on" in capsys.readouterr().out
+    assert cli.main(["export", str(run), "-o", str(tmp_path)]) == 0
+    card = cards.load_card(tmp_path / "mine.onnx")
+    assert 0 < card.training["steps"] < 500
+    assert card.training["batch"] == 4
+    assert card.scores["how"].endswith("it learnt from these photographs")
+
+
+def test_a_network_of_a_size_of_its_own_wants_crops_of_as_much(folder, tmp_path, capsys):
+    line = ["train", "sagan", "--data", folder, "--out", tmp_path / "run", "--batch", 4, "--device", "cpu"]
+    words = [*map(str, line), "--steps", "1", "--set", "size=128"]
+    assert cli.main(words) == 2
+    assert "Crops of 64 pixels are too small for size=128: add --size 128" in capsys.readouterr().err
 
 
 def test_a_sweep_trains_each_and_compares(folder, tmp_path, capsys):

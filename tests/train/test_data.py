@@ -8,8 +8,8 @@ import pytest
 import torch
 from skimage import data
 
-from tintype.errors import DataError
-from tintype.train.data import CropDataset, CropSettings, OrderedBatches, center_crop, decode_rgb8
+from tintype.errors import DataError, SettingsError
+from tintype.train.data import Crop, CropDataset, CropSettings, OrderedBatches, center_crop, cut, decode_rgb8
 from tintype.train.photographs import Photographs
 from tintype.train.sources import find_photographs
 
@@ -93,6 +93,23 @@ def test_an_epoch_takes_every_photograph_once_in_a_new_order():
     assert epochs[0] != epochs[1]
     draws = [d for batch in batches for _, d in batch]
     assert draws == list(range(40, 60))
+
+
+@pytest.mark.parametrize("degrees", [30, 135, -135, 180])
+def test_a_turned_crop_has_no_reflections(degrees):
+    height, width = np.mgrid[:90, :90]
+    inside = np.hypot(height - 44.5, width - 44.5) < 20
+    rgb = np.where(inside[..., None], np.uint8(200), np.uint8(20)) * np.ones((1, 1, 3), np.uint8)
+    crop = Crop(0, 0, 90, degrees)
+    turned = cut(rgb, crop, 90).numpy()[0] > 100
+    wide = abs(np.cos(np.radians(degrees))) + abs(np.sin(np.radians(degrees)))
+    assert turned.sum() == pytest.approx(inside.sum() * wide**2, rel=0.05)
+
+
+def test_degrees_that_no_crop_can_be_turned_by_are_refused():
+    for degrees in (-20, 181):
+        with pytest.raises(SettingsError, match="rotate must be from 0 to 180 degrees"):
+            CropSettings(rotate=degrees)
 
 
 def test_a_run_goes_on_where_it_stopped():

@@ -49,6 +49,8 @@ def test_values_are_converted():
         ({"width": False}, "width must be a whole number, not False"),
         ({"name": None}, "name must be text, not None"),
         ({"name": True}, "name must be text, not True"),
+        ({"lr": -1}, "lr must be above 0, not -1"),
+        ({"width": "0"}, "width must be above 0, not 0"),
     ],
 )
 def test_wrong_settings_are_named(values, message):
@@ -99,3 +101,18 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "it.yaml").write_text("lr: 1\nwidth: 8\nlr: 2\n")
     with pytest.raises(SettingsError, match="lr stands there twice"):
         settings.read_yaml(tmp_path / "it.yaml")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "values", "message"),
+    [
+        ("tint", {"weight_decay": -1}, "weight_decay must be 0 or above"),
+        ("tint", {"T": 0}, "T must be above 0"),
+        ("tint", {"colorfulness_weight": -1}, "colorfulness_weight must be 0 or above"),
+        ("sagan", {"dropout": 2}, "dropout must be from 0 to 1"),
+        ("fusion", {"classes": -1}, "classes must be 0 or above"),
+    ],
+)
+def test_numbers_that_no_recipe_can_use_are_refused(recipe, values, message):
+    with pytest.raises(SettingsError, match=message):
+        settings.build(recipes.get(recipe).Settings, values)

@@ -114,7 +114,7 @@ class Model(ABC):
 class Constant(Model):
     """The same ab everywhere: none for `gray`, the photographs' mean for `mean`.
 
-    The photographs are those that are scored on, so `mean` is the best constant that there could be.
+    The photographs are those that are scored on, so `mean` is the best constant for squared ab errors.
     """
 
     def __init__(self, kind: str, end_to_end: bool = False, name: str = "") -> None:

@@ -245,5 +245,5 @@ def _stand_ins(dataset: CropDataset, numbers: list[int]) -> Tensor:
 def _turned(y: Tensor, x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
     """Places of a turned square in the square it was cut from, shrunk so that no corner is empty."""
     cos, sin = angle.cos(), angle.sin()
-    scale = angle.abs().cos() + angle.abs().sin()
+    scale = cos.abs() + sin.abs()
     return (sin * x + cos * y) / scale, (cos * x - sin * y) / scale

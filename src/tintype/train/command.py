@@ -48,7 +48,7 @@ def export(args: argparse.Namespace) -> int:
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
     column = args.image_column or ("" if args.data else info.get("image_column", ""))
     origin = runs.origin([first, *others], own=args.source)
-    options = {key: info["options"][key] for key in ("steps", "batch", "size", "seed")}
+    options = runs.length_of(first, info) | {key: info["options"][key] for key in ("size", "seed")}
     card = ModelCard(
         name=name,
         version=args.version,
@@ -67,6 +67,7 @@ def export(args: argparse.Namespace) -> int:
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
         names=() if args.data else info["split"]["val"],
+        learnt_from=not (args.data or info.get("val_places") or info["split"]["val"]),
     )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0

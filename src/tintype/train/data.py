@@ -46,6 +46,8 @@ class CropSettings:
         for name in ("flip", "flip_vertical"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} is a probability, from 0 to 1, not {getattr(self, name):g}.")
+        if not 0 <= self.rotate <= 180:
+            raise SettingsError(f"rotate must be from 0 to 180 degrees, not {self.rotate:g}.")
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
@@ -195,7 +197,7 @@ def _rotate(square: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     """Turn a square and cut out the largest upright square that has no empty corner."""
     side = len(square)
     angle = math.radians(abs(degrees))
-    scale = math.cos(angle) + math.sin(angle)
+    scale = abs(math.cos(angle)) + abs(math.sin(angle))
     center = ((side - 1) / 2, (side - 1) / 2)
     matrix = cv2.getRotationMatrix2D(center, degrees, scale)
     return cv2.warpAffine(square, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

@@ -97,7 +97,7 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         other = module.Model(settings.build(module.Settings, info["settings"] | changes))
         other.load_state_dict(model.state_dict())
         model = other.eval()
-    options = info["options"]
+    options, length = info["options"], runs.length_of(source, info)
     card = ModelCard(
         name=run.name,
         version="1",
@@ -109,8 +109,9 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         commit=export.commit_id(),
         limits=args.limits,
         training=_without_folders(dataclasses.asdict(model.settings))
-        | {key: options[key] for key in ("steps", "batch", "size", "seed", "precision")}
-        | {"photographs_seen": options["steps"] * options["batch"]},
+        | {key: options[key] for key in ("size", "seed", "precision")}
+        | length
+        | {"photographs_seen": length["steps"] * length["batch"]},
         pretrained=tuple(runs.origin_of(info)["pretrained"]),
         data=_sources(args.sources) or tuple(runs.origin([source], own="own photographs")["data"]),
     )

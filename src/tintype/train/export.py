@@ -112,13 +112,14 @@ def export(
     precision: int = 16,
     image_column: str = "",
     names: Collection[str] = (),
+    learnt_from: bool = False,
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
     `image_column` is where Parquet files hold pictures. Of the photographs those of `names` are taken, if
-    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. DataError
-    where none is left.
+    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. With
+    `learnt_from` the card says that training saw them. DataError where none is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out) as work:
@@ -131,6 +132,7 @@ def export(
         scores = _score(session, records, score_size, distance)
         side = f"{score_size}×{score_size} centre crop"
         how = f"{len(records)} photographs, {side}, the truth's L kept, shown to the network at {card.size}"
+        how += "; it learnt from these photographs" if learnt_from else ""
         card = _replace(card, scores={"how": how, "parity": parity, **scores})
         card_file = onnx_file.with_suffix(".toml")
         card_file.write_text(card.to_toml(), encoding="utf-8")

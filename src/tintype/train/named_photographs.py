@@ -51,11 +51,18 @@ def named_photographs(
 def _split(
     found: Photographs | Stream | None, val: Photographs | Stream | None
 ) -> tuple[Photographs | Stream, Photographs | Stream | None]:
+    from lightning.pytorch.utilities import rank_zero_only
+
     assert found is not None
     if val or isinstance(found, Stream):
         return found, val
     train, held_out = split(found, VAL_SHARE)
-    return (train, held_out) if len(held_out) else (found, None)
+    if len(held_out):
+        return train, held_out
+    rank_zero_only(print)(
+        f"Of {len(found)} photographs chance holds none out to validate on; name some with --val."
+    )
+    return found, None
 
 
 def _found_to_validate(

@@ -141,6 +141,21 @@ def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
     return info["recipe"], model.eval(), info
 
 
+def length_of(run: Path, info: dict[str, Any]) -> dict[str, int]:
+    """How many steps the run's best (else last) weights have taken, and of how many photographs each."""
+    checkpoint = torch.load(_checkpoint_of(run), map_location="cpu", weights_only=True)
+    options = info["options"]
+    batch = options["batch"] * options.get("devices", 1) * options.get("nodes", 1)
+    return {"steps": int(checkpoint.get("batches_done", options["steps"])), "batch": int(batch)}
+
+
+def _checkpoint_of(run: Path) -> Path:
+    files = [run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    if not any(file.is_file() for file in files):
+        raise ModelError(f"{run} holds no checkpoint yet.")
+    return next(file for file in files if file.is_file())
+
+
 def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
     """A model's tensors by name, and its recipe where that is known.
 
@@ -152,10 +167,7 @@ def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
         return card.recipe, read_graph(card)
     if source.is_dir():
         recipe = read_run(source)["recipe"]
-        files = [source / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
-        if not any(file.is_file() for file in files):
-            raise ModelError(f"{source} holds no checkpoint yet.")
-        return recipe, read_weights(next(file for file in files if file.is_file()))[1]
+        return recipe, read_weights(_checkpoint_of(source))[1]
     try:
         if source.suffix == ".safetensors":
             return None, load_file(source)

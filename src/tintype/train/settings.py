@@ -8,6 +8,7 @@ import difflib
 import inspect
 import itertools
 import math
+import re
 import textwrap
 import typing
 from collections.abc import Iterable, Mapping
@@ -134,6 +135,21 @@ def _convert(field: Field, value: Any) -> Any:
     return str(value) if field.type is str else value
 
 
+# Of settings so named, whatever the recipe.
+_ABOVE_0 = re.compile(r"(\w+_)?(lr|width|T)")
+_FROM_0 = re.compile(r"\w+_weight|weight_decay|classes|lpips_among")
+_SHARE = re.compile(r"(\w+_)?dropout")
+
+
+def _check_range(name: str, number: float) -> None:
+    if _ABOVE_0.fullmatch(name) and number <= 0:
+        raise SettingsError(f"{name} must be above 0, not {number:g}.")
+    if _FROM_0.fullmatch(name) and number < 0:
+        raise SettingsError(f"{name} must be 0 or above, not {number:g}.")
+    if _SHARE.fullmatch(name) and not 0 <= number <= 1:
+        raise SettingsError(f"{name} must be from 0 to 1, not {number:g}.")
+
+
 def _number(field: Field, value: Any) -> Any:
     try:
         number = field.type(value if not isinstance(value, bool) else None)
@@ -144,6 +160,7 @@ def _number(field: Field, value: Any) -> Any:
         raise SettingsError(f"{field.name} must be a finite number, not {value!r}.")
     if field.type is int and not isinstance(value, str) and number != value:
         raise SettingsError(f"{field.name} must be a whole number, not {value!r}.")
+    _check_range(field.name, number)
     return number
 
 

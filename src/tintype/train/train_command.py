@@ -57,7 +57,8 @@ def train(args: argparse.Namespace) -> int:
         raise SettingsError("--from brings its own encoder: leave out --init-encoder, or --from.")
     values = settings.read_yaml(Path(args.config)) if args.config else {}
     assigned = settings.parse_assignments(args.set or [])
-    for name in ("batch", "size", "epochs"):
+    own = {field.name for field in settings.fields_of(recipes.get(args.recipe).Settings)}
+    for name in {"batch", "size", "epochs"} - own:
         if name in assigned and getattr(args, name) is not None:
             raise SettingsError(f"--{name} and --set {name}=… both say it: leave out one.")
     chosen = settings.sweep(assigned)
@@ -209,6 +210,8 @@ def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) 
     multiple = recipes.get(args.recipe).Model(plan.settings).multiple
     if size % multiple:
         raise SettingsError(f"--size must be a multiple of {multiple} for {args.recipe}.")
+    if size < (wanted := getattr(plan.settings, "size", size)):
+        raise SettingsError(f"Crops of {size} pixels are too small for size={wanted}: add --size {wanted}.")
     world = args.devices * args.nodes
     per_process, rest = divmod(batch, world)
     if rest:

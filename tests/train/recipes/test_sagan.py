@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from skimage import data
 from torch import nn
 
+from tintype import cli
 from tintype.cards import ModelCard
 from tintype.errors import ModelError, SettingsError
 from tintype.session import Session
@@ -191,6 +193,17 @@ def test_the_perceptual_loss_compares_the_grey_input_with_the_output(vgg_file, b
         assert loss["loss"].item() == pytest.approx(total.item(), rel=1e-5)
     assert losses["output"]["perceptual"] != losses["grey-output"]["perceptual"]
     assert not any("vgg" in name for name in model.state_dict())
+
+
+def test_it_trains_after_the_perceptual_loss_was_first_asked_for_in_validation(vgg_file, tmp_path):
+    for i, rgb in enumerate([data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "photos" / f"{i}.png"), cv2.resize(rgb, (64, 64)))
+    photos, run = str(tmp_path / "photos"), tmp_path / "run"
+    words = ["train", "sagan", "--data", photos, "--val", photos, "--batch", "2", "--steps", "1"]
+    words += ["--workers", "0", "--device", "cpu", "--out", str(run), "--set", f"vgg_features={vgg_file}"]
+    assert cli.main([*words, "--set", "width=4", "--set", "discriminator_width=4"]) == 0
+    assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_vgg_features_have_their_five_sizes(vgg_file):

@@ -255,7 +255,8 @@ class Model(RecipeModel):
 
     def _features(self, device: torch.device) -> VggFeatures:
         if not self._vgg:
-            self._vgg = (VggFeatures(Path(self.settings.vgg_features)),)
+            with torch.inference_mode(False):  # they may be called for first in validation
+                self._vgg = (VggFeatures(Path(self.settings.vgg_features)),)
         return self._vgg[0].to(device)
 
 
