@@ -15,9 +15,9 @@ initialised at random. Two forms:
 The loss of a photograph is its pixels' mean cross-entropy, each pixel weighted by its true bin: −log p of the
 report, p being the bin's share of the pixels of up to 2,000 training photographs, floored so that an unseen
 bin weighs no more than −log floor; or the paper's 1 / ((1 − λ) p + λ / Q), scaled to expectation 1.
-**The loss of a batch is the sum over its photographs**, so it grows with the batch: Adam does not notice, plain gradient
-descent would. Colours are taken at a quarter of the size, where the network gives its bins, as means of 4×4
-pixels.
+**The loss of a batch is the sum over its photographs**, so it grows with the batch: Adam does not notice,
+plain gradient descent would. Colours are taken at a quarter of the size, where the network gives its bins, as
+means of 4×4 pixels.
 """
 
 from __future__ import annotations
