@@ -169,6 +169,32 @@ def test_threads_may_share_one(colorizer, grey_photo):
         assert all((result == wanted).all() for result in pool.map(colorizer, [grey_photo] * 12))
 
 
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_tiff_opened_by_pillow_is_seen_upright(tiny_model, tmp_path, orientation):
+    grey = np.tile(np.linspace(30, 220, 60, dtype=np.uint8), (40, 1))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(grey).save(tmp_path / "x.tif", exif=exif, compression="tiff_lzw")
+    colorizer = Colorizer(tiny_model)
+    with Image.open(tmp_path / "x.tif") as opened:
+        by_pillow = np.asarray(colorizer(opened))
+    with Image.open(tmp_path / "x.tif") as opened:
+        upright = np.asarray(ImageOps.exif_transpose(opened))
+    assert (by_pillow == colorizer(np.ascontiguousarray(upright))[..., :3]).all()
+
+
+def test_a_picture_that_pillow_cannot_decode_is_refused(colorizer):
+    file = io.BytesIO()
+    Image.fromarray(np.arange(40000, dtype=np.uint8).reshape(200, 200)).save(file, "PNG")
+    with pytest.raises(InputError, match="damaged, truncated or closed"):
+        colorizer(Image.open(io.BytesIO(file.getvalue()[:300])))
+
+
+def test_arrays_of_the_other_order_of_bytes_are_taken(colorizer):
+    grey = np.arange(0, 65536, 32, dtype=np.uint16).reshape(32, 64)
+    assert (colorizer(grey.astype(">u2")) == colorizer(grey)).all()
+
+
 def test_settings_of_other_types_are_told(tiny_model, telling_model):
     for settings in (
         {"strength": "0.5"},

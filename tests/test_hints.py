@@ -14,7 +14,7 @@ from tintype.color import rgb_to_lab
 from tintype.errors import InputError, SettingsError
 from tintype.framing import upright
 from tintype.guidance import hex_to_ab
-from tintype.hints import hint_maps, read_hints
+from tintype.hints import as_seen, hint_maps, read_hints
 
 RED = "#d02020"
 POINT = {"x": 4, "y": 2, "color": RED}
@@ -50,6 +50,10 @@ def test_a_file_is_read_whole(tmp_path):
         ({"points": [{**POINT, "x": "4"}]}, "point 1: A hint's x is a number, not '4'"),
         ({"points": [{**POINT, "y": -1}]}, "point 1: A hint's y cannot be -1"),
         ({"points": [{**POINT, "radius": 0}]}, "point 1: A hint's radius cannot be 0"),
+        (
+            {"units": "fractions", "points": [{"x": 0.1, "y": 0.2, "radius": 6, "color": RED}]},
+            "radius of 6 is no fr",
+        ),
         ({"points": [{**POINT, "color": "red"}]}, "point 1: A colour is written #rrggbb"),
         ({"points": [{**POINT, "color": 7}]}, "point 1: A hint's color is text"),
         ({"points": [POINT], "units": "inches"}, "point 1: A hint's units are pixels or fractions"),
@@ -179,6 +183,19 @@ def test_a_turned_photograph_is_hinted_where_it_is_seen(telling_model, frame):
     seen = ImageOps.exif_transpose(Image.open(io.BytesIO(result)))
     assert np.linalg.norm(ab_near(seen, 150, 80) - hex_to_ab("#a04848")) < 4
     assert ab_near(seen, 60, 30)[0] < 20
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("frame", ["upright", "stored"])
+def test_a_hint_as_seen_tells_of_the_same_pixels(orientation, frame):
+    full = (30, 40)
+    seen = (30, 40) if orientation < 5 else (40, 30)
+    hint = Hint(x=21, y=9, color=RED, radius=3, orientation=frame)
+    wanted = hint_maps([hint], seen, full, orientation)["hint_mask"]
+    again = hint_maps([as_seen(hint, full, orientation)], seen, seen)["hint_mask"]
+    assert (again == wanted).all()
+    with pytest.raises(SettingsError, match=r"outside of the picture of (30 × 40|40 × 30) pixels"):
+        as_seen(Hint(x=41, y=9, color=RED, orientation=frame), full, orientation)
 
 
 def test_hints_that_can_be_looked_at_only_once_are_refused_rather_than_lost(telling_model):

@@ -21,7 +21,7 @@ def add_model_arguments(
     vivid = "0 the mean of the likely colours, 2 bold ones (default: 1)"
     add("--vividness", type=strength, default=1.0, metavar="0..2", help=vivid)
     add("--colors", metavar="#RRGGBB,…", help="the picture's main colours, for a model that can be told them")
-    pixels = "pixels of the shorter side as the model sees it"
+    pixels = "pixels of the shorter side as the model sees it, the longer at most twice that"
     if auto_size:
         add("--size", type=size, metavar="N|auto", help=f"{pixels}; auto chooses by size and detail")
     else:

@@ -397,7 +397,8 @@ def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int, Tone
     if isinstance(picture, np.ndarray):
         return *images.array_to_luma(picture), 1, SRGB_TONE
     if hasattr(picture, "getexif"):
-        orientation = picture.getexif().get(_ORIENTATION, 1)
-        return *images.pil_to_luma(picture), orientation, images.pil_profile(picture).tone
+        luma, alpha = images.pil_to_luma(picture)
+        orientation = picture.getexif().get(_ORIENTATION, 1)  # of what was decoded: Pillow turns TIFFs
+        return luma, alpha, orientation, images.pil_profile(picture).tone
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -71,6 +71,10 @@ class Hint:
                 raise SettingsError(f"A hint's {name} is a number, not {_short(value)}.")
             if value < 0 or (name == "radius" and value == 0):
                 raise SettingsError(f"A hint's {name} cannot be {value:g}.")
+            if name == "radius" and self.units == "fractions" and float(value) > 1:
+                raise SettingsError(
+                    f"A hint's radius of {value:g} is no fraction from 0 to 1; or say pixels."
+                )
         if not isinstance(self.color, str):
             raise SettingsError(f"A hint's color is text such as #c04020, not {_short(self.color)}.")
         hex_to_ab(self.color)
@@ -126,18 +130,61 @@ def hint_maps(
     return {"hint_ab": ab[None], "hint_mask": mask[None]}
 
 
+def as_seen(hint: Hint, full: tuple[int, int], orientation: int = 1) -> Hint:
+    """The same hint in fractions of the upright picture, so that it holds at whatever size that is shown.
+
+    `full` is the stored picture's (H, W), `orientation` EXIF's. SettingsError for a point outside of it.
+    """
+    width, height = _frame(hint, full, orientation)
+    per_x, per_y, per_r = (1, 1, 1) if hint.units == "fractions" else (width, height, min(full))
+    x, y = hint.x / per_x, hint.y / per_y
+    if x > 1 or y > 1:
+        raise _outside(hint, width, height)
+    if hint.orientation == "stored":
+        x, y = _TURNED[orientation](x, y)
+    radius = None if hint.radius is None else hint.radius / per_r
+    return Hint(x=x, y=y, color=hint.color, radius=radius, units="fractions")
+
+
+# Where a point, in fractions, of the stored picture is seen, by EXIF's orientation.
+_TURNED: dict[int, Callable[[float, float], tuple[float, float]]] = {
+    1: lambda x, y: (x, y),
+    2: lambda x, y: (1 - x, y),
+    3: lambda x, y: (1 - x, 1 - y),
+    4: lambda x, y: (x, 1 - y),
+    5: lambda x, y: (y, x),
+    6: lambda x, y: (1 - y, x),
+    7: lambda x, y: (1 - y, 1 - x),
+    8: lambda x, y: (y, 1 - x),
+}
+
+
+def _turns(orientation: int) -> bool:
+    """Whether the upright picture's sides are the stored one's exchanged."""
+    return upright(np.broadcast_to(np.uint8(0), (2, 3)), orientation).shape == (3, 2)
+
+
+def _frame(hint: Hint, full: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """(W, H) of the frame, upright or stored, that a hint is told in."""
+    swap = _turns(orientation) and hint.orientation == "upright"
+    return full if swap else full[::-1]
+
+
+def _outside(hint: Hint, width: int, height: int) -> SettingsError:
+    where = f"x {hint.x:g}, y {hint.y:g}"
+    return SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
+
+
 def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation: int) -> NDArray[np.bool_]:
     """The pixels (h, w) of the upright picture at the model's size that one hint tells of."""
-    turned = upright(np.broadcast_to(np.uint8(0), (2, 3)), orientation).shape == (3, 2)
     stored_frame = hint.orientation == "stored"
-    swap = turned and not stored_frame
-    height, width = full[::-1] if swap else full  # of the frame that the hint is told in
-    rows, columns = seen[::-1] if turned and stored_frame else seen  # of that frame at the model's size
+    width, height = _frame(hint, full, orientation)
+    # Of that frame at the model's size.
+    rows, columns = seen[::-1] if _turns(orientation) and stored_frame else seen
     per_x, per_y, per_r = (width, height, min(full)) if hint.units == "fractions" else (1, 1, 1)
     x, y = float(hint.x) * per_x, float(hint.y) * per_y
     if x > width or y > height:
-        where = f"x {hint.x:g}, y {hint.y:g}"
-        raise SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
+        raise _outside(hint, width, height)
     radius = min(full) * DEFAULT_RADIUS if hint.radius is None else float(hint.radius) * per_r
     # In pixels of the model's size, whose aspect can differ from the picture's by half a stride.
     x, y, rx, ry = x * columns / width, y * rows / height, radius * columns / width, radius * rows / height

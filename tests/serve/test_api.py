@@ -223,6 +223,23 @@ def test_bad_settings_get_a_sentence(client, jpeg, query, word):
     assert word in sentence(response)
 
 
+def test_a_preview_takes_hints_as_the_whole_picture_does(client, jpeg):
+    with Image.open(io.BytesIO(jpeg)) as opened:
+        width, height = opened.size
+    told = {"x": width * 0.75, "y": height * 0.8, "radius": min(width, height) / 8, "color": "#c02020"}
+    point = told | {"x": 0.75, "y": 0.8, "radius": 1 / 8}
+    texts = [json.dumps({"points": [told]}), json.dumps({"units": "fractions", "points": [point]})]
+    small = [
+        client.post("/v1/preview", params={"hints": text, "side": min(width, height) // 2}, content=jpeg)
+        for text in texts
+    ]
+    assert [response.status_code for response in small] == [200, 200]
+    assert small[0].content == small[1].content
+    far = json.dumps({"points": [told | {"x": width + 1}]})
+    refused = client.post("/v1/preview", params={"hints": far}, content=jpeg)
+    assert f"outside of the picture of {width} × {height} pixels" in sentence(refused)
+
+
 @pytest.mark.parametrize(
     ("route", "query", "word"),
     [

@@ -32,9 +32,9 @@ def luma_of_codes(rgb: Pixels) -> Pixels:
 def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to luma (H, W) of the same type, and alpha where given.
 
-    Floats are brought to the machine's order of bytes.
+    They are brought to the machine's order of bytes.
     """
-    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
@@ -51,10 +51,13 @@ def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | Non
 def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """A Pillow picture's luma (H, W), uint8 or uint16, and its alpha of the same size, or None.
 
-    Raises InputError for floating point and for integers beyond 16 bits.
+    Raises InputError for one that cannot be decoded, for floating point and for integers beyond 16 bits.
     """
     bits = _few_bits(image)
-    image.load()
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
     if bits:
         # Pillow brings the samples to 8 bits, and leaves the transparent one's value as it is stored.
         top = (1 << bits) - 1

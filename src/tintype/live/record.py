@@ -74,11 +74,19 @@ class Recorder:
 
     def _begin(self, picture: NDArray[np.uint8]) -> None:
         suffix = self._target.suffix.lower()
-        options = {} if suffix == ".mkv" else {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}
+        # Closed and written out about every second, so that what there is plays after a power cut.
+        options = {"flush_packets": "1"}
+        if suffix == ".mkv":
+            options["cluster_time_limit"] = "1000"
+        else:
+            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
         self._target.parent.mkdir(parents=True, exist_ok=True)
         self._container = self._av.open(str(self._part), "w", format=_FORMATS[suffix], options=options)
         self._stream = self._container.add_stream(
-            "libx264", rate=30, time_base=_TICK, options={"preset": "veryfast", "crf": "20"}
+            "libx264",
+            rate=30,
+            time_base=_TICK,
+            options={"preset": "veryfast", "crf": "20", "g": "30", "rc-lookahead": "10"},
         )
         self._size = picture.shape[:2]
         self._stream.height, self._stream.width = self._size

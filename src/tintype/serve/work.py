@@ -20,7 +20,7 @@ from tintype.colorizer import Colorizer
 from tintype.confidence import confidence_picture
 from tintype.errors import TooLargeError
 from tintype.framing import upright
-from tintype.hints import Hint
+from tintype.hints import Hint, as_seen
 from tintype.images.picture import ArrayPage
 from tintype.serve.bodies import MEMORY_BYTES, Upload
 from tintype.serve.desk import Job
@@ -93,9 +93,10 @@ def preview(
     with _opened(colorizer, upload, job) as picture:
         page = picture.pages[0]
         luma8 = _shown(page, side)
+        hints = tuple(as_seen(hint, (page.height, page.width), page.orientation) for hint in look.hints)
         headers = _headers(picture, colorizer) | {"Tintype-Notes": json.dumps(picture.notes)}
     job.check()
-    pixels = _PICTURES[showing](colorizer, luma8, look)
+    pixels = _PICTURES[showing](colorizer, luma8, Look(hints, look.candidate))
     space = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "420")
     return Answer(simplejpeg.encode_jpeg(pixels, _QUALITY, *space), "image/jpeg", headers)
 
