@@ -90,7 +90,7 @@ def load_yaml(text: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        return yaml.load(text, Loader)
+        return Loader(text).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
