@@ -397,7 +397,10 @@ def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int, Tone
     if isinstance(picture, np.ndarray):
         return *images.array_to_luma(picture), 1, SRGB_TONE
     if hasattr(picture, "getexif"):
-        luma, alpha = images.pil_to_luma(picture)
+        try:
+            luma, alpha = images.pil_to_luma(picture)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow decodes it there
+            raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
         orientation = picture.getexif().get(_ORIENTATION, 1)  # of what was decoded: Pillow turns TIFFs
         return luma, alpha, orientation, images.pil_profile(picture).tone
     kind = type(picture).__name__

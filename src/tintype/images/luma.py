@@ -51,13 +51,10 @@ def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | Non
 def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """A Pillow picture's luma (H, W), uint8 or uint16, and its alpha of the same size, or None.
 
-    Raises InputError for one that cannot be decoded, for floating point and for integers beyond 16 bits.
+    Raises InputError for floating point and for integers beyond 16 bits.
     """
     bits = _few_bits(image)
-    try:
-        image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
+    image.load()
     if bits:
         # Pillow brings the samples to 8 bits, and leaves the transparent one's value as it is stored.
         top = (1 << bits) - 1
