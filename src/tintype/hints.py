@@ -142,7 +142,7 @@ def as_seen(hint: Hint, full: tuple[int, int], orientation: int = 1) -> Hint:
         raise _outside(hint, width, height)
     if hint.orientation == "stored":
         x, y = _TURNED[orientation](x, y)
-    radius = None if hint.radius is None else hint.radius / per_r
+    radius = None if hint.radius is None else min(1.0, hint.radius / per_r)
     return Hint(x=x, y=y, color=hint.color, radius=radius, units="fractions")
 
 

@@ -76,8 +76,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     feed = Feed(train, val, crops, options, out)
     model = module.Model(settings)
-    _check_labels(settings, train)
-    _tell_what_is_moot(model, schedule, val)
+    _look_over(model, schedule, train, val)
     if resume and _goes_no_further(model, last, options.steps):
         return out
     if not resume:
@@ -116,16 +115,14 @@ def _check(options: FitOptions, last: Path, resume: bool) -> None:
         raise ModelError(f"{run} holds a run already; go on with --resume, or name another folder.")
 
 
-def _check_labels(settings: Any, train: Photographs | Stream) -> None:
-    """Refuse to learn classes from photographs that have none, or more of them."""
-    classes: int = getattr(settings, "classes", 0)
+def _look_over(
+    model: RecipeModel, schedule: Schedule, train: Photographs | Stream, val: Photographs | Stream | None
+) -> None:
+    """Refuse classes of which the photographs have none, or more; say what else this run cannot do."""
+    classes: int = getattr(model.settings, "classes", 0)
     if classes and isinstance(train, Photographs) and not 0 < len(train.label_names) <= classes:
         found = len(train.label_names)
         raise SettingsError(f"classes={classes} wants as many labels or fewer; the photographs have {found}.")
-
-
-def _tell_what_is_moot(model: RecipeModel, schedule: Schedule, val: Photographs | Stream | None) -> None:
-    """Say what the schedule asks for and this run cannot do."""
     tell = rank_zero_only(print)
     if model.adversarial and schedule.lr_schedule != "constant":
         tell("Beside a discriminator learning rates stay constant.")
