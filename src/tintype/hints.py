@@ -135,15 +135,23 @@ def as_seen(hint: Hint, full: tuple[int, int], orientation: int = 1) -> Hint:
 
     `full` is the stored picture's (H, W), `orientation` EXIF's. SettingsError for a point outside of it.
     """
-    width, height = _frame(hint, full, orientation)
+    x, y, radius = _in_fractions(hint, full, orientation)
+    # No radius in fractions is over 1; so a wider disc reaches as far as the picture's shorter side.
+    return Hint(x=x, y=y, color=hint.color, radius=min(1.0, radius), units="fractions")
+
+
+def _in_fractions(hint: Hint, full: tuple[int, int], orientation: int) -> tuple[float, float, float]:
+    """x of the upright picture's width, y of its height and the radius of its shorter side."""
+    swap = _turns(orientation) and hint.orientation == "upright"
+    width, height = full if swap else full[::-1]  # of the frame that the hint is told in
     per_x, per_y, per_r = (1, 1, 1) if hint.units == "fractions" else (width, height, min(full))
-    x, y = hint.x / per_x, hint.y / per_y
+    x, y = float(hint.x) / per_x, float(hint.y) / per_y
     if x > 1 or y > 1:
-        raise _outside(hint, width, height)
+        where = f"x {hint.x:g}, y {hint.y:g}"
+        raise SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
     if hint.orientation == "stored":
         x, y = _TURNED[orientation](x, y)
-    radius = None if hint.radius is None else min(1.0, hint.radius / per_r)
-    return Hint(x=x, y=y, color=hint.color, radius=radius, units="fractions")
+    return x, y, DEFAULT_RADIUS if hint.radius is None else float(hint.radius) / per_r
 
 
 # Where a point, in fractions, of the stored picture is seen, by EXIF's orientation.
@@ -164,35 +172,17 @@ def _turns(orientation: int) -> bool:
     return upright(np.broadcast_to(np.uint8(0), (2, 3)), orientation).shape == (3, 2)
 
 
-def _frame(hint: Hint, full: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """(W, H) of the frame, upright or stored, that a hint is told in."""
-    swap = _turns(orientation) and hint.orientation == "upright"
-    return full if swap else full[::-1]
-
-
-def _outside(hint: Hint, width: int, height: int) -> SettingsError:
-    where = f"x {hint.x:g}, y {hint.y:g}"
-    return SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
-
-
 def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation: int) -> NDArray[np.bool_]:
     """The pixels (h, w) of the upright picture at the model's size that one hint tells of."""
-    stored_frame = hint.orientation == "stored"
-    width, height = _frame(hint, full, orientation)
-    # Of that frame at the model's size.
-    rows, columns = seen[::-1] if _turns(orientation) and stored_frame else seen
-    per_x, per_y, per_r = (width, height, min(full)) if hint.units == "fractions" else (1, 1, 1)
-    x, y = float(hint.x) * per_x, float(hint.y) * per_y
-    if x > width or y > height:
-        raise _outside(hint, width, height)
-    radius = min(full) * DEFAULT_RADIUS if hint.radius is None else float(hint.radius) * per_r
+    x, y, radius = _in_fractions(hint, full, orientation)
+    (rows, columns), (height, width) = seen, full[::-1] if _turns(orientation) else full
     # In pixels of the model's size, whose aspect can differ from the picture's by half a stride.
-    x, y, rx, ry = x * columns / width, y * rows / height, radius * columns / width, radius * rows / height
-    across = (np.arange(columns) + 0.5 - x) / max(rx, 1e-6)
-    down = (np.arange(rows) + 0.5 - y) / max(ry, 1e-6)
+    x, y, radius = x * columns, y * rows, radius * min(full)
+    across = (np.arange(columns) + 0.5 - x) / max(radius * columns / width, 1e-6)
+    down = (np.arange(rows) + 0.5 - y) / max(radius * rows / height, 1e-6)
     disc = across[None] ** 2 + down[:, None] ** 2 <= 1
     disc[min(int(y), rows - 1), min(int(x), columns - 1)] = True
-    return upright(disc, orientation) if stored_frame else disc
+    return disc
 
 
 def _read_point(name: str, number: int, point: Any, common: dict[str, Any]) -> Hint:

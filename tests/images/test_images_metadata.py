@@ -118,7 +118,63 @@ def test_orientation_is_applied_once(orientation: int, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["GIF", "BMP"])
 def test_formats_without_metadata_say_so(kind: str) -> None:
     _, notes = colored(source_of("JPEG"), kind)
-    assert any("EXIF" in note for note in notes)
+    things = "EXIF, XMP and IPTC" if kind == "BMP" else "EXIF, XMP, IPTC and the resolution"
+    assert f"{kind} has no place for {things}: they were left out." in notes
+
+
+@pytest.mark.parametrize(("kind", "what"), [("JPEG", "comments"), ("PNG", "texts")])
+@pytest.mark.parametrize("into", ["WEBP", "TIFF"])
+def test_words_that_cannot_cross_formats_are_told(kind: str, what: str, into: str) -> None:
+    _, notes = colored(source_of(kind), into)
+    assert f"The {what} of the {kind} have no like in {into}: they were left out." in notes
+    # EXIF would hold it, but this one does not.
+    assert any("the resolution" in note for note in notes) == (into == "WEBP")
+
+
+def test_a_resolution_within_exif_is_no_loss() -> None:
+    data = exif()
+    data[ExifTags.Base.XResolution] = data[ExifTags.Base.YResolution] = 300.0
+    result, notes = colored(encoded(GREY, "JPEG", exif=data, dpi=(300, 300)), "WEBP")
+    assert opened(result).getexif()[ExifTags.Base.XResolution] == 300
+    assert notes == []
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP"])
+def test_a_profile_without_a_place_is_told(kind: str) -> None:
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgb = np.dstack([GREY] * 3)
+    _, notes = colored(encoded(rgb, "PNG", icc_profile=icc), kind)
+    assert f"{kind} has no place for the colour profile: it was left out." in notes
+
+
+@pytest.mark.parametrize(
+    ("into", "sentence"),
+    [
+        ("JPEG", "JPEG has no transparency: it was left out."),
+        ("BMP", "BMP has no transparency: it was left out."),
+        ("GIF", "GIF has no partial transparency: pixels are shown, or not."),
+        ("WEBP", None),
+    ],
+)
+def test_transparency_without_a_place_is_told(into: str, sentence: str | None) -> None:
+    _, notes = colored(encoded(np.dstack([GREY, GREY]), "PNG"), into)
+    told = [note for note in notes if "transparency" in note]
+    assert told == ([sentence] if sentence else [])
+
+
+@pytest.mark.parametrize("kind", [4, 7])
+def test_iptc_of_a_big_endian_tiff_keeps_its_order(kind: int) -> None:
+    """Photoshop calls the bytes LONG; they are no numbers, whose bytes the order of the file would turn."""
+    padded = IPTC + bytes(-len(IPTC) % 4)
+    written = BytesIO()
+    values = np.frombuffer(padded, ">u4").tolist() if kind == 4 else padded
+    count = len(values)
+    tifffile.imwrite(written, GREY, byteorder=">", extratags=[(33723, kind, count, values, True)])
+    assert padded in written.getvalue()
+    for into in ("TIFF", "JPEG"):
+        assert padded in colored(written.getvalue(), into)[0]
 
 
 def test_the_grey_preview_inside_exif_is_not_shown() -> None:

@@ -31,6 +31,7 @@ def make_film(
     pts=None,
     time_base=Fraction(1, 12800),
     sound=None,
+    layout="mono",
     subtitles=(),
     chapters=(),
     rotation=None,
@@ -57,7 +58,7 @@ def make_film(
         if rotation:
             stream.set_display_rotation(rotation)
         output.metadata.update(metadata or {})
-        audio = _add_sound(output, sound)
+        audio = _add_sound(output, sound, layout)
         texts = output.add_stream("ass") if subtitles else None
         if texts:
             texts.time_base = Fraction(1, 1000)
@@ -140,11 +141,11 @@ def _plane(frame, index):
     return codes.reshape(source.height, -1)[:, : source.width].copy()
 
 
-def _add_sound(output, codec):
+def _add_sound(output, codec, layout):
     if codec is None:
         return None
     audio = output.add_stream(codec, rate=48000)
-    audio.layout = "mono"
+    audio.layout = layout
     return audio
 
 
@@ -154,7 +155,8 @@ def _play(output, audio, seconds):
     for start in range(0, int(seconds * 48000), step):
         tone = np.sin(np.arange(start, start + step) / 20)[None]
         values = tone.astype(np.float32) if "flt" in format_ else np.int16(9000 * tone)
-        frame = av.AudioFrame.from_ndarray(values, format=format_, layout="mono")
+        values = np.repeat(values, audio.layout.nb_channels, axis=1)  # as packed formats have them
+        frame = av.AudioFrame.from_ndarray(values, format=format_, layout=audio.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
         output.mux(audio.encode(frame))
     output.mux(audio.encode(None))

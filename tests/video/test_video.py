@@ -145,6 +145,18 @@ def test_subtitles_chapters_titles_and_fonts_are_kept(tmp_path, colorizer):
         assert new.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
+@pytest.mark.parametrize("source", [".mkv", ".avi"])
+def test_uncompressed_sound_goes_into_mp4(tmp_path, colorizer, source):
+    film = make_film(tmp_path / f"in{source}", codec="libx264", sound="pcm_s16le", layout="stereo")
+    with av.open(str(film)) as container:
+        assert [channel.name for channel in container.streams.audio[0].layout.channels] == ["NONE"] * 2
+    color(colorizer, film, tmp_path / "out.mp4", crf=0)
+    old, new = (b"".join(data for _, _, data in packets(p, "audio")) for p in (film, tmp_path / "out.mp4"))
+    assert new == old != b""
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_cover_is_kept(tmp_path, colorizer, suffix):
     plain = make_film(tmp_path / "plain.mp4", list(scene(3, colored=False)), codec="libx264")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, OutputError
+from tintype.images.losses import note_losses
 from tintype.images.picture import Coloring, Limits, Picture
 
 _SUFFIXES = {
@@ -19,7 +20,6 @@ _SUFFIXES = {
 }  # fmt: skip
 READABLE_SUFFIXES = frozenset(_SUFFIXES)
 _HEAD = 32
-_KEEPS_16_BIT = ("PNG", "TIFF")
 
 
 def open_picture(source: Path | bytes, limits: Limits | None = None, name: str | None = None) -> Picture:
@@ -154,6 +154,7 @@ def save_picture(
     if format == "TIFF":
         from tintype.images.tiff_write import write_tiff
 
+        note_losses(picture, format)
         return write_tiff(picture, colorings, target)
     if len(picture.pages) > 1:
         pages = len(picture.pages)
@@ -163,10 +164,7 @@ def save_picture(
         raise OutputError(
             f"{picture.name} is too large for {format}, which is made as a whole: write a TIFF."
         )
-    if page.has_alpha and not page.is_transparent:
-        picture.note("The TIFF does not say that its extra channel is transparency: it was left out.")
-    if page.dtype == np.uint16 and format not in _KEEPS_16_BIT:
-        picture.note(f"{format} has no 16 bits a channel: the result has 8.")
+    note_losses(picture, format)
     if format == "JPEG":
         from tintype.images.jpeg import write_jpeg
 

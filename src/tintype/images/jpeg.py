@@ -129,6 +129,7 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
         header.photoshop.append(body[len(_PHOTOSHOP) :])
     elif marker == 0xFE or (marker == 0xE1 and body.startswith(_MORE_XMP)):
         metadata.native.append((marker, body))
+        metadata.has_texts |= marker == 0xFE
 
 
 def _page(data: bytes, header: _Header, picture: Picture) -> Page:
@@ -199,8 +200,6 @@ def write_jpeg(picture: Picture, coloring: Coloring, target: BinaryIO, quality: 
     page = picture.pages[0]
     if max(page.height, page.width) > _SIDE_MAX:
         raise OutputError(f"A JPEG can have {_SIDE_MAX} pixels a side at most: write a PNG or TIFF instead.")
-    if page.is_transparent:
-        picture.note("JPEG has no transparency: it was left out.")
     luma = np.ascontiguousarray(to_8_bit(page.luma()))
     cb, cr = coloring.planes_420(luma)
     target.write(b"\xff\xd8" + _segments(picture, page))

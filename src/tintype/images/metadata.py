@@ -18,7 +18,8 @@ _DPI_MAX = 100_000
 class Metadata:
     """EXIF as a TIFF-structured block, XMP as XML, IPTC as Photoshop image resources, dots an inch (x, y).
 
-    `native` holds what only the own format can carry on: JPEG segments, PNG chunks, a TIFF page's tags.
+    `native` holds what only the own format can carry on: JPEG segments, PNG chunks, a TIFF page's tags;
+    `has_texts` says that there are a JPEG's comments or a PNG's texts among it.
     """
 
     exif: bytes | None = None
@@ -26,6 +27,7 @@ class Metadata:
     photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
     native: list[Any] = field(default_factory=list)
+    has_texts: bool = False
 
 
 def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:

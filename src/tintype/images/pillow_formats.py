@@ -153,13 +153,13 @@ def write_pillow(picture: Picture, coloring: Coloring, target: BinaryIO, kind: s
     page = picture.pages[0]
     if max(page.height, page.width) > _SIDE_MAX[kind]:
         raise OutputError(f"A {kind} can have {_SIDE_MAX[kind]} pixels a side at most: write a TIFF instead.")
-    pixels = to_8_bit(colored_array(page, coloring, with_alpha=True))
+    # Pillow would write a BMP's alpha so that no reader takes it for one, nor Pillow itself.
+    pixels = to_8_bit(colored_array(page, coloring, with_alpha=kind != "BMP"))
     options: dict[str, Any] = {}
     if kind in ("WEBP", "AVIF"):
         options = _rich_options(picture, page, kind, quality)
     else:
         pixels = _upright(pixels, page.orientation)
-        _note_losses(picture, kind)
     image = Image.fromarray(pixels)
     if kind == "GIF":
         image, options = _palette_of(image)
@@ -185,18 +185,10 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
             picture.note("The EXIF is damaged: it was left out.")
     if xmp := picture.xmp_out(metadata.xmp):
         options["xmp"] = xmp
-    if metadata.photoshop:
-        picture.note(f"{kind} has no place for IPTC: it was left out.")
     if kind == "WEBP" and picture.lossless:
         # `exact` keeps the colour under full transparency; quality is the effort here.
         options |= {"lossless": True, "exact": True, "quality": 75}
     return options
-
-
-def _note_losses(picture: Picture, kind: str) -> None:
-    metadata = picture.metadata
-    if metadata.exif or metadata.xmp or metadata.photoshop:
-        picture.note(f"{kind} has no place for EXIF, XMP or IPTC: they were left out.")
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -28,7 +28,8 @@ from tintype.images.resample import small_colors
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that stay true when the pixels change from grey to colour.
-_KEPT = (b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"eXIf")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_KEPT = (*_TEXTS, b"pHYs", b"tIME", b"eXIf")
 _KEY_BYTES = {0: 2, 2: 6}  # of the transparent colour, by the kind of a PNG that has no alpha
 _XMP_KEY = b"XML:com.adobe.xmp"
 _XMP_HEAD = _XMP_KEY + bytes(5)  # uncompressed, no language, no translated key
@@ -95,6 +96,8 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
             metadata.exif = body
         elif _is_xmp((kind, body)):
             xmp = body
+        elif kind in _TEXTS:
+            metadata.has_texts = True
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
             metadata.dpi = sensible_dpi(x * _INCH, y * _INCH)
@@ -250,8 +253,6 @@ def _spliced(picture: Picture, profile: Profile) -> bytes:
             chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
         if metadata.exif:
             chunks.append((b"eXIf", metadata.exif))
-        if metadata.photoshop:
-            picture.note("PNG has no place for IPTC: it was left out.")
     if xmp and (picture.format != "PNG" or xmp != metadata.xmp):
         chunks.append((b"iTXt", _XMP_HEAD + xmp))
     return b"".join(_chunk(*chunk) for chunk in chunks)

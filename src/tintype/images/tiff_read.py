@@ -37,10 +37,10 @@ from tintype.images.tiff_layout import (
     read_layout,
 )
 from tintype.images.tiff_segments import decode_segment
-from tintype.images.tiff_tags import EXIF, GPS, Directory, Reader, header, pack
+from tintype.images.tiff_tags import EXIF, GPS, IPTC, Directory, Reader, header, pack
 from tintype.running import processors
 
-_ICC, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
+_ICC, _XMP, _PHOTOSHOP = 34675, 700, 34377
 # What EXIF's main directory may hold of a TIFF page's: description, maker, times, orientation, resolution …
 _EXIF_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 33432, EXIF, GPS)
 _SUBFILES = 330
@@ -96,8 +96,8 @@ def _metadata(tags: Directory) -> Metadata:
     metadata.xmp = tags[_XMP].raw if _XMP in tags else None
     if _PHOTOSHOP in tags:
         metadata.photoshop = tags[_PHOTOSHOP].raw
-    elif _IPTC in tags:
-        metadata.photoshop = photoshop_of(tags[_IPTC].raw)
+    elif IPTC in tags:
+        metadata.photoshop = photoshop_of(tags[IPTC].raw)
     x, y = ((tags[code].ratios() if code in tags else []) for code in (282, 283))
     unit = tags[296].numbers()[:1] if 296 in tags else [2]
     if x and y and unit in ([2], [3]):

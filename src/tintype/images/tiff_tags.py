@@ -42,6 +42,7 @@ _MAX_DIRECTORIES = 10_000
 # values that pages share are read once for each. A sum beyond the file's size is made of overlaps.
 _MAX_VALUES, _MAX_ENTRIES = 1 << 26, 1 << 20
 EXIF, GPS, _INTEROP = 34665, 34853, 40965
+IPTC = 33723  # bytes in their own order, whatever type the tag claims: Photoshop writes LONG
 _NESTED = (EXIF, GPS, _INTEROP)
 
 
@@ -157,7 +158,7 @@ class Reader:
             self._values_left -= size
             raw = self.read(self._number(raw, "Q" if self.big else "I"), size)
         raw = raw[:size]
-        if self.endian == ">":
+        if self.endian == ">" and code != IPTC:
             unit = _SIZES[kind] // (2 if kind in _HALVED else 1)
             raw = np.frombuffer(raw, f"V{unit}").view(np.uint8).reshape(-1, unit)[:, ::-1].tobytes()
         if code in _NESTED and depth < 2:

@@ -17,6 +17,7 @@ from tintype.images.metadata import exif_directory, iptc_of
 from tintype.images.picture import Coloring, Page, Picture, Pixels
 from tintype.images.tiff_read import THREADS, TiffPage
 from tintype.images.tiff_tags import (
+    IPTC,
     Directory,
     header,
     link_position,
@@ -42,7 +43,7 @@ _STRUCTURAL = {
 _DESCRIPTION = 270
 # How tifffile and ImageJ begin a description of the array's shape, which is another one in colour.
 _ARRAY_SHAPES = (b'{"shape"', b"ImageJ=")
-_XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
+_XMP, _PHOTOSHOP = 700, 34377
 
 
 def write_tiff(picture: Picture, colorings: Sequence[Coloring], target: BinaryIO) -> None:
@@ -149,5 +150,5 @@ def _kept_tags(page: Page, picture: Picture) -> Directory:
         tags[_PHOTOSHOP] = opaque(metadata.photoshop)
         iptc = iptc_of(metadata.photoshop)
         if iptc:
-            tags[_IPTC] = opaque(iptc)
+            tags[IPTC] = opaque(iptc)
     return tags
