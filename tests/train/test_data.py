@@ -108,7 +108,7 @@ def test_a_turned_crop_has_no_reflections(degrees):
 
 def test_degrees_that_no_crop_can_be_turned_by_are_refused():
     for degrees in (-20, 181):
-        with pytest.raises(SettingsError, match="rotate must be from 0 to 180 degrees"):
+        with pytest.raises(SettingsError, match="rotate must be from 0 to 180"):
             CropSettings(rotate=degrees)
 
 

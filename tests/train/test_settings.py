@@ -9,17 +9,18 @@ import pytest
 
 from tintype.errors import SettingsError
 from tintype.train import recipes, settings
+from tintype.train.ranges import Count, Positive, Range, Ranged, Share
 from tintype.train.recipe import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Some:
+class Some(Ranged):
     """An example."""
 
-    width: int = 8
+    width: Count = 8
     """Channels
     of the decoder."""
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     """Learning rate."""
     mode: Literal["sigmoid", "relu"] = "relu"
     """Which one."""
@@ -50,7 +51,7 @@ def test_values_are_converted():
         ({"name": None}, "name must be text, not None"),
         ({"name": True}, "name must be text, not True"),
         ({"lr": -1}, "lr must be above 0, not -1"),
-        ({"width": "0"}, "width must be above 0, not 0"),
+        ({"width": "0"}, "width must be 1 or above, not 0"),
     ],
 )
 def test_wrong_settings_are_named(values, message):
@@ -78,7 +79,7 @@ def test_yaml(tmp_path):
 
 def test_help_shows_name_default_and_docstring():
     text = settings.help_text(Some)
-    assert "width=8  (int)" in text
+    assert "width=8  (int, 1 or above)" in text
     assert "Channels of the decoder." in text
     assert "mode=relu  (sigmoid|relu)" in text
 
@@ -95,6 +96,32 @@ def test_every_recipes_settings_are_documented(name):
 def test_a_schedule_that_cannot_be_is_refused(name, value):
     with pytest.raises(SettingsError, match=f"{name} must be"):
         settings.build(Schedule, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "text", "within", "without"),
+    [
+        (Range(above=0), "above 0", (1e-9, 1e9), (0, -1, float("nan"))),
+        (Range(least=0), "0 or above", (0, 1e9), (-1e-9,)),
+        (Range(least=0, most=1), "from 0 to 1", (0, 1), (-0.1, 1.1)),
+        (Range(above=0, most=1), "from above 0 to 1", (0.1, 1), (0, 1.1)),
+        (Range(least=0, under=1), "from 0 to under 1", (0, 0.9), (-0.1, 1)),
+    ],
+)
+def test_a_range_says_which_numbers_it_has(allowed, text, within, without):
+    assert str(allowed) == text
+    assert all(number in allowed for number in within)
+    assert not any(number in allowed for number in without)
+
+
+def test_settings_made_in_python_have_the_same_ranges():
+    with pytest.raises(SettingsError, match="lr must be above 0, not 0"):
+        Some(lr=0)
+    assert Share.__metadata__ == (Range(least=0, most=1),)
+
+
+def test_the_help_says_the_range():
+    assert "  lr=0.001  (float, above 0)" in settings.help_text(Some).splitlines()
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path):

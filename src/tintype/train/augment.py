@@ -5,51 +5,45 @@ A mount alone is new to both: it has no colour.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tintype.errors import SettingsError
 from tintype.train import damage
 from tintype.train.damage import chosen, uniform
 from tintype.train.lab import luma_of, luma_to_L, rgb_to_lab
+from tintype.train.ranges import Ranged, Share
 
 _MOUNT = 1 / 7  # of the side, at most
 
 
 @dataclass(frozen=True, kw_only=True)
-class GreySettings:
+class GreySettings(Ranged):
     """How likely each change of the grey input is, from 0 (never) to 1 (always)."""
 
-    luma: float = 0.4
+    luma: Share = 0.4
     """The input is the lightness of the BT.601 grey, as in use, rather than the true L."""
-    film: float = 0.1
+    film: Share = 0.1
     """The input is grey as a film with another colour response saw it (orthochromatic, for one)."""
-    uneven: float = 0.1
+    uneven: Share = 0.1
     """Light falls unevenly: corners are darker, stains and bad development make places brighter or darker."""
-    fade: float = 0.3
+    fade: Share = 0.3
     """Contrast is lowered, to a quarter at worst, or gamma bent, as in faded or badly scanned prints."""
-    grain: float = 0.25
+    grain: Share = 0.25
     """Grain is added, in half of the pictures coarser than a pixel."""
-    blur: float = 0.1
+    blur: Share = 0.1
     """The picture is out of focus, or was scanned coarsely."""
-    jpeg: float = 0.1
+    jpeg: Share = 0.1
     """JPEG's blocks and ringing, from a file of low quality."""
-    scratches: float = 0.05
+    scratches: Share = 0.05
     """Scratches and dust, bright or dark."""
-    halftone: float = 0.03
+    halftone: Share = 0.03
     """The screen of dots of a printed page."""
-    mount: float = 0.05
+    mount: Share = 0.05
     """A border of white, black or grey about the picture, as of a print, a film or an album's page, and true
     grey there; of one in ten nothing else is left, as of an empty page."""
-
-    def __post_init__(self) -> None:
-        for name, chance in dataclasses.asdict(self).items():
-            if not 0 <= chance <= 1:
-                raise SettingsError(f"{name} is a probability, from 0 to 1, not {chance:g}.")
 
 
 def to_training_pair(rgb: Tensor, settings: GreySettings) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tintype import images
-from tintype.errors import DataError, InputError, SettingsError
+from tintype.errors import DataError, InputError
 from tintype.train.photographs import Photographs
+from tintype.train.ranges import Range, Ranged, Share
 
 GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
 TRIES = 50  # unusable photographs in a row after which the data set is given up
@@ -26,28 +27,19 @@ Position = tuple[int, int]  # which photograph, and the number of the draw that 
 
 
 @dataclass(frozen=True, kw_only=True)
-class CropSettings:
+class CropSettings(Ranged):
     """How a training crop is taken; validation takes the centre."""
 
-    min_side: float = 0.65
+    min_side: Annotated[float, Range(above=0, most=1)] = 0.65
     """A crop's side is this share to all of the photograph's shorter side."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """How often a crop is mirrored left to right."""
-    flip_vertical: float = 0.0
+    flip_vertical: Share = 0.0
     """How often a crop is turned upside down."""
-    rotate: float = 0.0
+    rotate: Annotated[float, Range(least=0, most=180)] = 0.0
     """Greatest angle, in degrees, by which a crop is turned either way."""
     drop_grey: bool = False
     """Leave out photographs in which no |a| or |b| reaches 1."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_side <= 1:
-            raise SettingsError(f"min_side must be above 0 and at most 1, not {self.min_side:g}.")
-        for name in ("flip", "flip_vertical"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"{name} is a probability, from 0 to 1, not {getattr(self, name):g}.")
-        if not 0 <= self.rotate <= 180:
-            raise SettingsError(f"rotate must be from 0 to 180 degrees, not {self.rotate:g}.")
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:

@@ -4,47 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from tintype.errors import SettingsError
+from tintype.train.ranges import Count, NotNegative, Range, Ranged, Whole
 
 Losses = dict[str, Tensor]
 Groups = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class Schedule(Ranged):
     """How a recipe is trained unless the user says otherwise."""
 
-    epochs: int = 20
+    epochs: Count = 20
     """Passes over the photographs."""
-    batch: int = 32
+    batch: Count = 32
     """Photographs a step."""
-    size: int = 128
+    size: Count = 128
     """Side of the square training crops, in pixels."""
     lr_schedule: Literal["constant", "cosine"] = "constant"
     """Learning rates as they are, or rising over the first 3% of the steps, then a cosine to a hundredth."""
-    ema_decay: float = 0.0
+    ema_decay: Annotated[float, Range(least=0, under=1)] = 0.0
     """Decay of the averaged weights, which are then the ones exported; 0 keeps none."""
-    patience: int = 0
+    patience: Whole = 0
     """Epochs without a better validation loss before training stops; 0 never stops early."""
-    converged: float = 0.0
+    converged: NotNegative = 0.0
     """Training stops when an epoch lowers the mean training loss by less than this; 0 never stops so."""
-    clip: float = 0.0
+    clip: NotNegative = 0.0
     """Norm to which gradients are clipped; 0 leaves them."""
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "size"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be 1 or more, not {getattr(self, name)}.")
-        for name in ("patience", "converged", "clip"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"{name} must be 0 or above, not {getattr(self, name):g}.")
-        if not 0 <= self.ema_decay < 1:
-            raise SettingsError(f"ema_decay must be from 0 to under 1, not {self.ema_decay:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)

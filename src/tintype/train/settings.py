@@ -8,7 +8,6 @@ import difflib
 import inspect
 import itertools
 import math
-import re
 import textwrap
 import typing
 from collections.abc import Iterable, Mapping
@@ -17,23 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from tintype.errors import SettingsError
+from tintype.train.ranges import Range, range_of
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting: its name, type, default, and the docstring that stands below it in its class."""
+    """One setting: its name, type, default, the docstring below it in its class, the numbers it may have."""
 
     name: str
     type: Any
     default: Any
     doc: str
+    range: Range | None = None
 
 
 def fields_of(cls: type) -> list[Field]:
     """The settings of a dataclass in order, with the docstrings of their fields."""
     docs = _field_docs(cls)
-    types = typing.get_type_hints(cls)
-    return [Field(f.name, types[f.name], f.default, docs.get(f.name, "")) for f in dataclasses.fields(cls)]
+    types, ranges = (typing.get_type_hints(cls, include_extras=extras) for extras in (False, True))
+    return [
+        Field(f.name, types[f.name], f.default, docs.get(f.name, ""), range_of(ranges[f.name]))
+        for f in dataclasses.fields(cls)
+    ]
 
 
 def help_text(cls: type, defaults: Any = None) -> str:
@@ -43,6 +47,7 @@ def help_text(cls: type, defaults: Any = None) -> str:
         default = field.default if defaults is None else getattr(defaults, field.name)
         choices = typing.get_args(field.type) if typing.get_origin(field.type) is typing.Literal else ()
         kind = "|".join(map(str, choices)) or getattr(field.type, "__name__", str(field.type))
+        kind += f", {field.range}" if field.range else ""
         lines.append(f"  {field.name}={default}  ({kind})")
         lines += textwrap.wrap(field.doc, 96, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
@@ -135,21 +140,6 @@ def _convert(field: Field, value: Any) -> Any:
     return str(value) if field.type is str else value
 
 
-# Of settings so named, whatever the recipe.
-_ABOVE_0 = re.compile(r"(\w+_)?(lr|width|T)")
-_FROM_0 = re.compile(r"\w+_weight|weight_decay|classes|lpips_among")
-_SHARE = re.compile(r"(\w+_)?dropout")
-
-
-def _check_range(name: str, number: float) -> None:
-    if _ABOVE_0.fullmatch(name) and number <= 0:
-        raise SettingsError(f"{name} must be above 0, not {number:g}.")
-    if _FROM_0.fullmatch(name) and number < 0:
-        raise SettingsError(f"{name} must be 0 or above, not {number:g}.")
-    if _SHARE.fullmatch(name) and not 0 <= number <= 1:
-        raise SettingsError(f"{name} must be from 0 to 1, not {number:g}.")
-
-
 def _number(field: Field, value: Any) -> Any:
     try:
         number = field.type(value if not isinstance(value, bool) else None)
@@ -160,7 +150,6 @@ def _number(field: Field, value: Any) -> Any:
         raise SettingsError(f"{field.name} must be a finite number, not {value!r}.")
     if field.type is int and not isinstance(value, str) and number != value:
         raise SettingsError(f"{field.name} must be a whole number, not {value!r}.")
-    _check_range(field.name, number)
     return number
 
 

@@ -110,8 +110,8 @@ def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
             f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
         ) from None
     if stream.type == "audio" and all(channel.name == "NONE" for channel in stream.layout.channels):
-        # The source does not say where the loudspeakers stand, as AVI and Matroska need not; MP4's uncompressed
-        # sound must, and is refused only once all has been written: the usual places for so many.
+        # AVI and Matroska need not say where the loudspeakers stand. Uncompressed sound in MP4 must, or is
+        # refused once all else has been written: the usual places for so many.
         copy.codec_context.layout = f"{stream.layout.nb_channels}c"
     copy.metadata.update(stream.metadata)
     copy.disposition = stream.disposition

@@ -76,5 +76,5 @@ def test_both_forms_of_the_loss():
 
 
 def test_a_width_below_the_first_layers_is_refused():
-    with pytest.raises(SettingsError, match="at least 8"):
+    with pytest.raises(SettingsError, match="width must be 8 or above"):
         Settings(width=4)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tintype.train.blocks import SameConv
 from tintype.train.lab import lab_to_rgb, rgb_to_lab
+from tintype.train.ranges import Positive, Ranged
 from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 FILTERS = (75, 90, 105)
@@ -29,12 +30,12 @@ BOTTLENECK = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `autoencoder`."""
 
     color_space: Literal["lab", "rgb"] = "lab"
     """What is predicted: the two chroma channels of Lab, or R, G and B, of which the chroma is used."""
-    lr: float = 1e-4
+    lr: Positive = 1e-4
     """Adam's learning rate."""
 
 

@@ -24,52 +24,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tintype.errors import SettingsError
 from tintype.train import bins as colour_bins
+from tintype.train.ranges import Positive, Range, Ranged
 from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `binned`."""
 
     bins: Literal["grid", "hull"] = "grid"
     """`grid`: the ab square in grid_side² bins, each pixel of one class; `hull`: the 313 bins of width 10 in
     reach of sRGB, each pixel softly of its five nearest."""
-    grid_side: int = 18
+    grid_side: Annotated[int, Range(least=2)] = 18
     """Bins on a side of the ab square, from −110 to 110 Lab units."""
     form: Literal["keras", "zhang"] = "keras"
     """The Keras port's network or the paper's own."""
-    width_factor: float = 1.0
+    width_factor: Positive = 1.0
     """Factor on the width of every group."""
     batch_norm: bool = True
     """BatchNorm at the end of a group. Without it several processes learn exactly what one does."""
     rebalance: Literal["log", "smooth", "none"] = "log"
     """Weight of a pixel whose bin has the share p: −log p, or 1 / ((1 − λ) p + λ / Q), or 1."""
-    rebalance_floor: float = 1e-5
+    rebalance_floor: Annotated[float, Range(above=0, under=1)] = 1e-5
     """The share below which `log` takes no bin to be."""
-    rebalance_mix: float = 0.5
+    rebalance_mix: Annotated[float, Range(above=0, most=1)] = 0.5
     """λ of `smooth`."""
     decoding: Literal["argmax", "annealed"] = "argmax"
     """How the exported graph turns bins into a colour: the most probable, or their annealed mean."""
-    T: float = 0.38
+    T: Positive = 0.38
     """Temperature of the annealed mean."""
-    lr: float = 1e-4
+    lr: Positive = 1e-4
     """Adam's learning rate."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rebalance_floor < 1:
-            raise SettingsError(f"rebalance_floor must lie between 0 and 1, not be {self.rebalance_floor:g}.")
-        if self.grid_side < 2:
-            raise SettingsError(f"grid_side must be at least 2, not {self.grid_side}.")
-        if self.T <= 0 or self.width_factor <= 0:
-            raise SettingsError("T and width_factor must be greater than 0.")
 
 
 SCHEDULE = Schedule(epochs=10, batch=32, size=128)

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tintype.errors import SettingsError
 from tintype.train.lab import ab_to_unit, unit_to_ab
+from tintype.train.ranges import Positive, Range, Ranged
 from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 FIRST_WIDTH = 8
@@ -30,21 +30,17 @@ _ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu, "tanh": torch.tanh
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `colornet`."""
 
     activation: Literal["sigmoid", "relu", "tanh"] = "sigmoid"
     """Activation of the output."""
-    width: int = 128
+    width: Annotated[int, Range(least=FIRST_WIDTH)] = 128
     """Channels of the widest layer; the report tries 64, 128, 256 and 512."""
     depth: Literal[3, 4, 5, 6] = 3
     """Layers in the encoder, and as many in the decoder; each halves or doubles the size."""
-    lr: float = 0.01
+    lr: Positive = 0.01
     """Adam's learning rate."""
-
-    def __post_init__(self) -> None:
-        if self.width < FIRST_WIDTH:
-            raise SettingsError(f"width must be at least {FIRST_WIDTH}, not {self.width}.")
 
 
 SCHEDULE = Schedule(epochs=20, batch=32, size=128, patience=5)

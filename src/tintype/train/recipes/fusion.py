@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from tintype.errors import SettingsError
 from tintype.train.lab import ab_to_unit, unit_to_ab
+from tintype.train.ranges import Count, NotNegative, Positive, Ranged, Whole
 from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 GLOBAL_SIDE = 28  # side of the map that the global branch sees
@@ -36,33 +37,31 @@ GLOBAL_VALUES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `fusion`."""
 
     global_features: Literal["none", "light", "full"] = "light"
     """The global branch: none, the report's single convolution, or the paper's four."""
-    global_width: int = 32
+    global_width: Count = 32
     """Channels of the convolution of the `light` branch; the report suggests trying more."""
-    width: float = 1.0
+    width: Positive = 1.0
     """Factor on the channels of all other layers; 1 is the paper's network."""
     target_scaling: Literal["sigmoid", "linear"] = "sigmoid"
     """How ab becomes 0…1: through a sigmoid, as in the report, or evenly."""
-    sigmoid_scale: float = 25.0
+    sigmoid_scale: Positive = 25.0
     """Lab units that are 1 before the targets' sigmoid. Plain Lab units (1) would send nearly all colours to
     0 or 1, whatever their strength."""
-    classes: int = 0
+    classes: Whole = 0
     """Scene classes in the data's labels, to be recognised from the global features; 0 for no classifier."""
-    class_weight: float = 1 / 300
+    class_weight: NotNegative = 1 / 300
     """Weight of the classifier's cross-entropy beside the colour loss."""
-    lr: float = 1e-5
+    lr: Positive = 1e-5
     """Adam's learning rate."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.classes and self.global_features == "none":
             raise SettingsError("classes needs global features: set global_features to light or full.")
-        for name in ("global_width", "width", "sigmoid_scale"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"{name} must be above 0, not {getattr(self, name)}.")
 
 
 SCHEDULE = Schedule(epochs=20, batch=64, size=224)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tintype.train.lab import ab_to_unit, unit_to_ab
+from tintype.train.ranges import NotNegative, Positive, Ranged
 from tintype.train.recipe import Losses, RecipeModel, Schedule
 
 SIDE = 128  # the input of the network proper
@@ -27,14 +28,14 @@ _MAP = SIDE >> len(CHANNELS)  # side of what the linear layer sees
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `mean-chroma`."""
 
-    lr: float = 1e-4
+    lr: Positive = 1e-4
     """Adam's learning rate."""
-    weight_decay: float = 1e-5
+    weight_decay: NotNegative = 1e-5
     """Adam's weight decay."""
-    leak: float = 0.01
+    leak: NotNegative = 0.01
     """Slope of LeakyReLU below zero (not stated in the report; PyTorch's default)."""
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,7 @@ from tintype.errors import SettingsError
 from tintype.train.blocks import SelfAttention, area_resize, held_fast
 from tintype.train.lab import lab_to_rgb, luma_of, rgb_to_lab
 from tintype.train.perceptual import VggFeatures
+from tintype.train.ranges import Count, NotNegative, Positive, Range, Ranged, Share
 from tintype.train.recipe import GraphInput, Losses, RecipeModel, Schedule
 
 _SMALLEST, _ATTENDED, _JUDGED = 8, 32, 4  # sides of the generator's deepest, the attended and the last map
@@ -41,46 +42,45 @@ _AB_SCALE = 110.0  # Lab units, brings dominant colours to −1…1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Ranged):
     """What may be set for `sagan`."""
 
     size: int = 64
     """Shorter side, in pixels, at which the networks see pictures: a power of two from 32 (the report: 64 and
     128). Photographs of another size are averaged to it."""
-    width: int = 16
+    width: Count = 16
     """The generator's filters at full size."""
-    discriminator_width: int = 8
+    discriminator_width: Count = 8
     """The discriminator's filters at half size."""
-    dropout: float = 0.2
+    dropout: Share = 0.2
     """Share of the discriminator's activations that are dropped."""
-    lr: float = 1e-4
+    lr: Positive = 1e-4
     """The generator's learning rate."""
-    discriminator_lr: float = 4e-4
+    discriminator_lr: Positive = 4e-4
     """The discriminator's learning rate."""
-    beta1: float = 0.0
+    beta1: Annotated[float, Range(least=0, under=1)] = 0.0
     """Adam's first decay, on both sides."""
-    beta2: float = 0.9
+    beta2: Annotated[float, Range(least=0, under=1)] = 0.9
     """Adam's second decay, on both sides."""
-    perceptual_weight: float = 1.0
+    perceptual_weight: NotNegative = 1.0
     """Weight of the perceptual loss beside the adversarial one; 0 does without VGG-19."""
     perceptual_target: Literal["output", "grey-output"] = "output"
     """What is compared with the grey input: the output itself, as in the report, which also draws colours
     towards grey; or the output's own grey version, which leaves them to the discriminator."""
     vgg_features: str = ""
     """Safetensors file of normalised VGG-19 up to conv3_1, for the perceptual loss."""
-    l1_weight: float = 0.0
+    l1_weight: NotNegative = 0.0
     """Weight of the mean distance to the true RGB in 0…1, which steadies the start as in pix2pix (Isola et
     al. 2017); the report has none."""
-    dominant_colors: int = 0
+    dominant_colors: Annotated[int, Range(least=0, most=_CELLS**2)] = 0
     """How many dominant colours the generator can be told: the truth's in training, the user's in use."""
-    dominant_dropout: float = 0.5
+    dominant_dropout: Share = 0.5
     """Share of the training pictures whose dominant colours are held back, so that it can do without."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size < _ATTENDED or self.size & (self.size - 1):
             raise SettingsError(f"size must be a power of two from {_ATTENDED}, not {self.size}.")
-        if not 0 <= self.dominant_colors <= _CELLS**2:
-            raise SettingsError(f"dominant_colors must be from 0 to {_CELLS**2}, not {self.dominant_colors}.")
 
 
 SCHEDULE = Schedule(epochs=100, batch=8, size=64)
