@@ -214,8 +214,8 @@ def test_settings_of_other_types_are_told(tiny_model, telling_model):
 
 def test_versions_of_a_file_are_counted(telling_model, grey_photo, tmp_path):
     (tmp_path / "a.png").write_bytes(png(grey_photo))
-    for count in (-1, 17):
-        with pytest.raises(SettingsError, match=f"from 1 to 16 candidates, not {count}"):
+    for count in (-1, 17, "3", 2.5):
+        with pytest.raises(SettingsError, match=f"from 1 to 16 candidates, not {count!r}"):
             Colorizer(telling_model).colorize_file(tmp_path / "a.png", candidates=count)
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -142,6 +142,7 @@ class Colorizer:
 
         Errors as `confidence` and `colorize_file`.
         """
+        source, target = Path(source), Path(target)
         check_targets(source, [target], overwrite)
         kind = images.format_of(target.suffix)
         with images.open_picture(source, self.limits) as picture:

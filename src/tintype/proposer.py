@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +87,8 @@ class Proposer:
 
 def check_count(count: int) -> None:
     """SettingsError for a number of candidates that cannot be."""
-    if not 1 <= count <= MOST_CANDIDATES:
-        raise SettingsError(f"There can be from 1 to {MOST_CANDIDATES} candidates, not {count}.")
+    if not isinstance(count, Integral) or not 1 <= count <= MOST_CANDIDATES:
+        raise SettingsError(f"There can be from 1 to {MOST_CANDIDATES} candidates, not {count!r}.")
 
 
 def _checked_strength(strength: float) -> float:

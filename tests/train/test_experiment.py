@@ -112,8 +112,15 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
 
     monkeypatch.setattr("tintype.train.command.train", refuse)
     capsys.readouterr()
-    assert cli.main(list(map(str, line))) == 0
-    assert (tmp_path / "pages" / "width.md").read_text(encoding="utf-8").split("frames/s")[0] in page
+    sources = tmp_path / "sources.csv"
+    sources.write_text("source,photographs,terms\nAttic,9,own\n")
+    told = ["--license", "CC0", "--limits", "Faces are green.", "--sources", sources]
+    for words in (told, []):
+        assert cli.main(list(map(str, [*line, *words]))) == 0
+        assert (tmp_path / "pages" / "width.md").read_text(encoding="utf-8").split("frames/s")[0] in page
+        card = cards.load_card(models / "wide.onnx")
+        assert (card.license, card.limits) == ("CC0", "Faces are green.")
+        assert [dict(row) for row in card.data] == [{"source": "Attic", "photographs": 9, "terms": "own"}]
 
 
 @pytest.mark.parametrize("plot", PLOTS)

@@ -41,6 +41,20 @@ def test_a_shard_gives_the_folders_bytes(folder, shard):
     assert sorted(r.read() for r in slices) == sorted(r.read() for r in files)
 
 
+def test_linked_folders_count_once(folder, tmp_path):
+    apart = tmp_path / "apart"
+    (folder / "cat").rename(apart)
+    (folder / "cat").symlink_to(apart)
+    (folder / "again").symlink_to(apart)
+    (apart / "round").symlink_to(folder)
+    assert [r.name for r in find_records([folder])] == [
+        "4.png",
+        "again/1.png",
+        "again/2.webp",
+        "dog/deep/3.jpg",
+    ]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -255,6 +255,6 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     lpips = "score by LPIPS too (alex or squeeze)"
     add("--lpips", action="append", metavar="NETWORK=FEATURES,HEADS", help=lpips)
     add("--classifier", metavar="FILE", help="score the classes kept too, by this classifier")
-    add("--license", default="unstated", metavar="TEXT", help="the models' licence on their cards")
-    add("--limits", default="", metavar="TEXT", help="what the models' cards warn of")
+    add("--license", metavar="TEXT", help="the models' licence on their cards (default: unstated)")
+    add("--limits", metavar="TEXT", help="what the models' cards warn of")
     add("--sources", metavar="FILE.csv", help="source, photographs, terms: what the cards say of the data")

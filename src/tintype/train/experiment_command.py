@@ -88,7 +88,7 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
             raise SettingsError(
                 f"{models / run.name}.onnx was made by other words; remove it, or name another --work."
             )
-        return source, load_card(models / f"{run.name}.onnx")
+        return source, dataclasses.replace(load_card(models / f"{run.name}.onnx"), **_told(args))
     models.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(asked), encoding="utf-8")
     recipe, model, info = runs.load_run(source)
@@ -103,18 +103,19 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
         version="1",
         description=f"{recipe} of the experiment “{one.title}”.",
         recipe=recipe,
-        license=args.license,
+        license="unstated",
         sha256="",
         size=one.size or options["size"],
         commit=export.commit_id(),
-        limits=args.limits,
+        limits="",
         training=_without_folders(dataclasses.asdict(model.settings))
         | {key: options[key] for key in ("size", "seed", "precision")}
         | length
         | {"photographs_seen": length["steps"] * length["batch"]},
         pretrained=tuple(runs.origin_of(info)["pretrained"]),
-        data=_sources(args.sources) or tuple(runs.origin([source], own="own photographs")["data"]),
+        data=tuple(runs.origin([source], own="own photographs")["data"]),
     )
+    card = dataclasses.replace(card, **_told(args))
     places = [Path(p) for p in args.val]
     return source, export.export(
         model, models, card, places,
@@ -157,6 +158,12 @@ def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results)
 def _without_folders(values: dict[str, Any]) -> dict[str, Any]:
     """The settings with files by their names alone: a card is read on other machines."""
     return {k: Path(v).name if isinstance(v, str) and "/" in v else v for k, v in values.items()}
+
+
+def _told(args: argparse.Namespace) -> dict[str, Any]:
+    """What the cards are told of by hand, those that are there already, too."""
+    told = {"license": args.license, "limits": args.limits, "data": _sources(args.sources)}
+    return {key: value for key, value in told.items() if value}
 
 
 def _sources(file: str | None) -> tuple[dict[str, Any], ...]:

@@ -8,8 +8,9 @@ one seek and one read, and the order is exact.
 from __future__ import annotations
 
 import csv
+import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from tintype.errors import DataError
@@ -72,7 +73,7 @@ def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, s
 
 def _folder_records(folder: Path, image_column: str) -> list[tuple[Record, str]]:
     """The pictures anywhere in a folder, labelled by their folder, or those in its shards and Parquet."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = sorted(_files(folder))
     pictures = [p.relative_to(folder) for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
     packed = [p for p in files if p.suffix in (".tar", ".parquet")]
     if pictures and packed:
@@ -81,6 +82,19 @@ def _folder_records(folder: Path, image_column: str) -> list[tuple[Record, str]]
     if pictures:
         return [(Record(str(folder / p), p.as_posix()), _folder_of(p.as_posix())) for p in pictures]
     return [pair for path in packed for pair in _file_records(path, image_column)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files anywhere in a folder, those that linked folders hold, too; each folder's once."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()  # of two links to one folder the same is taken everywhere
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (path for name in names if (path := Path(root, name)).is_file())
 
 
 def _file_records(path: Path, image_column: str) -> list[tuple[Record, str]]:
