@@ -46,6 +46,14 @@ def test_a_crf_that_the_encoder_has_not_is_refused(codec, crf, bounds):
         make_encoding(codec, crf, None, ".mkv")
 
 
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libsvtav1"])
+def test_a_crf_that_would_be_rounded_is_refused(codec):
+    message = rf"^--crf must be a whole number with {codec}, not 24\.5\.$"
+    with pytest.raises(SettingsError, match=message):
+        make_encoding(codec, 24.5, None, ".mkv")
+    assert ("crf", "24.5") in make_encoding("libx264", 24.5, None, ".mkv").options
+
+
 @pytest.mark.parametrize(
     ("codec", "crf"), [("libx264", 0), ("libx265", 51), ("libvpx-vp9", 63), ("libsvtav1", 1)]
 )

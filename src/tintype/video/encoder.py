@@ -76,6 +76,8 @@ def _check_crf(crf: float, encoder: str, option: Any) -> None:
     least, most = _CRF_RANGE.get(encoder, (max(0, option.min), option.max))
     if not least <= crf <= most:
         raise SettingsError(f"--crf must be from {least:g} to {most:g} with {encoder}, not {crf:g}.")
+    if crf % 1 and option.type.name == "INT":
+        raise SettingsError(f"--crf must be a whole number with {encoder}, not {crf:g}.")
 
 
 def layout_for(film: Film, encoding: Encoding) -> Layout:
