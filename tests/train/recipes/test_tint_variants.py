@@ -354,7 +354,7 @@ def test_a_model_without_bins_says_that_it_has_no_versions_and_no_confidence(tmp
     ("settings", "message"),
     [
         ({"head": "residual", "residual_weight": 0}, "learns nothing at residual_weight=0"),
-        ({"learnt_every": 0}, "learnt_every must be 1 or above"),
+        ({"learnt_every": 9}, "learnt_every must be from 1 to 8, not 9"),
         ({"learn": "mean", "head": "regression"}, "learn=mean wants bins; head=regression has none"),
         ({"learn": "mean", "adversarial_weight": 1}, "looks at no pictures; set adversarial_weight to 0"),
         ({"learn": "mean", "lpips_weight": 1, "classifier_weight": 1}, "set lpips_weight and classifier_w"),

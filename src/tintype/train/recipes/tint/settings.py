@@ -59,7 +59,7 @@ class Settings(Ranged):
 
     learn: Literal["all", "mean"] = "all"
     """What is trained: all, or the weights of vividness 0 alone, which learn fast; all else is held fast."""
-    learnt_every: Count = 2
+    learnt_every: Annotated[int, Range(least=1, most=8)] = 2
     """Along each side one cell in so many is learnt from, from a place drawn for each batch: neighbours tell
     nearly the same, and 313 bins for each cost a good part of a step; 1 for all cells."""
     smallest: Whole = 0
