@@ -16,9 +16,9 @@ import pytest
 
 from tintype import batch
 from tintype.batch import Options, run_plan
-from tintype.errors import InputError, ModelError, SettingsError
+from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.plan import Job, make_plan
-from tintype.results import FileResult, part_name, versions_of, whole_file
+from tintype.results import FileResult, part_name, remove_own_parts, versions_of, whole_file
 from tintype.running import run_jobs
 
 Lines = list[str]
@@ -294,15 +294,25 @@ def test_a_bar_is_shown_on_a_terminal_only(
     assert "1/1" not in terminal.getvalue()
 
 
-def test_an_interrupt_leaves_no_temporary_file(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = part_name("other.jpg")
-
+def test_an_interrupt_leaves_no_temporary_file_and_those_of_others(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(self: FakeColorizer, source: Path, target: Path, **_: Any) -> FileResult:
-        target.with_name(part_name(target.name)).write_bytes(b"half")
-        target.with_name(other).write_bytes(b"another process's")
-        raise KeyboardInterrupt
+        Path("out", other).write_bytes(b"of another process, at work on the same result")
+        with whole_file(target) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
 
+    other = part_name("a.jpg")
     monkeypatch.setattr(FakeColorizer, "colorize_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(["album/a.jpg"], "out/")
     assert [p.name for p in Path("out").iterdir()] == [other]
+
+
+def test_what_this_process_is_writing_is_removed_and_nothing_else() -> None:
+    other = part_name("a.jpg")
+    Path(other).write_bytes(b"of another process, at work on the same result")
+    with pytest.raises(OutputError, match="Cannot write"), whole_file(Path("a.jpg")):
+        remove_own_parts()
+    assert [p.name for p in Path().iterdir()] == [other]

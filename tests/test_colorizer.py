@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -426,3 +427,17 @@ def test_any_name_that_a_file_can_have_can_be_written(name, tmp_path):
         file.write(b"x")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     (tmp_path / part_folder_name(name)).mkdir()
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_result_is_on_the_disk_before_it_has_its_name(replace, tmp_path, monkeypatch):
+    target, seen = tmp_path / "a.jpg", []
+
+    def synced(number):
+        seen.append((os.fstat(number).st_size, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    with whole_file(target, replace=replace) as file:
+        file.write(b"whole")
+    assert seen == [(5, False)]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]

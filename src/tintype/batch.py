@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from tintype.images import Limits
 from tintype.plan import Job, Plan, count_of, is_there
 from tintype.predict import check_weighs_bins
 from tintype.progress import EXISTS, Report, failed
-from tintype.results import FileResult, remove_parts, versions_of, whole_file
+from tintype.results import FileResult, remove_own_parts, versions_of, whole_file
 from tintype.running import orderly_stop, processors, run_jobs
 
 _MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory
@@ -133,31 +133,22 @@ def _tell_provider(colorizer: Colorizer, options: Options, report: Report) -> No
 
 
 class Worker:
-    """Colours one job at a time for each thread that calls it, and knows which are in hand."""
+    """Colours one job at a time for each thread that calls it."""
 
     def __init__(self, colorizer: Colorizer, options: Options) -> None:
         self._colorizer, self._options = colorizer, options
-        self._in_hand: dict[Job, None] = {}
 
     def __call__(self, job: Job) -> FileResult:
         """Never raises for a picture that fails: that is a result with status `failed`."""
-        self._in_hand[job] = None
-        try:
-            return _attempt(lambda: self._colorize(job), job.source)
-        finally:
-            del self._in_hand[job]
+        return _attempt(lambda: self._colorize(job), job.source)
 
     def at_once(self, job: Job) -> FileResult:
         """In this thread, so that Ctrl-C (KeyboardInterrupt) need not wait for the picture."""
         try:
-            return _attempt(lambda: self._colorize(job), job.source)
+            return self(job)
         except KeyboardInterrupt:
-            _remove_parts([job], self._options)
+            remove_own_parts()
             raise
-
-    def abandon(self) -> None:
-        """Remove the temporary files of the jobs in hand."""
-        _remove_parts(list(self._in_hand), self._options)
 
     def _colorize(self, job: Job) -> FileResult:
         target = Path(job.target)
@@ -186,7 +177,7 @@ class Worker:
 def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -> None:
     results = run_jobs(jobs, work, min(workers, len(jobs)), report.stop)
     # Closed also if telling fails (`| head`), which waits for the pictures in hand.
-    with orderly_stop(report.stop, work.abandon), closing(results):
+    with orderly_stop(report.stop, remove_own_parts), closing(results):
         for result in results:
             report.add(result)
 
@@ -234,9 +225,3 @@ def _exists(job: Job, options: Options, report: Report, single: bool) -> bool:
     else:
         report.add(FileResult(job.source, there, "skipped", EXISTS))
     return True
-
-
-def _remove_parts(jobs: Iterable[Job], options: Options) -> None:
-    for job in jobs:
-        for target in versions_of(Path(job.target), options.candidates):
-            remove_parts(target)
