@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tintype.archive.places import Folder, Place, check_writable, patiently, pla
 from tintype.archive.remote import Remote
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
-from tintype.errors import InputError, OutputError, SettingsError
+from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
 from tintype.results import part_name
 
 
@@ -75,6 +76,38 @@ def test_a_stamp_changes_with_the_picture(root: str) -> None:
     assert first == stamp() != ""
     at.store("a.jpg", BytesIO(b"two"))
     assert stamp() != first
+
+
+def test_what_a_run_does_not_know_of_is_not_replaced(root: str) -> None:
+    at = place(root)
+    seen = at.store("a.jpg", BytesIO(b"result"), replace=False)
+    with pytest.raises(OutputExistsError, match=r"a\.jpg has appeared meanwhile, and was left as it is"):
+        at.store("a.jpg", BytesIO(b"next one"), replace=False)
+    assert at.fetch("a.jpg") == b"result"
+    seen = at.store("a.jpg", BytesIO(b"next one"), replace=False, known=seen)
+    at.store("a.jpg", BytesIO(b"the work of others"))
+    with pytest.raises(OutputExistsError, match="has appeared meanwhile"):
+        at.store("a.jpg", BytesIO(b"the third"), replace=False, known=seen)
+    assert at.fetch("a.jpg") == b"the work of others"
+    assert len(fsspec.core.url_to_fs(root)[0].find(fsspec.core.url_to_fs(root)[1])) == 1
+    at.store("b.jpg", BytesIO(b"gone meanwhile"), replace=False, known=seen)
+    assert at.fetch("b.jpg") == b"gone meanwhile"
+
+
+def test_what_appears_while_a_picture_is_coloured_stays_unless_it_is_the_same(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    (name,) = archive(tmp_path / "in", 1)
+    given, task = settings(tmp_path / "in", tmp_path / "out", tiny_model), Task(name, -1, "", 0)
+    work = Work(given)
+    assert [work(task).status for _ in range(2)] == ["done", "done"]  # as a second try does it
+    (tmp_path / "out" / name).write_bytes(b"the only copy")
+    record = work(task)
+    assert (record.status, record.kind) == ("failed", "exists")
+    assert "neither this manifest's" in record.reason
+    assert (tmp_path / "out" / name).read_bytes() == b"the only copy"
+    assert hidden(tmp_path / "out") == []
+    assert Work(dataclasses.replace(given, overwrite=True))(task).status == "done"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_part(root: str) -> None:

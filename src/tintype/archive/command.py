@@ -67,7 +67,7 @@ def run(
     with closing(engine):
         engine.check()
         report.begin(None)
-        tasks = wanted(pictures, settings, manifest, report, overwrite=args.overwrite)
+        tasks = wanted(pictures, settings, manifest, report)
         records = engine.records(tasks, report.stop)
         with orderly_stop(report.stop, engine.abandon), closing(records):
             for record in records:
@@ -110,6 +110,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         model=str(card.path.resolve()) if str(args.model).endswith(".onnx") else args.model,
         coloring=coloring,
         provider=args.provider,
+        overwrite=args.overwrite,
         time_limit_s=args.time_limit,
     )
 

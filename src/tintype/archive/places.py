@@ -20,7 +20,7 @@ from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.plan import plain_words, walk
-from tintype.results import part_name, remove_parts
+from tintype.results import name_whole, part_name, remove_parts
 
 IN_MEMORY = 1 << 26  # bytes; what is larger is read from its file, or by way of one
 T = TypeVar("T")
@@ -56,8 +56,13 @@ class Place(Protocol):
         """A picture's bytes, or the file that holds them where they are many. FileNotFoundError, OSError …"""
         ...
 
-    def store(self, name: str, content: BinaryIO) -> Written:
-        """Write what is in `content` from its start on, whole or not at all; gives what `presence` will."""
+    def store(
+        self, name: str, content: BinaryIO, *, replace: bool = True, known: Written | None = None
+    ) -> Written:
+        """Write what is in `content` from its start on, whole or not at all; gives what `presence` will.
+
+        Unless it is to `replace` whatever is there, OutputExistsError for all but what is `known`.
+        """
         ...
 
     def presence(self) -> Callable[[str], Written | None]:
@@ -115,7 +120,9 @@ class Folder:
         path = Path(self.full_name(name))
         return path if path.stat().st_size > IN_MEMORY else path.read_bytes()
 
-    def store(self, name: str, content: BinaryIO) -> Written:
+    def store(
+        self, name: str, content: BinaryIO, *, replace: bool = True, known: Written | None = None
+    ) -> Written:
         """As `Place`: on the disk before it takes its name, so that a power cut leaves no part either."""
         target = Path(self.full_name(name))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,10 +131,9 @@ class Folder:
             content.seek(0)
             with part.open("xb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
             state = part.stat()
-            part.replace(target)
+            is_known = known is not None and self._there(name) == known
+            name_whole(part, target, replace=replace or is_known)
         finally:
             part.unlink(missing_ok=True)
         return Written(state.st_size, state.st_mtime_ns)

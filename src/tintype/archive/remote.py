@@ -15,7 +15,7 @@ import numpy as np
 from tintype.archive.apart import inside
 from tintype.archive.places import IN_MEMORY, Found, full_name
 from tintype.archive.record import Written, number_of
-from tintype.errors import InputError, SettingsError
+from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.plan import LINKED_FOLDER, is_picture
 from tintype.results import is_part, part_name
 
@@ -70,9 +70,16 @@ class Remote:
         data: bytes = self._system.cat_file(f"{self._root}/{name}")
         return data
 
-    def store(self, name: str, content: BinaryIO) -> Written:
-        """As `Place`; the size alone, as not every store's marks are to be had without asking once more."""
+    def store(
+        self, name: str, content: BinaryIO, *, replace: bool = True, known: Written | None = None
+    ) -> Written:
+        """As `Place`; the size alone, as not every store's marks are to be had without asking once more.
+
+        What is there is looked at before the upload; what comes during that is replaced.
+        """
         path = f"{self._root}/{name}"
+        if not replace and self._there(path) not in (None, known):
+            raise OutputExistsError(f"{self.full_name(name)} has appeared meanwhile, and was left as it is.")
         written = Written(content.seek(0, 2))
         if self._puts_whole:
             self._put(path, content)
@@ -116,6 +123,15 @@ class Remote:
             for path in self._system.ls(folder, detail=False, refresh=True):
                 if is_part(posixpath.basename(path), own):
                     self._system.rm_file(path)
+
+    def _there(self, path: str) -> Written | None:
+        """What is at a path now."""
+        self._system.invalidate_cache(posixpath.dirname(path))
+        try:
+            size = self._system.info(path).get("size")
+        except FileNotFoundError:
+            return None
+        return Written(-1 if size is None else int(size))
 
     def _passed_over(self, name: str, entry: dict[str, Any]) -> str | None:
         """Why what is neither a file nor a folder is none that could be taken, if it might be missed."""

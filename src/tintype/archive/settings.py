@@ -23,14 +23,14 @@ class Task(NamedTuple):
     """`Record.content` of what is in the target already, or 0: where nothing has changed, nothing is done."""
     written: Written = Written()
     """The last result that is known to have been written for it, which its records go on telling of."""
-    same_only: bool = False
-    """Whether what is in the target may not be Tintype's own, and is replaced by the same bytes alone."""
+    there: Written | None = None
+    """What was seen in its result's place and may be replaced; None for nothing."""
 
     @staticmethod
     def from_json(text: str) -> Task:
         """As it was before `json.dumps`."""
-        name, size, stamp, known, written, same_only = json.loads(text)
-        return Task(name, size, stamp, known, Written(*written), same_only)
+        name, size, stamp, known, written, there = json.loads(text)
+        return Task(name, size, stamp, known, Written(*written), None if there is None else Written(*there))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,8 @@ class Settings:
     """How often a write is tried."""
     wait_s: float = 0.5
     """Seconds before the second try; twice as long before each further one."""
+    overwrite: bool = False
+    """Whether results replace whatever has their names."""
     time_limit_s: float = 3600.0
     """Seconds of one picture, after which its worker is ended."""
 

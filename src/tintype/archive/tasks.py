@@ -40,16 +40,17 @@ def listed(settings: Settings, report: Report) -> Iterator[Found] | None:
 
 
 def wanted(
-    pictures: Iterator[Found], settings: Settings, manifest: Manifest, report: Report, *, overwrite: bool
+    pictures: Iterator[Found], settings: Settings, manifest: Manifest, report: Report
 ) -> Iterator[Task]:
     """The tasks, found as they are asked for; each is entered as begun, so that a run that died goes on.
 
     A picture is left alone where the manifest has it as done with the same model and settings, its stamp
     (size and time of change, or the store's mark) is the same, and its result is there. With another stamp
-    its bytes decide, in the worker. What is there is replaced, but for `overwrite`, only where it is as the
-    manifest's last result was written; or, where a run may have written more than the manifest was told, by
-    the same bytes.
+    its bytes decide, in the worker. What is there is replaced, but for `settings.overwrite`, only where it is
+    as the manifest's last result was written; or, where a run may have written more than the manifest was
+    told, by the same bytes.
     """
+    overwrite = settings.overwrite
     target = place(settings.target)
     look, is_stray = target.presence(), strays(settings.source, settings.target)
 
@@ -76,10 +77,8 @@ def wanted(
                 task = task._replace(known=known.content)
         if there is not None and not overwrite:
             if _is_own(there, known):
-                task = task._replace(written=there)
-            elif known is not None and known.status == BEGUN:
-                task = task._replace(same_only=True)
-            else:
+                task = task._replace(written=there, there=there)
+            elif known is None or known.status != BEGUN:
                 refuse(task, record, EXISTS_KIND, TAKEN)
                 continue
         if known is not None and known.status == BEGUN:

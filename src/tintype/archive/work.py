@@ -20,8 +20,8 @@ from tintype.images import Limits
 
 READ_TRIES = 4
 _NOT_THE_SAME = (
-    "a run ended before it noted what it wrote, and what has the result's name is not what is made of the "
-    "picture now; --overwrite replaces it"
+    "what has its result's name is neither this manifest's nor what is made of the picture now, and was left "
+    "as it is; --overwrite replaces it"
 )
 
 
@@ -89,9 +89,7 @@ class Work:
                 format=posixpath.splitext(task.name)[1],
             )
             if result.status == "done":
-                if task.same_only:
-                    self._check_same(task, file)
-                written = self._store(task, file)
+                written = self._stored(task, file)
                 record = dataclasses.replace(record, result_size=written.size, result_changed=written.changed)
         return dataclasses.replace(
             record,
@@ -102,6 +100,17 @@ class Work:
             height=result.height,
             pages=result.pages,
         )
+
+    def _stored(self, task: Task, file: BinaryIO) -> Written:
+        """Store the result over what the task knows of, or over the same: an earlier try may have written it.
+
+        Errors as `_store` and `_check_same`.
+        """
+        try:
+            return self._store(task, file, self._settings.overwrite)
+        except OutputExistsError:
+            self._check_same(task, file)
+            return self._store(task, file, True)
 
     def _check_same(self, task: Task, file: BinaryIO) -> None:
         """OutputExistsError where the target has other bytes than those in `file`."""
@@ -115,10 +124,17 @@ class Work:
         if hashlib.file_digest(cast("Any", file), "sha256").hexdigest() != _sha256(there):
             raise OutputExistsError(_NOT_THE_SAME)
 
-    def _store(self, task: Task, file: BinaryIO) -> Written:
-        settings = self._settings
+    def _store(self, task: Task, file: BinaryIO, replace: bool) -> Written:
+        """As `Place.store`, patiently. OutputError where the target goes on refusing."""
+        settings, store = self._settings, self._target.store
         try:
-            return patiently(lambda: self._target.store(task.name, file), settings.tries, settings.wait_s)
+            return patiently(
+                lambda: store(task.name, file, replace=replace, known=task.there),
+                settings.tries,
+                settings.wait_s,
+            )
+        except OutputExistsError:
+            raise
         except Exception as error:
             raise OutputError(f"the result cannot be written: {words_for(error)}") from error
 
