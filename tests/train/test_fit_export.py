@@ -102,6 +102,29 @@ def test_the_mean_of_runs_is_a_start_and_a_model(run, photographs, tmp_path):
     torch.testing.assert_close(runs.load_run(out)[1].head.weight, (a + b) / 2, atol=1e-6, rtol=0)
 
 
+def test_the_mean_of_normalised_runs_is_normalised(photographs, tmp_path):
+    settings = recipes.get("sagan").Settings(size=32, perceptual_weight=0.0, width=4, discriminator_width=4)
+    shared = {"recipe": "sagan", "settings": settings, "size": 32}
+    first = short_run(photographs, tmp_path / "0", **shared)
+    others = [
+        short_run(photographs, tmp_path / str(n), start_from=(str(first),), seed=n, steps=6, **shared)
+        for n in (1, 2)
+    ]
+    for run in others:  # as after long training, when each has a sign of its own
+        checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+        for name, value in checkpoint["state_dict"].items():
+            if name.endswith((".0._u", ".0._v")) and run is others[1]:
+                value.neg_()
+        torch.save(checkpoint, run / "checkpoints" / "last.ckpt")
+    model = runs.load_run(*others)[1]
+    norms = [
+        float(torch.linalg.matrix_norm(part.weight.detach().flatten(1), 2))
+        for part in model.generator.modules()
+        if hasattr(part, "parametrizations")
+    ]
+    assert norms == pytest.approx([1.0] * len(norms), abs=1e-3)
+
+
 def test_runs_of_two_starts_have_no_mean(run, photographs, tmp_path):
     short_run(photographs, tmp_path / "other", seed=5)
     with pytest.raises(ModelError, match="not of one start"):

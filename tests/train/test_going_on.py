@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 import torch
 
 from tintype import cards, cli
@@ -14,6 +15,7 @@ from tintype.train.fitter import Fitter
 from tintype.train.options import FitOptions
 from tintype.train.recipe import Schedule
 from tintype.train.sources import find_photographs
+from tintype.train.sweep import read_curve
 
 
 def tintype(*words):
@@ -199,6 +201,88 @@ def test_patience_counts_epochs(album, tmp_path):
     )
     out = fit("fusion", settings, options, found, found, tmp_path, schedule=Schedule(patience=2))
     assert 8 <= steps_of(out) < 30  # two epochs of four steps, each of which is followed by a validation
+
+
+def test_patience_is_of_whole_epochs_where_validations_do_not_fit_into_them(album, tmp_path):
+    found = find_photographs([album])
+    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)
+    options = FitOptions(
+        steps=40, batch=2, size=32, workers=0, device="cpu", lr_scale=1e-12, validate_every=3
+    )
+    out = fit("fusion", settings, options, found, found, tmp_path, schedule=Schedule(patience=2))
+    assert steps_of(out) == 12  # after 3, which is the best, 6, 9 and 12: no fewer than two epochs of four
+
+
+def test_a_run_validates_after_as_many_steps_whenever_it_was_stopped(album, tmp_path):
+    found = find_photographs([album])
+    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)
+    for out, stops in ((tmp_path / "whole", [11]), (tmp_path / "parts", [5, 7, 11])):
+        for steps in stops:
+            options = FitOptions(steps=steps, batch=2, size=32, workers=0, device="cpu", validate_every=3)
+            schedule = Schedule(lr_schedule="constant")
+            fit("fusion", settings, options, found, found, out, schedule=schedule, resume=steps != stops[0])
+    steps, values = zip(*read_curve(tmp_path / "whole", "val/loss"), strict=True)
+    assert steps == (0, 2, 5, 8, 10)
+    parts = dict(read_curve(tmp_path / "parts", "val/loss"))
+    assert {step: parts[step] for step in steps} == dict(zip(steps, values, strict=True))
+
+
+def test_a_run_that_is_moved_or_saved_more_seldom_keeps_its_checkpoints(album, tmp_path, monkeypatch):
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    assert begin(album, run, "--val", album, "--steps", 4, "--checkpoint-every", 1) == 0
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["callbacks"]
+    run.rename(moved)
+    learn = Fitter.training_step
+
+    def die(self, *args):
+        if self.batches_done == 7:
+            raise RuntimeError("power cut")
+        return learn(self, *args)
+
+    monkeypatch.setattr(Fitter, "training_step", die)
+    monkeypatch.setattr(Fitter, "_rate", lambda self, step: 1e6)  # from here on all gets worse
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(moved, "--resume", "--steps", 8, "--checkpoint-every", 3, "--data", album, "--val", album)
+    assert steps_of(moved) == 6
+    assert sorted(p.name for p in (moved / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    after = torch.load(moved / "checkpoints" / "best.ckpt", weights_only=True)["callbacks"]
+    assert [one.get("best_model_score") for one in after.values()] == [
+        one.get("best_model_score") for one in best.values()
+    ]
+
+
+def test_the_mean_loss_of_an_epoch_is_of_all_of_it(album, tmp_path):
+    found = find_photographs([album])
+    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)
+    for out, stops in ((tmp_path / "whole", [8]), (tmp_path / "parts", [3, 8])):
+        for steps in stops:
+            options = FitOptions(steps=steps, batch=2, size=32, workers=0, device="cpu")
+            schedule = Schedule(converged=1e-9)
+            fit("fusion", settings, options, found, None, out, schedule=schedule, resume=steps != stops[0])
+    whole, parts = (
+        [v for _, v in read_curve(tmp_path / name, "train/epoch_loss")] for name in ("whole", "parts")
+    )
+    assert len(whole) == 2
+    assert parts == pytest.approx(whole)
+
+
+def test_a_patience_told_anew_holds(album, tmp_path):
+    found = find_photographs([album])
+    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)
+    for steps, patience, resume in ((4, 2, False), (40, 5, True)):
+        options = FitOptions(steps=steps, batch=2, size=32, workers=0, device="cpu", lr_scale=1e-12)
+        schedule = Schedule(patience=patience)
+        out = fit("fusion", settings, options, found, found, tmp_path, schedule=schedule, resume=resume)
+    assert 20 <= steps_of(out) < 40
+
+
+def test_rates_that_no_optimiser_would_take_up_are_refused(album, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert begin(album, run, "--set", "rebalance_mix=1") == 0
+    assert train(run, "--resume", "--steps", 4, "--set", "lr_schedule=constant") == 2
+    assert "keeps its lr_schedule of cosine" in capsys.readouterr().err
+    same = ("--set", "lr_schedule=cosine", "--set", "rebalance_mix=1", "--set", "lr=.0015")
+    assert train(run, "--resume", "--steps", 3, *same) == 0
 
 
 def test_an_export_is_scored_on_what_was_held_out(album, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, also on a full disk."""
+"""Checkpoints that are whole or absent, also on a full disk, and stay the best ones when their run moves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tintype.errors import OutputError
 
@@ -41,3 +42,19 @@ class WholeCheckpoints(TorchCheckpointIO):
                 f"Cannot save the checkpoint {path}: {error.strerror or error}. The one before it is whole; "
                 "make room, then go on with --resume."
             ) from error
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Goes on with the best score in whatever folder the run lies now, where Lightning's would begin anew."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As Lightning's, with the paths brought to the folder of today."""
+        folder = Path(str(self.dirpath))
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = state_dict | {name: here(state_dict[name]) for name in paths}
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved | {"dirpath": self.dirpath})

@@ -8,6 +8,7 @@ step hangs on the seed and the number of the step, so a run that was killed goes
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import sys
 import threading
@@ -20,11 +21,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.callbacks import (
-    EarlyStopping,
-    LearningRateMonitor,
-    ModelCheckpoint,
-)
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
@@ -33,7 +30,7 @@ from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes, runs
 from tintype.train.augment import GreySettings
 from tintype.train.callbacks import RunProgress, Sheets, ThisTime, Throughput, WarmAveraging
-from tintype.train.checkpoints import WholeCheckpoints
+from tintype.train.checkpoints import BestCheckpoint, WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
 from tintype.train.fitter import Fitter
@@ -43,6 +40,7 @@ from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.pretrained import read_encoder
 from tintype.train.recipe import RecipeModel, Schedule
+from tintype.train.stopping import Converged, Patience
 from tintype.train.stream import Stream
 
 PRIOR_PHOTOGRAPHS = 2000  # photographs from which a model may learn statistics before it starts
@@ -123,6 +121,8 @@ def _look_over(
     if classes and isinstance(train, Photographs) and not 0 < len(train.label_names) <= classes:
         found = len(train.label_names)
         raise SettingsError(f"classes={classes} wants as many labels or fewer; the photographs have {found}.")
+    if model.adversarial and schedule.converged:
+        raise SettingsError("Beside a discriminator no loss tells that training is done: set converged to 0.")
     tell = rank_zero_only(print)
     if model.adversarial and schedule.lr_schedule != "constant":
         tell("Beside a discriminator learning rates stay constant.")
@@ -159,7 +159,8 @@ def _stopped_by_hand(trainer: lightning.Trainer, fitter: Fitter) -> Iterator[Non
 
 
 def _say_why_it_ended(fitter: Fitter, trainer: lightning.Trainer) -> None:
-    early = any(one.stopped_epoch for one in trainer.early_stopping_callbacks)
+    callbacks: Any = trainer  # whose callbacks are not in its stubs
+    early = any(one.has_struck for one in callbacks.callbacks if isinstance(one, Converged | Patience))
     why = "the loss no longer got better" if early else "the time was up, or it was stopped"
     rank_zero_only(print)(f"Ended after {fitter.batches_done} of {fitter.options.steps} steps: {why}.")
 
@@ -222,23 +223,23 @@ def _callbacks(
     folder = out / "checkpoints"
     sheets_every = max(50, options.steps // 20)
     callbacks: list[lightning.Callback] = [
-        ModelCheckpoint(folder, save_last=True, every_n_train_steps=options.checkpoint_every, save_top_k=0),
+        ModelCheckpoint(
+            folder,
+            save_last=True,
+            every_n_train_steps=options.checkpoint_every,
+            save_top_k=0,
+            enable_version_counter=False,
+        ),
         Throughput(options.batch, min(20, steps_an_epoch)),
         Sheets(sheet, sheets_every),
     ]
     if schedule.converged:
-        callbacks.append(
-            EarlyStopping(
-                "train/epoch_loss", min_delta=schedule.converged, patience=1, check_on_train_epoch_end=True
-            )
-        )
+        callbacks.append(Converged(schedule.converged, steps_an_epoch))
     if validated and not adversarial:  # a generator's loss tells how its rival fares, not what is best
-        best = ModelCheckpoint(folder, "best", monitor="val/loss", enable_version_counter=False)
-        callbacks.append(best)
+        callbacks.append(BestCheckpoint(folder, "best", monitor="val/loss", enable_version_counter=False))
     if validated and schedule.patience:
-        an_epoch = -(-steps_an_epoch // min(steps_an_epoch, options.validate_every))
-        patience = schedule.patience * an_epoch
-        callbacks.append(EarlyStopping("val/loss", patience=patience, check_on_train_epoch_end=False))
+        every = min(steps_an_epoch, options.validate_every)
+        callbacks.append(Patience(math.ceil(schedule.patience * steps_an_epoch / every)))
     if options.minutes:
         callbacks.append(ThisTime({"seconds": round(60 * options.minutes)}, verbose=False))
     if schedule.ema_decay:
@@ -265,7 +266,8 @@ def _trainer(
         accelerator={"cuda": "gpu"}.get(options.device, options.device),
         devices=options.devices,
         num_nodes=options.nodes,
-        strategy="ddp" if several else "auto",
+        # Of a pair of rivals each step leaves the other's parameters unused, which DDP must be told.
+        strategy=("ddp_find_unused_parameters_true" if adversarial else "ddp") if several else "auto",
         sync_batchnorm=several and options.device != "cpu" and torch.cuda.is_available(),
         use_distributed_sampler=False,
         max_epochs=-1,
@@ -278,6 +280,7 @@ def _trainer(
         enable_model_summary=False,
         log_every_n_steps=max(1, min(20, steps_an_epoch, options.steps // 50)),
         val_check_interval=min(steps_an_epoch, options.validate_every),
+        check_val_every_n_epoch=None,  # steps are counted through, however often the run was stopped
         limit_val_batches=1.0 if validated else 0,
         num_sanity_val_steps=0,
         default_root_dir=out,

@@ -47,7 +47,6 @@ class Fitter(lightning.LightningModule):
         if self.model.sums_over_batch:  # DDP averages over processes; a sum over the batch must stay one
             losses["loss"] = losses["loss"] * self.trainer.world_size
         self._log_losses("train", losses)
-        self.log("train/epoch_loss", losses["loss"].detach(), on_step=False, on_epoch=True, sync_dist=True)
         return losses["loss"]
 
     def _play(self, L: Tensor, ab: Tensor, labels: Tensor) -> None:

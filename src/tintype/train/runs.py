@@ -219,9 +219,17 @@ def mean_weights(sources: Sequence[Path]) -> tuple[str | None, dict[str, Tensor]
             )
         for name in total:
             total[name] += more[name]
-    return recipe, weights | {
-        name: (value / len(sources)).to(weights[name].dtype) for name, value in total.items()
-    }
+    mean = {name: (value / len(sources)).to(weights[name].dtype) for name, value in total.items()}
+    return recipe, weights | mean | (_singular_vectors(mean) if others else {})
+
+
+def _singular_vectors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those by which spectral normalisation knows its weights' norms; the mean of several's are none."""
+    found: dict[str, Tensor] = {}
+    for part in (name.removesuffix(".0._u") for name in weights if name.endswith(".0._u")):
+        left, _, right = torch.linalg.svd(weights[f"{part}.original"].flatten(1), full_matrices=False)
+        found |= {f"{part}.0._u": left[:, 0].contiguous(), f"{part}.0._v": right[0].contiguous()}
+    return found
 
 
 def _read_folded(source: Path) -> tuple[str | None, dict[str, Tensor]]:

@@ -21,7 +21,7 @@ from tintype.train.stream import Stream
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
 _SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
 # What an optimiser knows from its start on, and a run that goes on cannot be told anew.
-_OPTIMISED = ("lr", "encoder_lr", "discriminator_lr", "weight_decay", "beta1", "beta2")
+_OPTIMISED = ("lr", "encoder_lr", "discriminator_lr", "weight_decay", "beta1", "beta2", "lr_schedule")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _keeps_its_weights(
     if not (before or args.start_from):
         return
     for key in values.keys() & set(module.Model.prepared_by):
-        if before and str(values[key]) == str(before["settings"][key]):
+        if before and _is_same(values[key], before["settings"][key]):
             continue
         raise SettingsError(
             f"{key} tells how weights of colours are made from the photographs, but here they come "
@@ -141,21 +141,22 @@ def _keeps_its_weights(
 
 def _keeps_its_rates(args: argparse.Namespace, values: dict[str, Any], before: dict[str, Any]) -> None:
     """Refuse other learning rates for a run that goes on: its optimiser would not take them."""
-    begun = before["settings"] | {"lr_scale": before["options"]["lr_scale"]}
+    begun = before["settings"] | before["schedule"] | {"lr_scale": before["options"]["lr_scale"]}
     wanted = {key: value for key, value in values.items() if key in _OPTIMISED and key in begun}
     wanted |= {"lr_scale": args.lr_scale} if args.lr_scale is not None else {}
     for key, value in wanted.items():
-        if not _is_number(value, begun[key]):
+        if not _is_same(value, begun[key]):
             raise SettingsError(
-                f"A run that goes on keeps its {key} of {begun[key]:g}; start a new one --from it."
+                f"A run that goes on keeps its {key} of {begun[key]}; start a new one --from it."
             )
 
 
-def _is_number(value: Any, number: float) -> bool:
+def _is_same(value: Any, begun: Any) -> bool:
+    """Whether a setting's text or value says what a run began with, however a number is written."""
     try:
-        return float(value) == number
+        return float(value) == float(begun)
     except (TypeError, ValueError):
-        return False
+        return str(value) == str(begun)
 
 
 def _whole_batch(before: dict[str, Any]) -> int:

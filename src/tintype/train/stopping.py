@@ -1,0 +1,58 @@
+"""When training ends by itself: no better validation for long, or a loss that no longer falls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+
+class Patience(EarlyStopping):
+    """Ends training after so many validations without a better loss, as many as this time was said."""
+
+    def __init__(self, validations: int) -> None:
+        super().__init__("val/loss", patience=validations, check_on_train_epoch_end=False)
+
+    @property
+    def has_struck(self) -> bool:
+        """Whether it ended training."""
+        return self.wait_count >= self.patience
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As Lightning's, but for the patience, which a run that goes on may be told anew."""
+        super().load_state_dict(state_dict | {"patience": self.patience})
+
+
+class Converged(lightning.Callback):
+    """Ends training where an epoch of so many steps lowers its mean loss by less than `least`.
+
+    The mean is of whole epochs, however often the run was stopped in one; Lightning's own forgets what came
+    before a stop.
+    """
+
+    def __init__(self, least: float, steps_an_epoch: int) -> None:
+        self.least, self.steps_an_epoch, self.has_struck = least, steps_an_epoch, False
+        self._sum, self._count, self._best = torch.zeros(()), 0, float("inf")
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._sum = self._sum.to(module.device) + outputs["loss"].detach()
+        self._count += 1
+        if module.batches_done % self.steps_an_epoch == 0:
+            self._judge(trainer, module)
+
+    def _judge(self, trainer: Any, module: Any) -> None:
+        mean = float(trainer.strategy.reduce(self._sum / self._count, reduce_op="mean"))
+        module.log("train/epoch_loss", mean)
+        self.has_struck = self._best - mean < self.least
+        trainer.should_stop |= self.has_struck
+        self._sum, self._count, self._best = torch.zeros(()), 0, min(mean, self._best)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sum": self._sum.cpu(), "count": self._count, "best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        kept: Tensor = state_dict["sum"]
+        self._sum, self._count, self._best = kept, state_dict["count"], state_dict["best"]
