@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +140,30 @@ def test_what_a_folder_links_to_is_told_and_not_followed(album: Path) -> None:
         assert make_plan([folder], "out").failures == [(f"{folder.rstrip('/')}/gone.jpg", dangling)]
     assert make_plan(["album/g*"], "out").failures == [("album/gone.jpg", dangling)]
     assert make_plan(["album/gone.jpg"], "out/").failures == [("album/gone.jpg", dangling)]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told_and_the_rest_is_found(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with r and without x: what lies in it is listed and cannot be reached, also by root here."""
+    locked = str(album / "locked")
+    (album / "locked" / "below").mkdir(parents=True)
+
+    def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *more: Any) -> Any:
+            if str(path).startswith(f"{locked}{os.sep}"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *more)
+
+        return call
+
+    (album / "out").mkdir()
+    with monkeypatch.context() as here:
+        for name in ("stat", "scandir"):
+            here.setattr(os, name, refusing(getattr(os, name)))
+        plan = make_plan([str(album)], str(album / "out"), recursive=True)
+    assert plan.failures == [(f"{locked}{os.sep}below", "permission denied")]
+    assert len(plan.jobs) == 4
 
 
 def test_what_is_no_file_is_told_of_a_folder(album: Path) -> None:

@@ -25,7 +25,7 @@ _WORDS = {
     errno.EPERM: "permission denied",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the result is larger than a file may be here",
+    errno.EFBIG: "it would be larger than a file may be here",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "it is a folder, not a file",
@@ -238,8 +238,14 @@ def walk(
 
 
 def _is_same(folder: str, output: str | None) -> bool:
-    """Whether a folder is the output folder, which may come to be while others are walked."""
-    return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
+    """Whether a folder is the output folder, which may come to be while others are walked.
+
+    One that cannot be looked at is taken for another; listing it will tell why.
+    """
+    try:
+        return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
+    except OSError:
+        return False
 
 
 def is_picture(name: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from tintype.archive.manifest import Manifest, read_last, read_records, unread_words
 from tintype.archive.record import Record
 from tintype.archive.report import report_text, summarize
-from tintype.errors import InputError, SettingsError
+from tintype.errors import InputError, OutputError, SettingsError
 
 DONE = Record(
     source="in/a.jpg", output="out/a.jpg", status="done", sha256="5a", size=10, stamp="10-1", model="m",
@@ -114,6 +117,66 @@ def test_a_manifest_is_one_runs_at_a_time(tmp_path: Path) -> None:
     with Manifest(tmp_path / "m.jsonl"), pytest.raises(SettingsError, match="Another run is using"):
         Manifest(tmp_path / "m.jsonl")
     Manifest(tmp_path / "m.jsonl").__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_takes_a_manifest(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl", reason="no locks here"), "flock", flock)
+    with Manifest(tmp_path / "m.jsonl") as manifest:
+        manifest.add(DONE)
+    assert list(read_records(tmp_path / "m.jsonl")) == [DONE]
+
+
+def test_a_manifest_that_is_replaced_before_it_is_locked_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl, path = pytest.importorskip("fcntl", reason="no locks here"), tmp_path / "m.jsonl"
+    real = fcntl.flock
+
+    def late(*arguments: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        with Manifest(path) as another:  # run, which ends just now
+            another.add(replace(DONE, status="begun"))
+            another.add(DONE)
+            another.close_run()
+        real(*arguments)
+
+    path.touch()
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Manifest(path) as manifest:
+        manifest.add(FAILED)
+        with pytest.raises(SettingsError, match="Another run is using"):
+            Manifest(path)
+    assert list(read_records(path)) == [DONE, FAILED]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("action", [lambda manifest: manifest.add(DONE), Manifest.close_run])
+def test_a_disk_that_is_full_is_told_with_the_manifests_name(
+    action: Callable[[Manifest], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its closing, which tries once more, fails again."""
+
+    def run() -> None:
+        with Manifest(tmp_path / "m.jsonl") as manifest:
+            os.dup2(full, manifest._file.fileno())
+            action(manifest)
+
+    def no_space(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    full = os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(
+        OutputError, match=rf"Cannot write the manifest {tmp_path}/m\.jsonl: the disk is full\."
+    ):
+        run()
+    os.close(full)
 
 
 @pytest.mark.parametrize("content", [b"Dear Sir,\nyours.", b"\xff\xd8\xff\xe0 a photograph\n", b"[]\n{}"])

@@ -33,9 +33,9 @@ from tintype.archive.record import (
     checked,
     number_of,
 )
-from tintype.errors import InputError, SettingsError
-from tintype.plan import count_of
-from tintype.results import whole_file
+from tintype.errors import InputError, OutputError, SettingsError
+from tintype.plan import count_of, plain_words
+from tintype.results import locked, whole_file
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 # Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
@@ -83,9 +83,10 @@ class Manifest:
         self._journal = _journal_of(path)
         if self._journal != path:
             pyarrow_for(path)  # told before all the work that it is to tell of
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._journal.open("ab")
-        _lock(self._file, path)
+        file = locked(self._journal)
+        if file is None:
+            raise SettingsError(f"Another run is using the manifest {path}; wait for it, or name another.")
+        self._file = file
         try:
             self._index = _Index(read_records(path, self.unread.append))
         except BaseException:
@@ -101,20 +102,39 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as again:  # what `add` could not write is tried once more
+            if error is None:
+                raise self._unwritable(again) from again
 
     def known(self, source: str) -> Known | None:
         """What was known of a source before this run."""
         return self._index.find(source)
 
     def add(self, record: Record) -> None:
-        """Append a record; it outlives this process, whatever becomes of that."""
+        """Append a record; it outlives this process, whatever becomes of that. Raises OutputError."""
         values = {k: v for k, v in dataclasses.asdict(record).items() if v not in ("", [], {})}
-        self._file.write(json.dumps(values).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(values).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def close_run(self) -> None:
-        """Write the manifest anew with each source once, where that is needed and loses no unread line."""
+        """Write the manifest anew with each source once, where that is needed and loses no unread line.
+
+        Raises OutputError.
+        """
+        try:
+            self._write_anew()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(f"Cannot write the manifest {self.path}: {plain_words(error)}.")
+
+    def _write_anew(self) -> None:
         os.fsync(self._file.fileno())
         if self._journal != self.path:
             write_parquet(self.path, read_last(self.path))
@@ -238,18 +258,3 @@ def _is_torn(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     return False
-
-
-def _lock(file: Any, path: Path) -> None:
-    """Keep the journal for this process; the system gives it back however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise SettingsError(
-            f"Another run is using the manifest {path}; wait for it, or name another."
-        ) from None

@@ -15,13 +15,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputExistsError, SettingsError
-from tintype.results import part_folder_name
+from tintype.results import locked, part_folder_name
 
 _FORMAT = 1  # of the folder; another one is not taken up
 _LOCK = "lock"
@@ -61,7 +61,11 @@ class Work:
     def __init__(self, target: Path, job: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         self.folder = target.with_name(part_folder_name(target.name))
         self._target, self._job = target, json.loads(json.dumps({"format": _FORMAT} | job))
-        self._lock: BinaryIO | None = _locked(self.folder, target)
+        self._lock = locked(self.folder / _LOCK)
+        if self._lock is None:
+            raise SettingsError(
+                f"Another process is at work on {target}; wait for it, or name another output."
+            )
         try:
             self._begin(resume, overwrite)
         except BaseException:
@@ -144,38 +148,6 @@ class Work:
                 f"{self._target} was begun with another {' and '.join(differ)}; go on with the same, "
                 f"or begin anew with --overwrite."
             )
-
-
-def _locked(folder: Path, target: Path) -> BinaryIO:
-    """The folder's lock file, this process's until it is closed; the folder is made where there is none."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("ab")
-        if not _lock(file):
-            file.close()
-            raise SettingsError(
-                f"Another process is at work on {target}; wait for it, or name another output."
-            )
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), (folder / _LOCK).stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()  # who had it removed the folder between the opening and the locking
-
-
-def _lock(file: BinaryIO) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks, as on Windows: films are to be made there too
-    return True
 
 
 def _write_whole(path: Path, data: bytes) -> None:
