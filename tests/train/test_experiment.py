@@ -106,6 +106,7 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
     assert scores["wide"]["psnr"] != scores["gray"]["psnr"]
     assert f"{scores['wide']['psnr']:.2f}" in page
     assert cards.load_card(models / "wide-tanh.onnx").training["activation"] == "tanh"
+    assert "starting from wide; 4 photographs\n" in page  # the others saw the 8 of the budget
 
     def refuse(*_):
         raise AssertionError("it was trained a second time")

@@ -14,6 +14,7 @@ from tintype.evaluate.run import Results
 from tintype.evaluate.scores import SCORES
 from tintype.session import Session
 from tintype.train.experiment import Experiment, Run
+from tintype.train.runs import photographs_seen
 from tintype.train.sweep import read_curve
 
 _TIMED = 30  # pictures that a rate is the median of
@@ -44,6 +45,7 @@ def write_page(
         "",
         *[
             f"- {run.name}: `{' '.join(f'{shared} {run.words}'.split())}`{_origin(run)}"
+            f"{_seen(runs.get(run.name), budget)}"
             for run in experiment.runs
         ],
         "",
@@ -63,6 +65,12 @@ def _origin(run: Run) -> str:
     if run.weights_of:
         return f", with the weights of {run.weights_of}"
     return f", starting from {run.start}" if run.start else ""
+
+
+def _seen(run: Path | None, budget: int) -> str:
+    """How many photographs a run saw, where it was not the others' number, as of one that ended early."""
+    seen, batch = photographs_seen(run) if run else (budget, 1)
+    return "" if abs(seen - budget) < batch else f"; {seen:,} photographs"
 
 
 def how_scored(results: Results) -> str:

@@ -144,9 +144,20 @@ def load_run(run: Path, *others: Path) -> tuple[str, Any, dict[str, Any]]:
 def length_of(run: Path, info: dict[str, Any]) -> dict[str, int]:
     """How many steps the run's best (else last) weights have taken, and of how many photographs each."""
     checkpoint = torch.load(_checkpoint_of(run), map_location="cpu", weights_only=True)
+    return {"steps": int(checkpoint.get("batches_done", info["options"]["steps"])), "batch": _batch(info)}
+
+
+def photographs_seen(run: Path) -> tuple[int, int]:
+    """How many photographs a run has learnt from up to its end, each pass anew; and those of a step."""
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
+    batch = _batch(read_run(run))
+    return int(checkpoint["batches_done"]) * batch, batch
+
+
+def _batch(info: dict[str, Any]) -> int:
+    """Photographs a step over all processes of a run, by its `run.json`'s content."""
     options = info["options"]
-    batch = options["batch"] * options.get("devices", 1) * options.get("nodes", 1)
-    return {"steps": int(checkpoint.get("batches_done", options["steps"])), "batch": int(batch)}
+    return int(options["batch"] * options.get("devices", 1) * options.get("nodes", 1))
 
 
 def _checkpoint_of(run: Path) -> Path:

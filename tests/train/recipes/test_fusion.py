@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tintype.errors import SettingsError
+from tintype.errors import DataError, SettingsError
 from tintype.train.recipes.fusion import SCHEDULE, Model, Settings
 
 SMALL = {"width": 0.125, "global_width": 4}
@@ -124,6 +124,12 @@ def test_the_loss_of_halves_averages_to_that_of_the_whole(pair):
     L, ab = pair
     halves = [model.loss(L[i : i + 2], ab[i : i + 2], labels[i : i + 2])["loss"].item() for i in (0, 2)]
     assert sum(halves) / 2 == pytest.approx(model.loss(L, ab, labels)["loss"].item(), rel=1e-5)
+
+
+def test_labels_beyond_the_classes_are_refused():
+    L, ab = torch.full((2, 1, 64, 64), 50.0), torch.zeros(2, 2, 64, 64)
+    with pytest.raises(DataError, match="label 7; classes=5 wants labels from 0 to 4"):
+        make(classes=5).loss(L, ab, torch.tensor([0, 7]))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tintype.errors import SettingsError
+from tintype.errors import DataError, SettingsError
 from tintype.train.lab import ab_to_unit, unit_to_ab
 from tintype.train.ranges import Count, NotNegative, Positive, Ranged, Whole
 from tintype.train.recipe import Losses, RecipeModel, Schedule
@@ -139,6 +139,11 @@ class Model(RecipeModel):
         mse = F.mse_loss(logits.sigmoid(), self.target(F.avg_pool2d(ab, 2)))
         if scene is None:
             return {"loss": mse}
+        if (labels >= self.settings.classes).any():
+            raise DataError(
+                f"A photograph has the label {int(labels.max())}; classes={self.settings.classes} wants "
+                f"labels from 0 to {self.settings.classes - 1}."
+            )
         entropy = F.cross_entropy(scene, labels, ignore_index=-1, reduction="sum") / len(labels)
         loss = mse + self.settings.class_weight * entropy
         return {"loss": loss, "mse": mse.detach(), "cross_entropy": entropy.detach()}
