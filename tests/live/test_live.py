@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from fractions import Fraction
 from itertools import cycle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -312,6 +313,26 @@ def test_a_recording_is_refused_before_anything_begins(tmp_path):
     recorder.close()
     Recorder(tmp_path / "none.mkv").close()
     assert not (tmp_path / "none.mkv").exists()
+
+
+def test_a_recording_leaves_what_got_its_name_meanwhile_and_is_kept(tmp_path):
+    target = tmp_path / "out.mkv"
+    for overwrite in (False, True):
+        recorder = Recorder(target, overwrite=overwrite)
+        recorder.write(np.zeros((48, 64, 3), np.uint8), 0)
+        target.write_text("dear")
+        if overwrite:
+            recorder.close()
+            continue
+        with pytest.raises(OutputExistsError, match=r"appeared meanwhile.*; the film is ") as told:
+            recorder.close()
+        assert target.read_text() == "dear"
+        kept = Path(str(told.value).removesuffix(".").rpartition(" is ")[2])
+        with Film(kept) as film:
+            assert sum(1 for _ in film.frames()) == 1
+        kept.unlink()
+    with Film(target) as film:
+        assert sum(1 for _ in film.frames()) == 1
 
 
 # --- sources

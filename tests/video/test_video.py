@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +34,7 @@ from tintype.errors import (  # noqa: E402
 )
 from tintype.video import FilmOptions, colorize_film  # noqa: E402
 from tintype.video.layout import choose_layout  # noqa: E402
+from tintype.video.work import Work  # noqa: E402
 
 LOSSLESS = {"codec": "ffv1"}
 
@@ -474,6 +477,42 @@ def test_never_over_the_input_and_never_over_a_result(tmp_path, colorizer):
         color(colorizer, source, tmp_path / "out.mkv")
     assert source.read_bytes() == before
     assert (tmp_path / "out.mkv").read_text() == "dear"
+
+
+def test_what_appears_in_the_films_place_meanwhile_stays_and_so_does_the_film(tmp_path, colorizer):
+    source, target = make_film(tmp_path / "in.mkv", list(scene(10, colored=False))), tmp_path / "out.mkv"
+
+    def meanwhile(done, total):
+        if done == 10:
+            target.write_text("dear")
+
+    with pytest.raises(OutputExistsError, match=r"appeared meanwhile.*; the film is ") as told:
+        colorize_film(colorizer, source, target, FilmOptions(**LOSSLESS), meanwhile)
+    assert target.read_text() == "dear"
+    kept = Path(str(told.value).removesuffix(".").rpartition(" is ")[2])
+    assert (luma_planes(kept)[0] == luma_planes(source)[0]).all()
+    target.unlink()
+    assert color(colorizer, source, target, resume=True, **LOSSLESS).resumed == 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files tell no names here")
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_film_is_on_the_disk_before_what_it_was_made_of_goes(tmp_path, colorizer, monkeypatch, overwrite):
+    source, target = make_film(tmp_path / "in.mkv", list(scene(2, colored=False))), tmp_path / "out.mkv"
+    events, fsync, remove = [], os.fsync, Work.remove
+
+    def synced(number):
+        fsync(number)
+        events.append(Path(f"/proc/self/fd/{number}").readlink())
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Work, "remove", lambda work: (events.append("removed"), remove(work)))
+    color(colorizer, source, target, overwrite=overwrite, **LOSSLESS)
+    assert [event if event == "removed" else event.name for event in events[-3:]] == [
+        "joined.mkv",
+        tmp_path.name,
+        "removed",
+    ]
 
 
 def test_a_depth_that_the_encoder_has_not(tmp_path, colorizer):

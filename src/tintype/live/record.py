@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
 from tintype.plan import plain_words
-from tintype.results import part_name
+from tintype.results import name_whole, part_name
 from tintype.video.film import load_av, reason
 
 _FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
@@ -31,7 +31,7 @@ class Recorder:
         if target.exists() and not overwrite:
             raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
         self._av = load_av()
-        self._target = target
+        self._target, self._overwrite = target, overwrite
         self._part = target.with_name(part_name(target.name))
         self._container: Any = None
         self._stream: Any = None
@@ -58,19 +58,27 @@ class Recorder:
             raise OutputError(f"Cannot write {self._target}: {reason(error)}.") from error
 
     def close(self) -> None:
-        """Finish the film and give it its name; nothing is left where no picture was written."""
+        """Finish the film and give it its name; nothing is left where no picture was written.
+
+        Raises OutputError, OutputExistsError where something got that name meanwhile.
+        """
         if self._container is None:
             return
         try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
+            try:
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+            finally:
+                self._container = None
+                if self._part.exists():
+                    name_whole(self._part, self._target, replace=self._overwrite)
+        except OutputExistsError:
+            raise OutputExistsError(
+                f"{self._target} has appeared meanwhile, and was left as it is; the film is {self._part}."
+            ) from None
         except (OSError, self._av.error.FFmpegError) as error:
             words = plain_words(error) if isinstance(error, OSError) else reason(error)
             raise OutputError(f"Cannot finish {self._target}: {words}; what there is of it plays.") from error
-        finally:
-            self._container = None
-            if self._part.exists():
-                self._part.replace(self._target)
 
     def _begin(self, picture: NDArray[np.uint8]) -> None:
         suffix = self._target.suffix.lower()

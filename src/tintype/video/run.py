@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
 from tintype.plan import plain_words
-from tintype.results import default_target
+from tintype.results import default_target, name_whole, sync_folder
 from tintype.running import opencv_threads, processors
 from tintype.temporal import FrameByFrame, Steady
 from tintype.video.ahead import ahead
@@ -145,11 +145,21 @@ class _Run:
             with opencv_threads(self._threads):
                 self._paint(progress, say)
             join(work, film, joined, self._span, self._result.notes)
-            joined.replace(self._target)
+            self._name(joined)
         except BaseException:
             work.remove_if_empty()
             raise
         work.remove()
+
+    def _name(self, joined: Path) -> None:
+        """Give the film its name, on the disk too: what it was made of is removed next."""
+        try:
+            name_whole(joined, self._target, replace=self._options.overwrite)
+        except OutputExistsError:
+            raise OutputExistsError(
+                f"{self._target} has appeared meanwhile, and was left as it is; the film is {joined}."
+            ) from None
+        sync_folder(self._target.parent)
 
     def _paint(self, progress: Progress | None, say: Say | None) -> None:
         """Paint what no earlier run has finished, and note what all of them passed over."""
