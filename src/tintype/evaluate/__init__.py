@@ -6,7 +6,8 @@ Lab, and the result is clipped to RGB and rounded to 8 bits. What each score mea
 """
 
 from tintype.evaluate.models import BASELINES, Constant, Model, Network, Options, Pipeline, open_models
-from tintype.evaluate.run import Judge, Results, evaluate
+from tintype.evaluate.results import Judge, Results
+from tintype.evaluate.run import evaluate
 from tintype.evaluate.scores import SCORES
 from tintype.evaluate.simple import Distance, Predictor, constant, gray, score
 from tintype.evaluate.summary import Estimate

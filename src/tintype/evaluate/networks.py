@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tintype.errors import DataError, SettingsError, TintypeError
-from tintype.evaluate.run import Judge
+from tintype.evaluate.results import Judge
 
 NETWORKS = ("alex", "squeeze")
 

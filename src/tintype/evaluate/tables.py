@@ -15,7 +15,7 @@ import numpy as np
 from tintype import __version__
 from tintype.evaluate import further
 from tintype.evaluate.cost import Cost
-from tintype.evaluate.run import Results
+from tintype.evaluate.results import Results
 from tintype.evaluate.scores import Score
 from tintype.evaluate.summary import Estimate
 from tintype.plan import count_of

@@ -14,7 +14,8 @@ from tintype.cards import ModelCard, load_card
 from tintype.errors import SettingsError
 from tintype.evaluate.models import Options, open_models
 from tintype.evaluate.networks import open_judges
-from tintype.evaluate.run import Results, evaluate
+from tintype.evaluate.results import Results
+from tintype.evaluate.run import evaluate
 from tintype.evaluate.truths import Photographs, own_names
 from tintype.train import export, recipes, runs, settings
 from tintype.train.experiment import (

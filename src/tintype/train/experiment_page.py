@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tintype.cards import ModelCard
-from tintype.evaluate.run import Results
+from tintype.evaluate.results import Results
 from tintype.evaluate.scores import SCORES
 from tintype.session import Session
 from tintype.train.experiment import Experiment, Run
