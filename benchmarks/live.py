@@ -99,6 +99,9 @@ class Repeated:
         self._left -= 1
         return self._pictures[self._left % len(self._pictures)] if self._left >= 0 else None
 
+    def stop(self) -> None:
+        """Nothing to wait for."""
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
+from PIL import Image
 from skimage import data
 
 av = pytest.importorskip("av", reason="cameras need the extra `live`")
@@ -61,6 +64,9 @@ class Pictures:
         if picture is None and self.ending:
             raise self.ending
         return picture
+
+    def stop(self):
+        pass
 
     def close(self):
         self.closed = True
@@ -195,7 +201,7 @@ def test_keys(painter, tiny_model, tmp_path, monkeypatch):
     keyboard = Keyboard({1: ["s"], 2: ["m"], 3: ["q"]})
     loop, view = live(painter, cycle(numbered(9)), view=keyboard)
     assert len(view.shown) == 3
-    assert [path.parent for path in loop.stills] == [tmp_path]
+    assert [path.resolve().parent for path in loop.stills] == [tmp_path]
     assert loop.stills[0].read_bytes().startswith(b"\x89PNG")
     assert painter.colorizer.card.name != "tiny"  # a model that is installed
 
@@ -260,6 +266,28 @@ def test_stills_never_replace_one_another(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda _: "tintype-now")
     paths = [command.save_still(np.zeros((4, 4, 3), np.uint8), tmp_path) for _ in range(3)]
     assert [p.name for p in paths] == ["tintype-now.png", "tintype-now-2.png", "tintype-now-3.png"]
+
+
+def test_a_still_that_cannot_be_written_is_told_and_the_view_goes_on(painter, tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()  # in which root, too, can write nothing
+    loop, view = live(painter, cycle(numbered(9)), view=Keyboard({1: ["s"], 3: ["q"]}))
+    assert len(view.shown) == 3
+    assert loop.stills == []
+    assert "tintype: Cannot write tintype-2" in capsys.readouterr().err
+
+
+def test_a_still_is_whole_or_absent(tmp_path, monkeypatch):
+    def half(self, file, kind):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    with pytest.raises(OutputError, match=r"Cannot write .*\.png: No space left on device"):
+        command.save_still(np.zeros((4, 4, 3), np.uint8), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hints_are_refused(telling_model, painter):
@@ -338,9 +366,9 @@ def test_a_recording_leaves_what_got_its_name_meanwhile_and_is_kept(tmp_path):
 # --- sources
 
 
-def film(path, count=8):
+def film(path, count=8, rate=50):
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("ffv1", rate=50)
+        stream = output.add_stream("ffv1", rate=rate)
         stream.width, stream.height = 64, 48
         for rgb in numbered(count):
             output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
@@ -394,14 +422,33 @@ def test_a_recording_never_replaces_the_film_that_is_shown(tmp_path, capsys):
 
 
 def test_a_film_keeps_its_own_pace(tmp_path, monkeypatch):
-    slept = []
-    monkeypatch.setattr(sources.time, "sleep", slept.append)
+    waited = []
     monkeypatch.setattr(sources.time, "monotonic", lambda: 100.0)
     source = open_source(film(tmp_path / "a.mkv"))
+    monkeypatch.setattr(source._stopped, "wait", waited.append)
     while source.read() is not None:
         pass
     source.close()
-    assert slept == pytest.approx([i / 50 for i in range(8)], abs=2e-3)
+    assert waited == pytest.approx([i / 50 for i in range(8)], abs=2e-3)
+
+
+def test_a_film_whose_next_picture_is_far_away_is_let_go_at_once(tmp_path):
+    newest = Newest(open_source(film(tmp_path / "a.mkv", rate=Fraction(1, 60))))
+    assert newest.take(30) is not None
+    newest.close()
+    assert not newest._thread.is_alive()
+
+
+def test_a_pipeline_that_gives_nothing_is_let_go_at_once(tmp_path, monkeypatch):
+    launch = tmp_path / "gst-launch-1.0"
+    launch.write_text("#!/bin/sh\nexec sleep 60\n")
+    launch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    source = open_source("videotestsrc ! videoconvert")
+    newest, close, alive = Newest(source), source.close, []
+    monkeypatch.setattr(source, "close", lambda: (alive.append(newest._thread.is_alive()), close()))
+    newest.close()
+    assert alive == [False]
 
 
 def test_a_damaged_picture_of_a_film_is_passed_over(tmp_path):
@@ -583,6 +630,19 @@ def test_a_browser_that_waits_is_let_go_at_the_end():
     view.close()
     assert done.wait(10)
     thread.join()
+
+
+def test_a_browser_that_hangs_up_is_no_fault(web, capsys):
+    port = int(web.address.rsplit(":", 1)[1].strip("/"))
+    web.show(numbered(1)[0])
+    for text in (b"", b"GET / HTTP/1.1\r\n", b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.sendall(text)
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # by a reset
+    assert b"/stream" in request(web, "")[1]
+    web.close()
+    time.sleep(0.2)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_port_that_is_taken(web):

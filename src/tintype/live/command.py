@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from tintype.live.record import Recorder
 from tintype.live.sources import Newest, open_source
 from tintype.live.views import View, open_view
 from tintype.live.web import WebView
+from tintype.plan import is_there
+from tintype.results import whole_file
 from tintype.video.command import Say, model_of
 
 _WAIT = 0.05  # seconds between looking for keys while no picture comes
@@ -146,7 +150,7 @@ class Live:
         elif key == "space":
             self._frozen = not self._frozen
         elif key == "s" and self._colored is not None:
-            self.stills.append(save_still(self._colored, Path.cwd()))
+            self._save_still(self._colored)
         elif key == "m":
             colorizer, left_out = _next_model(self._painter.colorizer, self._wished)
             self._painter.take(colorizer)
@@ -154,21 +158,27 @@ class Live:
                 without = " and no ".join(left_out)
                 self._say(f"The model {colorizer.card.name} takes no {without}, which is left out meanwhile.")
 
+    def _save_still(self, picture: NDArray[np.uint8]) -> None:
+        """In the current folder; where that cannot be, it is told, and the view and the recording go on."""
+        try:
+            self.stills.append(save_still(picture, Path()))
+        except OutputError as error:
+            print(f"tintype: {error}", file=sys.stderr)
+
 
 def save_still(picture: NDArray[np.uint8], folder: Path) -> Path:
-    """Write RGB (H, W, 3) as a PNG with the time as its name; never over another. Returns its path."""
+    """Write RGB (H, W, 3) as a PNG with the time as its name; never over another. Returns its path.
+
+    Raises OutputError.
+    """
     from PIL import Image
 
     stem = time.strftime("tintype-%Y%m%d-%H%M%S")
-    for number in range(1, 1000):
-        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
-        try:
-            with path.open("xb") as file:
-                Image.fromarray(picture).save(file, "png")
-            return path
-        except FileExistsError:
-            continue
-    raise FileExistsError(17, "File exists", str(folder / stem))
+    paths = (folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png") for number in count(1))
+    path = next(path for path in paths if not is_there(str(path)))
+    with whole_file(path, replace=False) as file:
+        Image.fromarray(picture).save(file, "png")
+    return path
 
 
 def _next_model(current: Colorizer, wished: Colorizer) -> tuple[Colorizer, list[str]]:

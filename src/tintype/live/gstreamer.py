@@ -74,9 +74,13 @@ class Pipeline:
         rows = np.frombuffer(data, np.uint8).reshape(height, stride)
         return rows[:, : 3 * width].reshape(height, width, 3)
 
+    def stop(self) -> None:
+        """Ask the process to end, which ends its pictures."""
+        self._process.terminate()
+
     def close(self) -> None:
         """End the process."""
-        self._process.terminate()
+        self.stop()
         try:
             self._process.wait(3)
         except subprocess.TimeoutExpired:

@@ -30,6 +30,10 @@ class Source(Protocol):
         """The next picture, RGB (H, W, 3); None at the end. Raises InputError when it fails."""
         ...
 
+    def stop(self) -> None:
+        """Let a `read` of another thread that waits come back soon, with or without a picture."""
+        ...
+
     def close(self) -> None:
         """Let the camera, file or process go."""
         ...
@@ -75,6 +79,9 @@ class Camera:
             raise InputError(f"The {self._name} has stopped giving pictures; was it unplugged?")
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
+    def stop(self) -> None:
+        """A camera gives its next picture soon, or its driver gives up."""
+
     def close(self) -> None:
         """Let the camera go."""
         self._capture.release()
@@ -98,6 +105,7 @@ class Stream:
         streams[0].thread_type = "AUTO"
         self._frames = self._decoded(streams[0])
         self._begun: tuple[float, float] | None = None
+        self._stopped = threading.Event()
 
     def read(self) -> Rgb8 | None:
         """The next picture, upright; None at the end. InputError for a stream that breaks off."""
@@ -110,7 +118,7 @@ class Stream:
         if self._paced and frame.time is not None:
             now = time.monotonic()
             self._begun = self._begun or (now, frame.time)
-            time.sleep(max(0.0, self._begun[0] + frame.time - self._begun[1] - now))
+            self._stopped.wait(max(0.0, self._begun[0] + frame.time - self._begun[1] - now))
         try:
             orientation = orientation_of(display_matrix(frame))
         except InputError as error:
@@ -126,6 +134,10 @@ class Stream:
                 return
             except self._av.error.InvalidDataError:
                 continue
+
+    def stop(self) -> None:
+        """Wait no longer until a picture's time has come; FFmpeg waits for the network up to 10 s."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Close the file or connection."""
@@ -171,6 +183,7 @@ class Newest:
     def close(self) -> None:
         """Stop reading and close the source."""
         self._closing = True
+        self._source.stop()
         self._thread.join(15)
         self._source.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,15 @@ addEventListener("keydown", e => { if (e.key in names) { e.preventDefault();
 """
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing is told of a browser that hangs up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class WebView:
     """Serves what is shown. A browser that is slow gets fewer pictures, never old ones.
 
@@ -50,12 +60,11 @@ class WebView:
             owner = view
 
         try:
-            self._server = ThreadingHTTPServer((HOST, port), Handler)
+            self._server = _Server((HOST, port), Handler)
         except OSError as error:
             raise TintypeError(
                 f"Port {port} of this computer cannot be used ({error.strerror}); --port names another."
             ) from None
-        self._server.daemon_threads = True
         self.address = f"http://{HOST}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, name="tintype-web", daemon=True)
         self._thread.start()
@@ -141,13 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         number = 0
-        try:
-            while (newer := self.owner.newer_than(number)) is not None:
-                number, jpeg = newer
-                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-        except ConnectionError:
-            pass  # the browser has gone
+        while (newer := self.owner.newer_than(number)) is not None:
+            number, jpeg = newer
+            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
 
     def _answer(self, status: HTTPStatus, body: bytes = b"", kind: str = "text/plain") -> None:
         self.send_response(status)
