@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import subprocess
 
 import cv2
 import numpy as np
@@ -173,6 +174,18 @@ def test_parity_is_checked_at_a_size_that_the_network_takes(run, folder, tmp_pat
     card = ModelCard(name="mine", version="1", description="", recipe=recipe, license="MIT", sha256="")
     card = export.export(model, tmp_path, card, [folder], score_size=90)
     assert card.scores["parity"] == 1
+
+
+def test_the_commit_is_none_of_a_project_that_the_package_is_installed_in(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    installed = tmp_path / "export.py"
+    installed.touch()
+    monkeypatch.setattr(export, "__file__", str(installed))
+    assert export.commit_id() == ""
+    subprocess.run([*git, "add", "export.py"], check=True)
+    assert len(export.commit_id()) == 12
 
 
 @pytest.mark.parametrize("name", ["tint", "autoencoder", "colornet"])

@@ -38,7 +38,8 @@ class Cost:
 def measure(card: ModelCard, size: int | None = None, threads: int = 1) -> Cost:
     """The cost of a model, timed with `threads` on a square of `size` pixels (the card's by default)."""
     known = Cost(card.parameters or None, file_bytes=card.path.stat().st_size)
-    command = [sys.executable, "-m", __name__, str(card.path), str(size or card.size), str(threads)]
+    # -P: what lies in the folder of today is no part of this.
+    command = [sys.executable, "-P", "-m", __name__, str(card.path), str(size or card.size), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

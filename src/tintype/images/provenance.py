@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import xml.parsers.expat
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPUTED = SOURCE_TYPES + "algorithmicallyEnhanced"

@@ -178,6 +178,13 @@ def keep(dataset: CropDataset, crops: CropSettings, workers: int) -> Kept:
     return Kept(pixels, areas.cumsum(0) - areas, torch.tensor(sizes), labels, _stand_ins(dataset, numbers))
 
 
+def _memory() -> float:
+    """Bytes of this machine's memory; without bound where the system does not tell."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return math.inf
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def choose(cache: Cache, device: torch.device, dataset: CropDataset, crops: CropSettings) -> Cache:
     """Where the photographs are kept: `auto` is `gpu` where they fit in half its free memory, else `none`.
 
@@ -186,10 +193,7 @@ def choose(cache: Cache, device: torch.device, dataset: CropDataset, crops: Crop
     if cache == "none" or (cache == "auto" and device.type != "cuda"):
         return "none"
     needed = estimate(dataset, crops)
-    if cache == "ram":
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    else:
-        free = torch.cuda.mem_get_info(device)[0]
+    free = _memory() if cache == "ram" else torch.cuda.mem_get_info(device)[0]
     if cache == "auto":
         return "gpu" if needed <= free / 2 else "none"
     if needed > free:

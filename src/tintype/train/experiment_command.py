@@ -7,6 +7,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,9 @@ def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results)
 
 def _without_folders(values: dict[str, Any]) -> dict[str, Any]:
     """The settings with files by their names alone: a card is read on other machines."""
-    return {k: Path(v).name if isinstance(v, str) and "/" in v else v for k, v in values.items()}
+    return {
+        k: Path(v).name if isinstance(v, str) and ("/" in v or os.sep in v) else v for k, v in values.items()
+    }
 
 
 def _told(args: argparse.Namespace) -> dict[str, Any]:

@@ -176,9 +176,14 @@ def _facts(model: Any, data: bytes) -> dict[str, Any]:
 
 def commit_id() -> str:
     """The commit of the source tree this package is imported from, or "" outside one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    git = ["git", "-C", str(Path(__file__).parent)]
+
+    def answer(*words: str) -> str:
+        return subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        answer("ls-files", "--error-unmatch", Path(__file__).name)  # not of a project that it is installed in
+        return answer("rev-parse", "--short=12", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return ""
 
