@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
 import threading
 import weakref
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 
 from tintype import batch
+from tintype.archive.cluster import ClusterEngine
 from tintype.batch import Options, run_plan
 from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.plan import Job, make_plan
 from tintype.results import FileResult, part_name, remove_own_parts, versions_of, whole_file
-from tintype.running import run_jobs
+from tintype.running import orderly_stop, run_jobs
 
 Lines = list[str]
 
@@ -273,6 +275,18 @@ def test_stopping_finishes_what_is_in_hand() -> None:
     stop.set()
     seen += [result.source for result in results]
     assert len(seen) == len(set(seen)) <= 4
+
+
+def test_what_is_said_of_stopping_is_the_engines(capfd: pytest.CaptureFixture[str]) -> None:
+    stop, before = threading.Event(), signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with orderly_stop(stop, lambda: None, ClusterEngine.stopping):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stop.is_set()
+    said = "Stopping; the same command does again what the actors have in hand."
+    assert capfd.readouterr().err == f"\n{said}\n"
 
 
 def test_a_bar_is_shown_on_a_terminal_only(

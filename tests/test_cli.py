@@ -544,6 +544,8 @@ sys.exit(main(["colorize", "album", "-o", "out", "--model", sys.argv[1]]))
 HALF_WRITTEN = """
 import os, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own parent ignores
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from tintype import images
 from tintype.cli import main
 real = images.save_picture
@@ -630,13 +632,51 @@ def test_ctrl_c_stops_a_single_picture_at_once(album: Path, tiny_model: Path) ->
     assert names(album) == ["a.jpg", "b.png", "c.png"]
 
 
+@needs_signals
 @pytest.mark.parametrize("pictures", ["album", "album/a.jpg"])
-def test_being_ended_is_like_ctrl_c(album: Path, tiny_model: Path, pictures: str) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_being_ended_is_like_ctrl_c(album: Path, tiny_model: Path, pictures: str, name: str) -> None:
     run = HalfWritten(pictures, "-o", "out/", "--model", tiny_model, count=1)
-    run.process.send_signal(signal.SIGTERM)
+    for _ in range(2 if name == "SIGHUP" else 1):  # which comes twice when a window is closed
+        run.process.send_signal(signal.Signals[name])
     Path("go").touch()
     run.end()
     assert parts(Path("out")) == []
+
+
+@needs_signals
+def test_what_ignores_a_hangup_goes_on_doing_so() -> None:
+    code = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+from tintype import cli, running
+cli.main(["models"])
+with running.orderly_stop(None, None):
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+"""
+    assert python(code).returncode == 0
+
+
+INTERRUPTED_IMPORT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "onnxruntime.capi":
+            signal.raise_signal(signal.SIGINT)
+            print("imported on")
+sys.meta_path.insert(0, Finder())
+from tintype.cli import main
+sys.exit(main(["colorize", "album", "--model", sys.argv[1]]))
+"""
+
+
+@needs_signals
+def test_ctrl_c_does_not_break_the_import_of_onnxruntime(album: Path, tiny_model: Path) -> None:
+    """Which would make another error of it, with a traceback."""
+    done = python(INTERRUPTED_IMPORT, tiny_model)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "imported on\n", "tintype: stopped.\n")
+    assert names(album) == ["a.jpg", "b.png", "c.png"]
 
 
 def test_the_limit_on_pixels_can_be_set(album: Path, tiny_model: Path) -> None:

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended is like Ctrl-C
+            _end_like_ctrl_c()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
         try:
@@ -62,6 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.filename is None:
             _give_up_stdout()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}.", FAILED)
+
+
+def _end_like_ctrl_c() -> None:
+    """Being ended, or losing the terminal, is like Ctrl-C; what is started with nohup goes on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _on_hangup)
+
+
+def _on_hangup(signum: int, frame: object) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # it comes twice: from the shell and from the system
+    raise KeyboardInterrupt
 
 
 def build_parser() -> argparse.ArgumentParser:

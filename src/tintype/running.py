@@ -16,7 +16,8 @@ from typing import TypeVar
 J = TypeVar("J")
 R = TypeVar("R")
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-_STOPPING = b"\nStopping after the pictures in hand; press Ctrl-C again to stop at once.\n"
+STOPPING = "Stopping after the pictures in hand; press Ctrl-C again to stop at once."
+_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows does not know
 
 
 def run_jobs(
@@ -41,26 +42,34 @@ def run_jobs(
 
 
 @contextmanager
-def orderly_stop(stop: threading.Event, abandon: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C sets `stop` and says so; a second one calls `abandon` and ends the process at once."""
+def orderly_stop(stop: threading.Event, abandon: Callable[[], None], words: str = STOPPING) -> Iterator[None]:
+    """The first Ctrl-C sets `stop` and says `words`; a second calls `abandon` and ends the process at once.
+
+    SIGTERM and SIGHUP are like it, but for a second SIGHUP: when a window is closed it comes twice.
+    """
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if stop.is_set():
+            if signum == _HANGUP:
+                return
             abandon()
             os._exit(130)  # nothing else ends threads, and they would write on
         stop.set()
         with suppress(OSError):  # not `print`: the signal may have come in the middle of one
-            os.write(2, _STOPPING)
+            os.write(2, f"\n{words}\n".encode())
 
     with _interrupts_to(on_interrupt):
         yield
 
 
 @contextmanager
-def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    # Only the main thread may set handlers, and a process that ignores Ctrl-C (nohup) goes on doing so.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if threading.current_thread() is not threading.main_thread() or before[signal.SIGINT] == signal.SIG_IGN:
+def _interrupts_to(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    # Only the main thread may set handlers, and a process that ignores Ctrl-C or SIGHUP (nohup) goes on so;
+    # a handler that is not Python's cannot be put back.
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
+    if threading.current_thread() is not threading.main_thread() or signal.SIGINT not in before:
         yield
         return
     for number in before:
@@ -70,6 +79,16 @@ def _interrupts_to(handler: Callable[[int, FrameType | None], None]) -> Iterator
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Ctrl-C and what is like it are heard after this, inside of which they would break what is begun."""
+    came: list[int] = []
+    with _interrupts_to(lambda number, frame: came.append(number)):
+        yield
+    for number in came:
+        signal.raise_signal(number)
 
 
 def processors() -> int:

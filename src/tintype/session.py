@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from tintype.cards import ModelCard, read_model
 from tintype.errors import ModelError, SettingsError
-from tintype.running import processor_quota
+from tintype.running import held_signals, processor_quota
+
+with held_signals():  # an interrupt would end in a traceback of its extension module's
+    import onnxruntime
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -29,6 +29,8 @@ _CHUNK = 50_000  # tasks of one dataset, which bounds what the driver holds
 class ClusterEngine:
     """Runs tasks on `workers` actors of one processor each: all processors of the cluster by default."""
 
+    stopping = "Stopping; the same command does again what the actors have in hand."
+
     def __init__(self, settings: Settings, workers: int | None, address: str | None) -> None:
         """SettingsError where Ray is not installed or the address cannot be reached."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent home

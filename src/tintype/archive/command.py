@@ -69,7 +69,7 @@ def run(
         report.begin(None)
         tasks = wanted(pictures, settings, manifest, report)
         records = engine.records(tasks, report.stop)
-        with orderly_stop(report.stop, engine.abandon), closing(records):
+        with orderly_stop(report.stop, engine.abandon, engine.stopping), closing(records):
             for record in records:
                 manifest.add(record)
                 report.add(record.result())

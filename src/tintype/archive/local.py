@@ -10,7 +10,7 @@ from threading import Event
 from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
 from tintype.archive.worker import Worker
-from tintype.running import processors, run_jobs
+from tintype.running import STOPPING, processors, run_jobs
 
 WORKER_BYTES = 1 << 30
 """Memory that a worker is counted with: some 0.25 GiB for model and libraries, the rest for a large scan."""
@@ -18,6 +18,8 @@ WORKER_BYTES = 1 << 30
 
 class LocalEngine:
     """Runs tasks on `workers` processes of one thread each, started as they are needed."""
+
+    stopping = STOPPING
 
     def __init__(self, settings: Settings, workers: int | None) -> None:
         self._workers = [Worker(settings) for _ in range(workers or default_workers())]
