@@ -65,15 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _end_like_ctrl_c() -> None:
-    """Being ended, or losing the terminal, is like Ctrl-C; what is started with nohup goes on."""
+    """Being ended, or losing the terminal, is like Ctrl-C; what was started with nohup goes on."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _on_hangup)
 
 
 def _on_hangup(signum: int, frame: object) -> None:
+    """As SIGTERM, whatever handles that by now."""
     signal.signal(signum, signal.SIG_IGN)  # it comes twice: from the shell and from the system
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGTERM)
 
 
 def build_parser() -> argparse.ArgumentParser:

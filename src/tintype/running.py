@@ -17,7 +17,6 @@ J = TypeVar("J")
 R = TypeVar("R")
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 STOPPING = "Stopping after the pictures in hand; press Ctrl-C again to stop at once."
-_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows does not know
 
 
 def run_jobs(
@@ -43,15 +42,10 @@ def run_jobs(
 
 @contextmanager
 def orderly_stop(stop: threading.Event, abandon: Callable[[], None], words: str = STOPPING) -> Iterator[None]:
-    """The first Ctrl-C sets `stop` and says `words`; a second calls `abandon` and ends the process at once.
-
-    SIGTERM and SIGHUP are like it, but for a second SIGHUP: when a window is closed it comes twice.
-    """
+    """The first Ctrl-C sets `stop` and says `words`; a second calls `abandon` and ends the process there."""
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            if signum == _HANGUP:
-                return
             abandon()
             os._exit(130)  # nothing else ends threads, and they would write on
         stop.set()
@@ -64,12 +58,11 @@ def orderly_stop(stop: threading.Event, abandon: Callable[[], None], words: str 
 
 @contextmanager
 def _interrupts_to(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    # Only the main thread may set handlers, and a process that ignores Ctrl-C or SIGHUP (nohup) goes on so;
-    # a handler that is not Python's cannot be put back.
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None]
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
-    if threading.current_thread() is not threading.main_thread() or signal.SIGINT not in before:
+    # Only the main thread may set handlers, and a process that ignores Ctrl-C goes on doing so; a handler
+    # that is not Python's (None) cannot be put back.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before[signal.SIGINT] == signal.SIG_IGN or None in before.values():
         yield
         return
     for number in before:
