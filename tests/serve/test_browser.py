@@ -341,6 +341,31 @@ def test_several_pictures_and_a_zip(page: Any, photo: Path, tmp_path: Path) -> N
     page.locator("#status", has_text="words.jpg").wait_for()
 
 
+def test_a_zip_holds_all_pictures_though_one_is_closed_meanwhile(page: Any, photo: Path) -> None:
+    names = ["first.png", "second.png", "third.png"]
+    paths = [photo.with_name(name) for name in names]
+    for path in paths:
+        path.write_bytes(photo.read_bytes())
+    drop(page, *paths)
+    page.evaluate(
+        """() => {
+            const real = window.fetch;
+            let asked = 0;
+            window.fetch = (path, options) => {
+                if (path.startsWith("/v1/colorize") && ++asked === 2) {
+                    document.querySelector('[aria-label="Close first.png"]').click();
+                }
+                return real(path, options);
+            };
+        }"""
+    )
+    with page.expect_download() as saved:
+        page.locator("#zip").click()
+    with zipfile.ZipFile(saved.value.path()) as packed:
+        assert packed.namelist() == ["first.color.png", "second.color.png", "third.color.png"]
+    page.locator("#status", has_text="Saved 3 of 3 pictures").wait_for()
+
+
 def test_closing_asks_before_hints_are_lost(page: Any, photo: Path, tmp_path: Path) -> None:
     second = tmp_path / "second.png"
     second.write_bytes(photo.read_bytes())

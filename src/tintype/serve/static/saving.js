@@ -33,11 +33,12 @@ export async function savePicture(coloring, picture, format) {
 
 /** Save all pictures as one ZIP, whatever fails left out; a sentence on it. `tell` hears of each. */
 export async function saveAll(coloring, pictures, format, tell) {
+  const all = [...pictures]; // some may be closed meanwhile
   const zip = new Zip();
   const failed = [];
   const saved = [];
-  for (const picture of pictures) {
-    tell(`Colouring ${saved.length + failed.length + 1} of ${pictures.length} …`);
+  for (const picture of all) {
+    tell(`Colouring ${saved.length + failed.length + 1} of ${all.length} …`);
     try {
       if (picture.problem) throw new Error(picture.problem);
       const { state } = picture;
@@ -50,7 +51,7 @@ export async function saveAll(coloring, pictures, format, tell) {
   }
   if (saved.length) download(zip.blob(), "tintype.zip");
   for (const [picture, state] of saved) picture.savedState = state;
-  const told = saved.length ? `Saved ${saved.length} of ${pictures.length} pictures in tintype.zip.` : "Nothing could be saved.";
+  const told = saved.length ? `Saved ${saved.length} of ${all.length} pictures in tintype.zip.` : "Nothing could be saved.";
   return { text: [told, ...failed].join(" "), bad: failed.length > 0 };
 }
 
