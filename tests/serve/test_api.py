@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import json
+import os
+import queue
 import re
 import subprocess
 import sys
@@ -23,7 +26,7 @@ from tintype import Colorizer, Hint
 from tintype.cli import build_parser
 from tintype.serve import bodies, work
 from tintype.serve.app import make_app
-from tintype.serve.command import settings_of
+from tintype.serve.command import run_serve, settings_of
 from tintype.serve.desk import GoneError, Job
 from tintype.serve.guard import SECURITY_HEADERS
 from tintype.serve.settings import ServeSettings
@@ -336,6 +339,48 @@ def test_a_small_upload_never_lies_on_disk(client, jpeg, monkeypatch):
     assert client.post("/v1/colorize", files={"picture": jpeg}).status_code == 200
 
 
+def test_a_full_disk_is_told_and_costs_no_place(client, frank, monkeypatch):
+    class Full:
+        name = "/tmp/full"
+
+        def writelines(self, parts: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/full")
+
+        def close(self) -> None:
+            self.writelines([])
+
+    monkeypatch.setattr(bodies, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", lambda **options: Full())
+    for _ in range(10):
+        response = frank.post("/v1/colorize", content=bytes(20_000))
+        assert response.status_code == 500
+        assert "No space left on device" in sentence(response)
+    assert client.app.state.desk.taken == 0
+
+
+# --- what should not happen
+
+
+@pytest.fixture
+def frank(client: TestClient) -> TestClient:
+    """A client that hears of the service's own faults as others do."""
+    return TestClient(client.app, base_url="http://localhost", raise_server_exceptions=False)
+
+
+def test_a_fault_gets_a_sentence_and_is_known(client, frank, jpeg, monkeypatch):
+    def fail(*args: Any) -> None:
+        raise RuntimeError("what no client should read")
+
+    monkeypatch.setattr(work, "preview", fail)
+    with pytest.raises(RuntimeError):  # the server hears of it and prints where it was
+        client.post("/v1/preview", content=jpeg)
+    response = frank.post("/v1/preview", content=jpeg)
+    assert response.status_code == 500
+    assert "no client" not in sentence(response)
+    assert response.headers["content-security-policy"]
+    assert 'tintype_requests_total{route="/v1/preview",status="500"} 2' in client.get("/metrics").text
+
+
 # --- who may ask
 
 
@@ -379,7 +424,7 @@ def test_another_name_for_this_computer_is_refused(client, jpeg):
     "headers",
     [
         {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:9999"},
-        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
     ],
 )  # fmt: skip
 def test_another_sites_page_is_refused(client, jpeg, headers):
@@ -436,6 +481,17 @@ def test_a_browser_gets_a_cookie_for_the_token(locked):
 
 
 # --- the command
+
+
+def test_the_token_is_not_in_what_opens_the_browser(tiny_model, monkeypatch, capsys):
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+    monkeypatch.setenv("TINTYPE_TOKEN", TOKEN)
+    run_serve(build_parser().parse_args(["serve", "--open", "--port", "0", "--model", str(tiny_model)]))
+    address = opened.get(timeout=20)  # other users see it in the list of processes
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+    assert f"{address}?token=" in capsys.readouterr().err
 
 
 def test_a_token_is_made_up_for_other_computers(tiny_model):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class Upload:
         """Let go of it, and of its file."""
         self._parts.clear()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, to which it would write the rest first
+                self._file.close()
 
 
 async def read_body(

@@ -49,7 +49,8 @@ def run_serve(args: argparse.Namespace) -> int:
     print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
     if args.open:
         # It waits in the socket's queue for the server; one in the terminal must not keep that from starting.
-        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+        # Its command stands in the list of processes, so the page asks for the token instead.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
     return 0

@@ -5,10 +5,12 @@
 - Requests that another site's page sends are refused, by what the browser says of their origin.
 - Where there is a token, it is demanded: as `Authorization: Bearer …`, or in the cookie that the page gets
   for `/?token=…`.
+- What goes wrong in the service itself, or is cut off by its end, is answered in a sentence too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -57,12 +59,15 @@ class Guard:
         self._token, self._hosts = settings.token, settings.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer."""
+        """Pass on, or answer. What the application did not expect is raised on, for the server's log."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        begun = False
 
         async def send_guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
@@ -70,14 +75,27 @@ class Guard:
                 self._counters.count(route, message["status"])
             await send(message)
 
+        try:
+            await self._respond(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # by a server that ends, which would print it as a fault
+            if not begun:
+                await _answer(
+                    send_guarded, *_sentence(503, "The service is being stopped; the work was dropped.")
+                )
+        except Exception as error:
+            if not begun:
+                await _answer(send_guarded, *_sentence(500, _fault(error)))
+            raise
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            return await _answer(send_guarded, *refusal)
+            return await _answer(send, *refusal)
         if self._token is not None and scope["path"] == "/" and _token_in_query(scope):
             cookie = f"{COOKIE}={_cookie_of(self._token)}; Path=/; HttpOnly; SameSite=Strict"
-            return await _answer(send_guarded, 303, b"", {"Location": "/", "Set-Cookie": cookie})
-        await self._app(scope, receive, send_guarded)
+            return await _answer(send, 303, b"", {"Location": "/", "Set-Cookie": cookie})
+        await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, bytes, dict[str, str]] | None:
         """What to answer instead: status, body and headers; None where the request may pass."""
@@ -123,6 +141,13 @@ def _sentence(status: int, text: str) -> tuple[int, bytes, dict[str, str]]:
     return status, json.dumps({"error": text}).encode(), {"Content-Type": "application/json"}
 
 
+def _fault(error: Exception) -> str:
+    """What a client hears of a fault of the service's own: nothing of its files and their content."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"The service failed at this request: {error.strerror}."
+    return "The service failed at this request; what it printed tells more."
+
+
 def _name_of(host: str) -> str:
     """A Host header without its port."""
     name, colon, port = host.rpartition(":")
@@ -134,7 +159,10 @@ def _is_foreign(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    try:
+        return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    except ValueError:  # no address at all
+        return True
 
 
 def _token_in_query(scope: Scope) -> str | None:
