@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import uvicorn
-from service_helpers import Caller, hammer
+from service_helpers import Caller, encoded, hammer
 
+from tintype.colorizer import Colorizer
 from tintype.serve import work
 from tintype.serve.app import make_app
-from tintype.serve.desk import GoneError
+from tintype.serve.desk import Desk, GoneError, Job
 from tintype.serve.settings import ServeSettings
 
 PATIENCE = 20  # seconds that a test waits for what must come
@@ -63,11 +66,19 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go_on.set()
 
 
-def request(address: str, body: bytes) -> socket.socket:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Chroma of more bytes than the system takes for a client that does not read; how many."""
+    ab = np.zeros((2000, 2000, 2), np.float32)
+    monkeypatch.setattr(Colorizer, "ab_of", lambda *args, **options: ab)
+    return ab.nbytes
+
+
+def request(address: str, body: bytes, path: str = "/v1/colorize") -> socket.socket:
     """Send a picture and do not wait for the answer."""
     parts = urlsplit(address)
     connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
-    head = f"POST /v1/colorize HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body)
     return connection
 
@@ -148,9 +159,104 @@ def test_a_body_that_comes_too_slowly_is_given_up(tiny_model):
         until(lambda: desk.taken == 0)
 
 
-def test_a_result_that_nobody_wants_is_not_written_on():
-    from tintype.serve.desk import Job
+def test_a_place_is_held_until_the_answer_is_read(tiny_model, jpeg, large):
+    with running(model=str(tiny_model), workers=1, queue=1) as (address, desk), Caller(address) as caller:
+        held = [request(address, jpeg, "/v1/ab") for _ in range(2)]
+        for connection in held:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        until(lambda: desk.ended == 2)
+        assert caller.post("/v1/ab", jpeg)[0] == 429
+        held[0].close()
+        until(lambda: desk.taken == 1)
+        assert read(held[1]) > large
+        until(lambda: desk.taken == 0)
+        status, headers, body = caller.post("/v1/ab", jpeg)
+        assert (status, int(headers["content-length"])) == (200, len(body))
+        held[1].close()
 
+
+def read(connection: socket.socket) -> int:
+    """How many bytes of an answer come; the service keeps the connection for more."""
+    size = 0
+    connection.settimeout(2)
+    with suppress(TimeoutError):
+        while data := connection.recv(1 << 20):
+            size += len(data)
+    return size
+
+
+def test_an_answer_that_nobody_reads_is_given_up(tiny_model, jpeg, large):
+    with (
+        running(model=str(tiny_model), workers=1, queue=1, timeout=1) as (address, desk),
+        request(address, jpeg, "/v1/ab") as connection,
+    ):
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        assert desk.taken == 1
+        until(lambda: desk.taken == 0)
+        assert read(connection) < large
+
+
+@pytest.fixture
+def results(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The files that results are written to, which no collection of garbage closes meanwhile."""
+    written: list[Any] = []
+
+    class Watched(work._Result):
+        def __init__(self, job: Any) -> None:
+            super().__init__(job)
+            written.append(self)
+
+    monkeypatch.setattr(work, "_Result", Watched)
+    gc.disable()
+    yield written
+    gc.enable()
+
+
+def test_results_of_clients_that_hang_up_are_closed_at_once(tiny_model, results):
+    picture = encoded(np.zeros((3600, 3200), np.uint8), "PNG")
+    with running(model=str(tiny_model), workers=1, queue=1) as (address, desk):
+        with request(address, picture, "/v1/colorize?format=bmp") as connection:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        until(lambda: desk.taken == 0)
+        until(lambda: [result.closed for result in results] == [True])
+
+
+def test_a_result_that_comes_too_late_is_closed(tiny_model, jpeg, slow, results, monkeypatch):
+    monkeypatch.setattr(Job, "check", lambda job: None)  # the work goes on to its end
+    with running(model=str(tiny_model), workers=1, queue=1, timeout=0.3) as (address, desk):
+        with request(address, jpeg) as connection:
+            assert connection.recv(12) == b"HTTP/1.1 503"
+        assert desk.taken == 1
+        slow.set()
+        until(lambda: desk.taken == 0)
+        assert [result.closed for result in results] == [True]
+
+
+def test_a_service_that_is_stopped_says_so(tiny_model, jpeg, slow, capsys):
+    with running(model=str(tiny_model), workers=1, queue=1) as (address, desk):
+        held = [request(address, jpeg) for _ in range(2)]
+        until(lambda: desk.taken == 2)
+    answers = [connection.recv(1 << 16) for connection in held]
+    for connection, answer in zip(held, answers, strict=True):
+        connection.close()
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"is being stopped" in answer
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_place_is_given_back_even_where_something_cannot_be_closed():
+    desk = Desk(1, 0)
+    for _ in range(2):
+        with pytest.raises(OSError, match="full"), desk.place() as place:
+            place.stack.callback(fail)
+    assert desk.taken == 0
+
+
+def fail() -> None:
+    raise OSError("The disk is full.")
+
+
+def test_a_result_that_nobody_wants_is_not_written_on():
     job = Job()
     with work._Result(job) as result:
         result.write(b"some")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from tintype.colorizer import Colorizer
@@ -20,11 +20,11 @@ from tintype.serve import work
 from tintype.serve.bodies import Upload, read_body
 from tintype.serve.counters import MEDIA_TYPE, Counters
 from tintype.serve.desk import Desk, GoneError, Job
+from tintype.serve.sending import Result
 from tintype.serve.settings import ServeSettings
 from tintype.serve.shelf import Shelf
 
 MOST_HINTS = 1000
-_CHUNK = 256 << 10  # bytes of a large result that are sent at once
 
 Format = Literal["jpg", "png", "tif", "webp", "avif", "gif", "bmp"]
 _HINTS_HELP = (
@@ -123,7 +123,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "Too many bytes or pixels.",
         422: "The picture or a setting cannot be used.",
         429: "Too many requests at once; Retry-After says when to come again.",
-        503: "The work took too long.",
+        500: "The service itself failed.",
+        503: "The work took too long, or the service is being stopped.",
     }.items()
 }
 
@@ -147,18 +148,21 @@ class Service:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise SettingsError(f"The query has {twice} twice; leave one out.")
         name = self.shelf.name(asked.model)
-        with self.desk.place() as place:
-            upload = Upload()
-            place.stack.callback(upload.close)
+        with ExitStack() as held:
+            place = held.enter_context(self.desk.place())
+            upload = place.stack.enter_context(closing(Upload()))
             hints = self._hints(asked.hints, await self._read(request, upload))
             look = work.Look(hints, asked.candidate)
 
             def run(job: Job) -> work.Answer:
-                own = self.shelf.colorizer(name)
-                return act(own.at(strength=asked.strength, vividness=asked.vividness), upload, look, job)
+                own = self.shelf.colorizer(name).at(strength=asked.strength, vividness=asked.vividness)
+                with closing(upload):  # it is not held until the answer is sent
+                    answer = act(own, upload, look, job)
+                place.stack.enter_context(closing(answer.body))
+                return answer
 
             answer = await place.run(run, partial(_gone, request), self.settings.timeout)
-        return _response(answer)
+            return Result(answer, held.pop_all(), self.settings.timeout)
 
     async def _read(self, request: Request, upload: Upload) -> str | None:
         """The body into `upload`; the hints beside it."""
@@ -260,15 +264,3 @@ async def _gone(request: Request) -> None:
     """Until the client goes away; its body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _response(answer: work.Answer) -> Response:
-    if isinstance(answer.body, bytes):
-        return Response(answer.body, media_type=answer.media_type, headers=answer.headers)
-    return StreamingResponse(_chunks(answer.body), media_type=answer.media_type, headers=answer.headers)
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK):
-            yield chunk

@@ -42,7 +42,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=count, metavar="N", help="pictures in hand at once (default: up to 4)")
     waiting = "requests that may wait beside; more are sent away for a while (default: 32)"
     add("--queue", type=count, default=32, metavar="N", help=waiting)
-    add("--timeout", type=count, default=120, metavar="N", help="seconds for one request (default: 120)")
+    seconds = "seconds for a request's body, as many for its work and for its answer (default: 120)"
+    add("--timeout", type=count, default=120, metavar="N", help=seconds)
     pixels = "refuse pictures of more, all pages together (default: 120 million)"
     add("--max-pixels", type=count, default=120_000_000, metavar="N", help=pixels)
     size = "refuse requests of more bytes (default: 268435456, 256 MiB)"

@@ -1,8 +1,8 @@
 """The bounded queue before the threads that colour: places, time limits, clients that go away.
 
-A request takes a place before its body is read, so that no more bodies than places are ever held. The place
-is free again when the work has ended; or, where the client has gone or time has run out, when work that has
-not begun is dropped, or work that has looks at its `Job` the next time.
+A request takes a place before its body is read and keeps it until its answer is sent, so that no more bodies
+and results than places are ever held. Where the client has gone or time has run out, the place is free again
+when work that has not begun is dropped, or work that has looks at its `Job` the next time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
@@ -57,20 +57,17 @@ class Place:
     def __init__(self, desk: Desk) -> None:
         self.stack = ExitStack()
         self._desk = desk
-        self._handed = False
+        self._work: Future[Any] | None = None
 
     async def run(
         self, work: Callable[[Job], T], gone: Callable[[], Coroutine[Any, Any, None]], seconds: float
     ) -> T:
         """The result of `work`, in one of the desk's threads.
 
-        `gone` returns when the client goes away, which raises GoneError; LateError after `seconds`. The place
-        is given back when the work has ended, not before.
+        `gone` returns when the client goes away, which raises GoneError; LateError after `seconds`.
         """
         job = Job()
-        future = self._desk.submit(work, job)
-        self._handed = True
-        future.add_done_callback(lambda _: self.leave())
+        future = self._work = self._desk.submit(work, job)
         ended, went = asyncio.wrap_future(future), asyncio.create_task(gone())
         try:
             done, _ = await asyncio.wait({ended, went}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -83,14 +80,17 @@ class Place:
         raise GoneError if done else LateError
 
     def leave(self) -> None:
-        """Give the place back."""
-        self.stack.close()
-        self._desk.left()
+        """Give the place back: now, or, where its work goes on, when that has ended."""
+        if self._work is None:
+            self._end()
+        else:
+            self._work.add_done_callback(lambda _: self._end())
 
-    @property
-    def handed(self) -> bool:
-        """Whether work was begun, which will give the place back itself."""
-        return self._handed
+    def _end(self) -> None:
+        try:
+            self.stack.close()
+        finally:
+            self._desk.left()
 
 
 class Desk:
@@ -116,7 +116,7 @@ class Desk:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """A place, given back at the end unless work was begun, which then does. Raises BusyError."""
+        """A place, which is left at the end. Raises BusyError."""
         with self._lock:
             if self.taken >= self.places:
                 raise BusyError(self._wait())
@@ -125,10 +125,9 @@ class Desk:
         try:
             yield place
         finally:
-            if not place.handed:
-                place.leave()
+            place.leave()
 
-    def submit(self, work: Callable[[Job], T], job: Job) -> Any:
+    def submit(self, work: Callable[[Job], T], job: Job) -> Future[T]:
         """Have a thread do the work; its future. Only while the desk is `opened`."""
         assert self._pool is not None
 

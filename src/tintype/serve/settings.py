@@ -21,7 +21,7 @@ class ServeSettings:
     queue: int = 32
     """Requests that may wait beside those."""
     timeout: float = 120
-    """Seconds for reading a request, and again for its work."""
+    """Seconds for reading a request, again for its work, and again for sending the answer."""
     max_pixels: int = 120_000_000
     """Of all pages of a picture together, judged from its header."""
     max_bytes: int = 256 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO, Literal, cast
 
@@ -47,10 +47,11 @@ class Look:
 class Answer:
     """What is sent back."""
 
-    body: bytes | IO[bytes]
-    """In memory, or a file at its start, which whoever sends it closes."""
+    body: IO[bytes]
+    """A file at its start, which lies in memory unless it is large. Whoever sends it closes it."""
     media_type: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str]
+    """Its length among them."""
 
 
 def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | None, job: Job) -> Answer:
@@ -64,16 +65,10 @@ def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | Non
             kind = images.output_format(picture, f".{format}" if format else None)
             headers = _headers(picture, colorizer)
         headers["Tintype-Notes"] = json.dumps(done.notes)
+        return _answer(result, MEDIA_TYPES[kind], headers)
     except BaseException:
         result.close()
         raise
-    size = result.seek(0, io.SEEK_END)
-    if size <= MEMORY_BYTES:
-        with result:
-            result.seek(0)
-            return Answer(result.read(), MEDIA_TYPES[kind], headers)
-    result.seek(0)
-    return Answer(result, MEDIA_TYPES[kind], headers | {"Content-Length": str(size)})
 
 
 def chroma(colorizer: Colorizer, upload: Upload, look: Look, job: Job) -> Answer:
@@ -83,7 +78,7 @@ def chroma(colorizer: Colorizer, upload: Upload, look: Look, job: Job) -> Answer
         headers = _headers(picture, colorizer)
     file = io.BytesIO()
     np.save(file, ab, allow_pickle=False)
-    return Answer(file.getvalue(), "application/octet-stream", headers)
+    return _answer(file, "application/octet-stream", headers)
 
 
 def preview(
@@ -98,7 +93,15 @@ def preview(
     job.check()
     pixels = _PICTURES[showing](colorizer, luma8, Look(hints, look.candidate))
     space = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "420")
-    return Answer(simplejpeg.encode_jpeg(pixels, _QUALITY, *space), "image/jpeg", headers)
+    file = io.BytesIO(simplejpeg.encode_jpeg(pixels, _QUALITY, *space))
+    return _answer(file, "image/jpeg", headers)
+
+
+def _answer(body: IO[bytes], media_type: str, headers: dict[str, str]) -> Answer:
+    """All that was written to `body`."""
+    size = body.seek(0, io.SEEK_END)
+    body.seek(0)
+    return Answer(body, media_type, headers | {"Content-Length": str(size)})
 
 
 def _grey(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
