@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
@@ -80,6 +80,18 @@ class Asked(BaseModel, extra="forbid"):
     hints: str | None = Field(None, description=_HINTS_HELP)
 
 
+class AskedChroma(Asked):
+    """What the query says of the chroma alone: nothing of what comes after it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.candidate:
+            raise SettingsError("The chroma alone is that of the usual version; leave candidate out.")
+        if self.strength != 1:
+            raise SettingsError("The chroma alone is what strength would multiply; leave strength out.")
+        return self
+
+
 class AskedPicture(Asked):
     """What the query says of a picture at its full size."""
 
@@ -91,6 +103,12 @@ class AskedPreview(Asked):
 
     show: work.Showing = Field("color", description="What of the picture.")
     side: int = Field(1024, ge=16, le=8192, description="Pixels of the longer side, at most.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.candidate and self.show == "confidence":
+            raise SettingsError("The confidence is that of the usual version; leave candidate out.")
+        return self
 
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -192,13 +210,17 @@ class SlowError(Exception):
 def api_router(service: Service, counters: Counters) -> APIRouter:
     """The routes of the API."""
     router = APIRouter()
+    _add_coloring(router, service)
+    _add_telling(router, service, counters)
+    return router
+
+
+def _add_coloring(router: APIRouter, service: Service) -> None:
+    """The routes that take a picture."""
     post = partial(router.post, response_class=Response, openapi_extra=_BODY)
 
     @post("/v1/colorize", responses=_sends(*work.MEDIA_TYPES.values(), text="The picture in colour."))
-    async def colorize(
-        request: Request,
-        asked: Annotated[AskedPicture, Query()],
-    ) -> Response:
+    async def colorize(request: Request, asked: Annotated[AskedPicture, Query()]) -> Response:
         """Colour a picture at its full size, with all pages and metadata."""
         return await service.answer(
             request,
@@ -207,22 +229,13 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
         )
 
     @post("/v1/ab", responses=_sends("application/octet-stream", text="ab (h, w, 2), float32, as .npy."))
-    async def ab(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+    async def ab(request: Request, asked: Annotated[AskedChroma, Query()]) -> Response:
         """The model's chroma alone, in Lab units, of the first page, upright and small."""
-        if asked.candidate:
-            raise SettingsError("The chroma alone is that of the usual version; leave candidate out.")
-        if asked.strength != 1:
-            raise SettingsError("The chroma alone is what strength would multiply; leave strength out.")
         return await service.answer(request, asked, work.chroma)
 
     @post("/v1/preview", responses=_sends("image/jpeg", text="A JPEG in sRGB."))
-    async def preview(
-        request: Request,
-        asked: Annotated[AskedPreview, Query()],
-    ) -> Response:
+    async def preview(request: Request, asked: Annotated[AskedPreview, Query()]) -> Response:
         """A small picture for the screen: the first page, upright, without metadata."""
-        if asked.candidate and asked.show == "confidence":
-            raise SettingsError("The confidence is that of the usual version; leave candidate out.")
         return await service.answer(
             request,
             asked,
@@ -230,6 +243,10 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
                 colorizer, upload, look, asked.show, asked.side, job
             ),
         )
+
+
+def _add_telling(router: APIRouter, service: Service, counters: Counters) -> None:
+    """The routes that tell of the service."""
 
     @router.get("/v1/models", responses={k: _PROBLEMS[k] for k in (401, 403)})
     async def models() -> list[Model]:
@@ -256,8 +273,6 @@ def api_router(service: Service, counters: Counters) -> APIRouter:
     async def metrics() -> Response:
         """Counts, for Prometheus."""
         return Response(counters.text(), media_type=MEDIA_TYPE)
-
-    return router
 
 
 async def _gone(request: Request) -> None:
