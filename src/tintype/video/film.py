@@ -269,12 +269,8 @@ class Film(AbstractContextManager["Film"]):
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """The nine integers by which a picture is to be turned, or None."""
-    side_data: Any = frame.side_data  # whose annotation is too narrow
-    matrix = None
-    for data in side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("=9i", bytes(data)[:36])
-    return matrix
+    data: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV 19 gives keys where 18 gave values in turn
+    return None if data is None else struct.unpack("=9i", bytes(data)[:36])
 
 
 def is_cover(stream: Any) -> bool:
