@@ -238,13 +238,10 @@ def walk(
 
 
 def _is_same(folder: str, output: str | None) -> bool:
-    """Whether a folder is the output folder, which may come to be while others are walked.
-
-    One that cannot be looked at is taken for another; listing it will tell why.
-    """
+    """Whether a folder is the output folder, which may come to be while others are walked."""
     try:
         return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
-    except OSError:
+    except OSError:  # which listing it will tell
         return False
 
 
