@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,8 +78,8 @@ def request(address: str, body: bytes, path: str = "/v1/colorize") -> socket.soc
     """Send a picture and do not wait for the answer."""
     parts = urlsplit(address)
     connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
-    head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
-    connection.sendall(head.encode() + body)
+    head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+    connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     return connection
 
 
@@ -176,12 +176,10 @@ def test_a_place_is_held_until_the_answer_is_read(tiny_model, jpeg, large):
 
 
 def read(connection: socket.socket) -> int:
-    """How many bytes of an answer come; the service keeps the connection for more."""
+    """How many bytes of an answer come until the service closes the connection."""
     size = 0
-    connection.settimeout(2)
-    with suppress(TimeoutError):
-        while data := connection.recv(1 << 20):
-            size += len(data)
+    while data := connection.recv(1 << 20):
+        size += len(data)
     return size
 
 
