@@ -144,6 +144,8 @@ class Manifest:
             lines = (_line_of(record) for record in read_last(self.path))
             with whole_file(self.path) as file:
                 file.writelines(lines)
+                if os.name == "nt":  # where no open file is replaced
+                    self._file.close()
 
 
 class _Index:

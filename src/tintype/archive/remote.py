@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -178,11 +179,11 @@ class Remote:
         if size <= IN_MEMORY:
             self._system.pipe_file(path, content.read())
             return
-        with tempfile.NamedTemporaryFile() as file:
-            while data := content.read(1 << 20):
-                file.write(data)
-            file.flush()
-            self._system.put_file(file.name, path)
+        with tempfile.TemporaryDirectory() as folder:
+            whole = Path(folder, "content")
+            with whole.open("wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            self._system.put_file(str(whole), path)
 
 
 def _is_hidden(name: str) -> bool:

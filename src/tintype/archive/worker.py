@@ -119,7 +119,7 @@ class Worker:
 
 def _spawned() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tintype.archive.child"],
+        [sys.executable, "-P", "-m", "tintype.archive.child"],  # -P: no code from the folder of today
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

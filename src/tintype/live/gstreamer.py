@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from typing import IO
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError
 
 _LAUNCH = "gst-launch-1.0"
+_TELLING_S = 2.0  # within which GStreamer tells of what it gives
 _CAPS = re.compile(rb"tintype\S*: caps = video/x-raw.*?width=\(int\)(\d+).*?height=\(int\)(\d+)")
 
 
@@ -37,6 +39,10 @@ class Pipeline:
 
     def __init__(self, description: str) -> None:
         launch = shutil.which(_LAUNCH)
+        if os.name == "nt":
+            raise InputError(
+                "GStreamer's pipelines cannot be read on Windows; name a camera or a file."
+            )
         if launch is None:
             raise InputError(
                 f"This source needs GStreamer's {_LAUNCH}: "
@@ -90,9 +96,12 @@ class Pipeline:
         self._told.close()
 
     def _negotiated(self) -> tuple[int, int]:
-        found = _CAPS.findall(self._output())
-        if not found:
-            raise InputError("The pipeline gives something, but no pictures.")
+        """The size (H, W) that GStreamer tells of, maybe a moment after the first picture has come."""
+        end = time.monotonic() + _TELLING_S
+        while not (found := _CAPS.findall(self._output())):
+            if time.monotonic() > end:
+                raise InputError("The pipeline gives something, but no pictures.")
+            time.sleep(0.01)
         width, height = found[-1]
         return int(height), int(width)
 

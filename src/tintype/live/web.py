@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from http import HTTPStatus
@@ -34,6 +35,7 @@ addEventListener("keydown", e => { if (e.key in names) { e.preventDefault();
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # elsewhere it lets two processes have one port
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing is told of a browser that hangs up."""

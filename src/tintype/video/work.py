@@ -108,6 +108,8 @@ class Work:
 
     def remove(self) -> None:
         """The film is done: nothing of this is needed any more."""
+        if os.name == "nt":  # where no open file is removed
+            self._unlock()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock()
 
