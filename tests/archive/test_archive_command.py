@@ -87,9 +87,7 @@ def test_nothing_in_the_folder_of_today_is_run(
     (tmp_path / "cv2.py").write_text("raise SystemExit('what lay there was run')")
     monkeypatch.chdir(tmp_path)
     words = ["batch", "in", "-o", "out", "--model", str(tiny_model), "--workers", "1"]
-    assert (
-        cli.main(words) == 0
-    )  # the console script has no such folder in its path, either
+    assert cli.main(words) == 0  # the console script has no such folder in its path, either
 
 
 def test_what_failed_is_tried_again(tmp_path: Path, tiny_model: Path) -> None:

@@ -40,9 +40,7 @@ class Pipeline:
     def __init__(self, description: str) -> None:
         launch = shutil.which(_LAUNCH)
         if os.name == "nt":
-            raise InputError(
-                "GStreamer's pipelines cannot be read on Windows; name a camera or a file."
-            )
+            raise InputError("GStreamer's pipelines cannot be read on Windows; name a camera or a file.")
         if launch is None:
             raise InputError(
                 f"This source needs GStreamer's {_LAUNCH}: "
