@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from tintype.errors import TintypeError
-from tintype.plan import plain_words
+from tintype.words import plain_words
 
 
 def words_for(error: Exception) -> str:

@@ -18,20 +18,8 @@ from typing import NamedTuple
 from tintype.errors import SettingsError
 from tintype.images import READABLE_SUFFIXES
 from tintype.results import default_target, versions_of
+from tintype.words import count_of, plain_words
 
-_WORDS = {
-    errno.ENOENT: "there is no such file or folder",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "it would be larger than a file may be here",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.EISDIR: "it is a folder, not a file",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.EMFILE: "too many files are open",
-}
 NO_PICTURE = "there is no picture in this folder"
 LINKED_FOLDER = "it is a link to a folder, which is not followed; name it itself"
 
@@ -110,12 +98,6 @@ def is_there(path: str) -> bool:
     return os.path.exists(path)
 
 
-def plain_words(error: OSError) -> str:
-    """What the operating system refused, as a part of a sentence, with the file's name where it is known."""
-    text = _WORDS.get(error.errno or 0) or str(error.strerror or error)
-    return f"{text} ({error.filename})" if error.filename else text
-
-
 def why_no_file(path: str) -> str | None:
     """Why nothing can be read at a path, as a part of a sentence; None where there is a file."""
     try:
@@ -124,11 +106,6 @@ def why_no_file(path: str) -> str | None:
         if error.errno == errno.ENOENT and os.path.islink(path):
             return "it is a link to a file that is not there"
         return plain_words(OSError(error.errno, error.strerror))
-
-
-def count_of(number: int, noun: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _is_glob(text: str) -> bool:

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from tintype.plan import count_of
 from tintype.results import FileResult
+from tintype.words import count_of
 
 EXISTS = "its result exists already; --overwrite does it again"
 

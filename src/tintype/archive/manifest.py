@@ -34,8 +34,8 @@ from tintype.archive.record import (
     number_of,
 )
 from tintype.errors import InputError, OutputError, SettingsError
-from tintype.plan import count_of, plain_words
 from tintype.results import locked, whole_file
+from tintype.words import count_of, plain_words
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 # Kinds of error under which a result may have been written nevertheless: what died or gave no answer.

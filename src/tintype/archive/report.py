@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tintype.archive.record import BEGUN, DONE, FAILED, Record
-from tintype.plan import count_of
+from tintype.words import count_of
 
 _PAUSE_S = 60.0  # no picture finished for so long: the run stood still or was another
 

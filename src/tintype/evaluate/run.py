@@ -24,7 +24,7 @@ from tintype.evaluate.truths import (
     Survey,
     look_through,
 )
-from tintype.plan import count_of
+from tintype.words import count_of
 
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
 

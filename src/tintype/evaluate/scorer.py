@@ -13,7 +13,7 @@ from tintype.evaluate import scores
 from tintype.evaluate.models import Model, Prediction
 from tintype.evaluate.results import ARITHMETIC, Judge, Results, read_truth, rows_of
 from tintype.evaluate.truths import TRUTH, Truth, cell_counts
-from tintype.plan import count_of
+from tintype.words import count_of
 
 Answer = TypeVar("Answer")
 

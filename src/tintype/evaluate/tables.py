@@ -18,7 +18,7 @@ from tintype.evaluate.cost import Cost
 from tintype.evaluate.results import Results
 from tintype.evaluate.scores import Score
 from tintype.evaluate.summary import Estimate
-from tintype.plan import count_of
+from tintype.words import count_of
 
 WIDTH = 100  # columns of the terminal table
 _NAME_WIDTH = 28

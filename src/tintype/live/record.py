@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
-from tintype.plan import plain_words
 from tintype.results import name_whole, part_name
 from tintype.video.film import load_av, reason
+from tintype.words import plain_words
 
 _FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
 _TICK = Fraction(1, 90000)

@@ -17,10 +17,11 @@ from tintype.color import linear_to_srgb
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
 from tintype.framing import upright
-from tintype.plan import count_of, make_plan, plain_words
+from tintype.plan import make_plan
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
 from tintype.results import check_targets, whole_file
+from tintype.words import count_of, plain_words
 
 RGB8 = NDArray[np.uint8]
 Painter = Callable[[NDArray[np.float32]], RGB8]

@@ -45,7 +45,9 @@ class Upload:
         self.size += len(data)
         self._parts.append(data)
         if self._file is None and self.size > MEMORY_BYTES:
-            self._file = tempfile.NamedTemporaryFile(prefix="tintype-upload-")  # noqa: SIM115 - see close
+            self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - see close
+                prefix="tintype-upload-", delete=False
+            )
         if self._file is not None:
             self._file.writelines(self._parts)
             self._parts.clear()
@@ -53,7 +55,7 @@ class Upload:
     def source(self) -> bytes | Path:
         """All of it: bytes, or the path of the temporary file."""
         if self._file is not None:
-            self._file.flush()
+            self._file.close()  # Windows does not open it twice
             return Path(self._file.name)
         self._parts = [b"".join(self._parts)]
         return self._parts[0]
@@ -64,6 +66,7 @@ class Upload:
         if self._file is not None:
             with suppress(OSError):  # of a full disk, to which it would write the rest first
                 self._file.close()
+            Path(self._file.name).unlink(missing_ok=True)
 
 
 async def read_body(

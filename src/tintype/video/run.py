@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.plan import plain_words
 from tintype.results import default_target, name_whole, sync_folder
 from tintype.running import opencv_threads, processors
 from tintype.temporal import FrameByFrame, Steady
@@ -26,6 +25,7 @@ from tintype.video.join import check_container, join
 from tintype.video.options import FilmOptions, FilmResult
 from tintype.video.painter import Painter
 from tintype.video.work import Done, Work
+from tintype.words import plain_words
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
