@@ -145,8 +145,8 @@ def test_nothing_else_is_adopted(model, capsys):
     ("settings", "message"),
     [
         ({"hint_none": 1.5}, "from 0 to 1, not 1.5"),
-        ({"hint_points": 0.5}, "at least 1"),
-        ({"hint_largest": 0}, "at least 1"),
+        ({"hint_points": 0.5}, "must be 1 or above"),
+        ({"hint_largest": 0}, "must be 1 or above"),
     ],
 )
 def test_settings_of_hints_out_of_range(settings, message):
