@@ -97,15 +97,9 @@ def test_two_processes_do_what_one_does(folder, tmp_path, recipe, settings):
             assert two[step] == pytest.approx(loss, rel=1e-4, abs=1e-4), (tag, step)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "settings"),
-    [
-        ("sagan", ["size=32", "width=4", "discriminator_width=4", "perceptual_weight=0"]),
-        ("tint", ["width=8", "head_width=8", "adversarial_weight=0.1"]),
-    ],
-)
-def test_rivals_are_trained_by_two_processes(folder, tmp_path, recipe, settings):
-    line = [sys.executable, "-m", "tintype", "train", recipe, "--data", folder, "--out", tmp_path / "run"]
+def test_rivals_are_trained_by_two_processes(folder, tmp_path):
+    settings = ["size=32", "width=4", "discriminator_width=4", "perceptual_weight=0"]
+    line = [sys.executable, "-m", "tintype", "train", "sagan", "--data", folder, "--out", tmp_path / "run"]
     line += ["--steps", 3, "--batch", 4, "--size", 64, "--workers", 0, "--device", "cpu", "--devices", 2]
     line += [word for setting in settings for word in ("--set", setting)]
     subprocess.run(list(map(str, line)), env=environment(), check=True, capture_output=True)

@@ -97,8 +97,13 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recipe", metavar="RECIPE", help="what to train: tint, autoencoder, binned, …")
     add("-h", "--help", action=RecipeHelp, nargs=0, help="show this, and the settings of RECIPE")
-    photographs = parser.add_argument_group("photographs")
-    add = photographs.add_argument
+    _add_photographs(parser)
+    _add_run(parser)
+    _add_machine(parser)
+
+
+def _add_photographs(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("photographs").add_argument
     add(
         "--data",
         nargs="+",
@@ -118,6 +123,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--where", metavar="COLUMN=VALUE,…", help=what)
     add("--limit", type=count, metavar="N", help="take only N of them, by a hash of their names")
     add("--categories", metavar="A,B", help="COCO categories or supercategories to take")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("the run")
     add = run.add_argument
     add("-o", "--out", required=True, metavar="RUN", help="the run's folder: checkpoints, curves, settings")
@@ -143,10 +151,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
     add("--checkpoint-every", type=count, default=200, metavar="N", help="steps between checkpoints")
-    _add_machine_arguments(parser)
 
 
-def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_machine(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("the machine")
     add = machine.add_argument
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")

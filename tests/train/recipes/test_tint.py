@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from skimage import data
-from small_recipes import of_bins, recently
+from small_recipes import of_bins
 
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
@@ -57,26 +57,6 @@ def test_every_parameter_has_a_gradient(model, batch):
         assert torch.isfinite(parameter.grad).all(), name
         if not name.endswith("bias"):
             assert parameter.grad.abs().max() > 0, name
-
-
-def test_one_batch_is_learnt_by_heart(model, batch):
-    model.prepare(batch[1])
-    index, weight = model.head.soft_encoder(torch.nn.functional.avg_pool2d(batch[1], 4))
-    entropy = -(weight * weight.clamp(min=1e-12).log()).sum(1)
-    floor = (model.bin_weights[index[:, 0]] * entropy).mean().item()
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    first = model.loss(*batch, NO_LABELS)["cross_entropy"].item()
-    losses = []
-    while len(losses) < 150:
-        optimizer.zero_grad()
-        found = model.loss(*batch, NO_LABELS)
-        losses.append(found["cross_entropy"].item())
-        if recently(losses) - floor < (first - floor) / 5:
-            return
-        found["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    pytest.fail(f"the loss went from {first:.3f} to {recently(losses):.3f} only; its floor is {floor:.3f}")
 
 
 def hinted(L, color=(40.0, -60.0), patch=np.s_[40:47, 52:59]):
