@@ -26,6 +26,7 @@ from picture_makers import (
     opened,
 )
 from PIL import Image
+from skimage import data
 
 from tintype.errors import OutputError
 from tintype.images import (
@@ -185,6 +186,31 @@ def test_avif_and_lossy_webp_stay_near(pixels: Pixels) -> None:
 def test_lossless_webp_stays_lossless_and_lossy_lossy() -> None:
     assert b"VP8L" in colored(LOSSLESS["webp"])[0]
     assert b"VP8L" not in colored(encoded(GREY, "WEBP", quality=80))[0]
+
+
+class Painted:
+    """A coloring that gives these pixels."""
+
+    def __init__(self, rgb8: Pixels) -> None:
+        self.rgb8 = rgb8
+
+    def rgb(self, y0: int, luma: Pixels) -> Pixels:
+        return self.rgb8[y0 : y0 + len(luma)]
+
+    def planes_420(self, luma: Pixels) -> tuple[Pixels, Pixels]:
+        raise NotImplementedError
+
+
+def test_a_gif_keeps_colours_that_few_pixels_have() -> None:
+    rgb8 = data.astronaut()
+    file = BytesIO()
+    with open_picture(encoded(rgb8, "PNG")) as picture:
+        save_picture(picture, [Painted(rgb8)], file, "GIF")
+    got = np.asarray(opened(file.getvalue()).convert("RGB"), np.float32)
+    # As the eye sees it from some way off.
+    apart = np.abs(cv2.GaussianBlur(got, (0, 0), 2) - cv2.GaussianBlur(np.float32(rgb8), (0, 0), 2))
+    assert apart.max() < 20
+    assert apart.mean() < 1
 
 
 def test_gif_takes_the_first_frame_and_keeps_what_is_clear() -> None:

@@ -32,6 +32,7 @@ from tintype.images.resample import small_colors
 if TYPE_CHECKING:
     from PIL import Image
 
+_PALETTE_SIDE = 256  # pixels of what a GIF's colours are chosen from, which takes long
 _EXIF_HEAD = b"Exif\0\0"
 _SIDE_MAX = {"WEBP": 16383, "AVIF": 65536, "GIF": 65535, "BMP": 1 << 30}
 # For each EXIF orientation: transpose?, flip rows?, flip columns? in this order.
@@ -204,12 +205,19 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _palette_of(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
-    """At most 256 colours, dithered; where alpha is 0, a 256th entry that is transparent."""
-    from PIL import Image as Pil
-
+    """At most 256 colours, dithered; where alpha is low, a 256th entry that is transparent."""
     if image.mode != "RGBA":
-        return image.quantize(256, Pil.Quantize.MEDIANCUT), {}
-    palette = image.convert("RGB").quantize(255, Pil.Quantize.MEDIANCUT)
+        return _dithered(image, 256), {}
+    palette = _dithered(image.convert("RGB"), 255)
     hidden = image.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
     palette.paste(255, mask=hidden)
     return palette, {"transparency": 255}
+
+
+def _dithered(image: Image.Image, colors: int) -> Image.Image:
+    """An RGB picture in so many colours of its own, rare ones among them: a median cut would lose faces."""
+    from PIL import Image as Pil
+
+    small = image.copy()
+    small.thumbnail((_PALETTE_SIDE, _PALETTE_SIDE))
+    return image.quantize(palette=small.quantize(colors, Pil.Quantize.MAXCOVERAGE, kmeans=3))
