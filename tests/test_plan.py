@@ -287,3 +287,14 @@ def test_a_pipe_is_not_waited_for(album: Path) -> None:
     os.mkfifo(album / "pipe.jpg")
     plan = make_plan([str(album / "pipe.jpg")])
     assert plan.failures == [(str(album / "pipe.jpg"), "it is neither a file nor a folder")]
+
+
+def test_pictures_in_formats_that_are_not_read_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("album/a.jpg", "album/b.HEIC", "album/c.pdf", "album/notes.txt", "album/sub/d.heic"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    told = "in formats that are not read (.heic, .pdf) left out; save them as JPEG, PNG or TIFF."
+    assert make_plan(["album"]).notes == [f"album: 2 files {told}"]
+    assert make_plan(["album"], recursive=True).notes == [f"album: 3 files {told}"]
+    assert make_plan(["album/*.*"]).notes == [f"album/*.*: 2 files {told}"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tintype.errors import SettingsError
-from tintype.images import READABLE_SUFFIXES
+from tintype.images import READABLE_SUFFIXES, UNREAD_SUFFIXES
 from tintype.results import default_target, versions_of
 from tintype.words import count_of, plain_words
 
@@ -143,6 +143,7 @@ def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) ->
     names = [name for name in matches if is_picture(os.path.basename(name)) and name not in inside]
     pictures = [name for name in names if not _is_result(name)]
     _tell_results(pattern, len(names) - len(pictures), plan)
+    _tell_unread(pattern, [name for name in matches if _is_unread(os.path.basename(name))], plan)
     if not pictures and not folders:
         plan.failures.append((pattern, "no picture has a name like this"))
     for name in pictures:
@@ -170,7 +171,8 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
         if ours and (folder_below or not _is_result(path)):
             plan.failures.append((path, reason))
 
-    for here, names in walk(folder, unlisted, output):
+    unread: list[str] = []
+    for here, names in walk(folder, unlisted, output, unread.append):
         top = here == folder
         for name in names:
             if _is_result(name):
@@ -182,6 +184,7 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
             else:
                 deeper += 1
     _tell_results(folder, results, plan)
+    _tell_unread(folder, [path for path in unread if recursive or os.path.dirname(path) == level], plan)
     if taken and deeper:
         lie = "lies" if deeper == 1 else "lie"
         more = count_of(deeper, "more picture")
@@ -191,12 +194,16 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
 
 
 def walk(
-    folder: str, unlisted: Callable[[str, str], None], output: str | None
+    folder: str,
+    unlisted: Callable[[str, str], None],
+    output: str | None,
+    unread: Callable[[str], object] = lambda path: None,
 ) -> Iterator[tuple[str, list[str]]]:
     """Folders with the pictures in each, by name; hidden ones and the output folder are left out.
 
     `unlisted` is told the path of what is passed over beside them, and why: a folder below that cannot be
-    listed, or is a link, which may lead in a circle; what has a picture's name and is no file.
+    listed, or is a link, which may lead in a circle; what has a picture's name and is no file. `unread` is
+    told the paths of pictures in formats that are not read.
     """
 
     def refused(error: OSError) -> None:
@@ -211,6 +218,8 @@ def walk(
         for name, reason in named.items():
             if reason is not None:
                 unlisted(os.path.join(here, name), reason)
+        for name in filter(_is_unread, files):
+            unread(os.path.join(here, name))
         yield here, [name for name, reason in named.items() if reason is None]
 
 
@@ -227,6 +236,10 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in READABLE_SUFFIXES
 
 
+def _is_unread(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES
+
+
 def _is_result(name: str) -> bool:
     return re.search(r"\.color(-\d+)?$", os.path.splitext(name)[0].lower()) is not None
 
@@ -234,6 +247,13 @@ def _is_result(name: str) -> bool:
 def _tell_results(text: str, results: int, plan: Plan) -> None:
     if results:
         plan.notes.append(f"{text}: {count_of(results, 'earlier result')} (NAME.color.EXT) left out.")
+
+
+def _tell_unread(text: str, paths: Sequence[str], plan: Plan) -> None:
+    if paths:
+        kinds = ", ".join(sorted({os.path.splitext(path)[1].lower() for path in paths}))
+        what = f"{count_of(len(paths), 'file')} in formats that are not read ({kinds})"
+        plan.notes.append(f"{text}: {what} left out; save them as JPEG, PNG or TIFF.")
 
 
 def _why_empty(deeper: int, results: int) -> str:

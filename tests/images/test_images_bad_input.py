@@ -266,3 +266,18 @@ def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence()
     assert 0 < refused < len(whole) - 20
     with open_picture(whole) as picture:
         assert picture.notes == ["The GIF is an animation: its first frame was taken."]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(20), "is in HEIC, which is not read; save it as JPEG"),
+        (
+            b"%PDF-1.7" + bytes(40),
+            "is a PDF, which is not read; save it as JPEG, PNG or TIFF first, each page",
+        ),
+    ],
+)
+def test_formats_of_telephones_and_scanners_that_are_not_read_are_named(data: bytes, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        open_picture(data)

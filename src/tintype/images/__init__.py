@@ -2,6 +2,7 @@
 
 from tintype.images.files import (
     READABLE_SUFFIXES,
+    UNREAD_SUFFIXES,
     decode_rgb8,
     format_of,
     open_picture,
@@ -18,6 +19,7 @@ from tintype.images.provenance import Provenance
 __all__ = [
     "READABLE_SUFFIXES",
     "SRGB_PROFILE",
+    "UNREAD_SUFFIXES",
     "Band",
     "Coloring",
     "Limits",

@@ -19,6 +19,12 @@ _SUFFIXES = {
     ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
 }  # fmt: skip
 READABLE_SUFFIXES = frozenset(_SUFFIXES)
+UNREAD_SUFFIXES = frozenset({
+    ".heic", ".heif", ".pdf", ".psd", ".jp2", ".j2k", ".jxl", ".tga",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
+})  # fmt: skip
+"""Of pictures that are not read, such as cameras and telephones make."""
+ELSEWHERE = "save it as JPEG, PNG or TIFF first"
 _HEAD = 32
 
 
@@ -88,6 +94,10 @@ def _sniff(head: bytes, name: str) -> str:
         return "GIF"
     if head.startswith(b"BM") and len(head) > 18 and head[14:18] in _BMP_HEADERS:
         return "BMP"
+    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"heic", b"heix", b"mif1", b"msf1")):
+        raise InputError(f"{name} is in HEIC, which is not read; {ELSEWHERE}.")
+    if head.startswith(b"%PDF"):
+        raise InputError(f"{name} is a PDF, which is not read; {ELSEWHERE}, each page.")
     raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, WebP, AVIF, GIF or BMP.")
 
 
