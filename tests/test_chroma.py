@@ -170,3 +170,56 @@ def test_the_order_of_bytes_does_not_change_the_result(kind):
     native, other = field.rgb(0, luma), field.rgb(0, luma.astype(luma.dtype.newbyteorder("S")))
     assert native.dtype == other.dtype == luma.dtype
     assert (native == other).all()
+
+
+@pytest.mark.parametrize("signal", [BT709, replace(BT709, bits=10), Signal(0.2126, 0.0722, 10)])
+def test_chroma_that_follows_the_luma_is_right_in_any_range(signal):
+    Y = np.where(np.indices((16, 24)).sum(0) % 2, np.float32(0.25), np.float32(0.75))
+    cbcr = np.stack([0.2 * (Y - 0.5), -0.2 * (Y - 0.5)], axis=-1).astype(np.float32)
+    luma = np.rint(signal.black + signal.luma_span * Y).astype(np.uint8 if signal.bits == 8 else np.uint16)
+    planes = ChromaField(cbcr, Y, Y.shape, 1).planes(luma, signal, (1, 1))
+    wanted = signal.middle + signal.chroma_span * np.moveaxis(cbcr, -1, 0)
+    assert np.abs(planes - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("signal", [BT709, replace(BT709, bits=10), Signal(0.2627, 0.0593, 10)])
+@pytest.mark.parametrize("step", [(1, 1), (2, 2)])
+def test_no_pixel_of_a_film_leaves_rgb(signal, step):
+    codes = np.random.default_rng(0).integers(signal.black, signal.black + signal.luma_span + 1, (32, 48))
+    luma = codes.astype(np.uint8 if signal.bits == 8 else np.uint16)
+    Y = (codes - signal.black) / signal.luma_span
+    for cbcr in ((0.4, -0.3), (-0.4, 0.4), (0.1, 0.45)):
+        field = ChromaField(
+            np.full((4, 6, 2), cbcr, np.float32), np.full((4, 6), 0.5, np.float32), luma.shape, 1
+        )
+        planes = (field.planes(luma, signal, step).astype(float) - signal.middle) / signal.chroma_span
+        cb, cr = planes.repeat(step[0], 1).repeat(step[1], 2)
+        weights = signal.weights
+        red, blue = Y + 2 * (1 - weights[0]) * cr, Y + 2 * (1 - weights[2]) * cb
+        green = (Y - weights[0] * red - weights[2] * blue) / weights[1]
+        rgb = np.stack([red, green, blue])
+        assert rgb.min() > -2 / 224
+        assert rgb.max() < 1 + 2 / 224
+
+
+def test_colours_end_where_the_luma_has_its_edge():
+    luma = np.where(np.arange(96) < 44, 0.3, 0.7).astype(np.float32) * np.ones((64, 1), np.float32)
+    truth = np.stack([0.5 * (luma - 0.5), -0.5 * (luma - 0.5)], axis=-1)  # 44 lies within a small pixel
+    small = cv2.resize(truth, (12, 8), interpolation=cv2.INTER_AREA)
+    cubic = cv2.resize(small, (96, 64), interpolation=cv2.INTER_CUBIC)
+    ours = rgb_to_cbcr(field_for(luma, small).rgb(0, luma))
+    print(np.abs(ours - truth).mean(), np.abs(cubic - truth).mean())
+    assert np.abs(ours - truth).mean() < 0.5 * np.abs(cubic - truth).mean()
+
+
+def test_a_field_serves_pictures_and_films_alike():
+    luma = np.random.default_rng(0).integers(60, 180, (16, 24)).astype(np.uint8)
+    cbcr = np.random.default_rng(1).uniform(-0.1, 0.1, (4, 6, 2)).astype(np.float32)
+
+    def field():
+        return ChromaField(cbcr, np.full((4, 6), 0.5, np.float32), luma.shape, 1)
+
+    both = field()
+    planes, rgb = both.planes(luma, BT709, (1, 1)), both.rgb(0, luma)
+    assert np.array_equal(planes, field().planes(luma, BT709, (1, 1)))
+    assert np.array_equal(rgb, field().rgb(0, luma))

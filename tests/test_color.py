@@ -9,6 +9,7 @@ from skimage import color as reference
 from skimage import data
 
 from tintype import color
+from tintype.color import Signal
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +62,10 @@ def test_tone_curve_round_trip_and_gamma():
     code = np.linspace(0, 1, 101)
     np.testing.assert_allclose(tone.decode(code), code**1.8, atol=1e-4)
     np.testing.assert_allclose(tone.encode(tone.decode(code)), code, atol=1e-3)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_codes_of_a_limited_range_are_the_standards(bits):
+    signal, scale = Signal(bits=bits, full_range=False), 1 << (bits - 8)
+    assert (signal.black, signal.luma_span) == (16 * scale, 219 * scale)
+    assert (signal.chroma_span, signal.middle) == (224 * scale, 128 * scale)

@@ -8,6 +8,7 @@ import json
 import struct
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.evaluate import summary, truths
 from tintype.evaluate.board import Board, Column, Group
 from tintype.evaluate.models import Constant, Network, Prediction
+from tintype.evaluate.scores import SCORES, arithmetic
 from tintype.images import decode_rgb8
 from tintype.train.photographs import Record
 
@@ -641,3 +643,24 @@ def test_models_are_ranked_by_their_errors(scores):
 def test_balance_gives_rare_colours_their_say(scores):
     gap = {name: scores[name]["auc"] - scores[name]["auc_balanced"] for name in ("gray", "blurred")}
     assert gap["gray"] > 3
+
+
+def test_which_way_is_better():
+    better = {key: score.better for key, score in SCORES.items() if score.better != "lower"}
+    grown = ("psnr", "ssim", "auc", "auc_balanced", "auc_balanced_pixels", "class_kept", "class_right")
+    assert better == dict.fromkeys(grown, "higher") | {"colorfulness": "", "colorfulness_absolute": ""}
+
+
+def test_colourfulness_differs_by_its_distance_and_has_two_forms():
+    rgb8 = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    rgb = rgb8.astype(np.float32) / 255
+    lab = rgb_to_lab(rgb)
+    judged = SimpleNamespace(
+        truth=SimpleNamespace(rgb=rgb, lab=lab, ab=lab[..., 1:]),
+        weights=np.ones((16, 16)),
+        own={"colorfulness": 500.0, "colorfulness_absolute": 400.0},
+    )
+    found = arithmetic(SimpleNamespace(rgb8=rgb8, ab=lab[..., 1:]), judged)
+    assert found["colorfulness_absolute"] == pytest.approx(metrics.colorfulness_absolute(rgb), rel=1e-5)
+    assert found["colorfulness_difference"] == pytest.approx(500 - found["colorfulness"])
+    assert found["colorfulness_absolute_difference"] == pytest.approx(400 - found["colorfulness_absolute"])

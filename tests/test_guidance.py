@@ -59,3 +59,9 @@ def test_hex_is_srgb():
 def test_what_cannot_be_is_refused(session, vividness, colors, message):
     with pytest.raises(SettingsError, match=message):
         graph_inputs(session, vividness, colors)
+
+
+@pytest.mark.parametrize("text", ["", "#", "#fff", "#c0402", "#c04020ff", "#c04020\n", "# c04020"])
+def test_other_than_six_digits_are_no_colour(text):
+    with pytest.raises(SettingsError, match="rrggbb"):
+        hex_to_ab(text)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tintype import Colorizer, Hint
-from tintype.color import rgb_to_lab
+from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.errors import InputError, SettingsError
 from tintype.framing import upright
 from tintype.guidance import hex_to_ab
@@ -221,3 +221,23 @@ def test_a_model_that_takes_none_says_so(tiny_model):
         Colorizer(tiny_model, hints=[hint])
     with pytest.raises(SettingsError, match="tiny cannot be told colours by hand"):
         Colorizer(tiny_model)(np.zeros((9, 9), np.uint8), hints=[hint])
+
+
+def test_a_radius_wider_than_the_picture_is_seen_as_its_shorter_side():
+    assert as_seen(Hint(x=1, y=1, color=RED, radius=500), (100, 60)).radius == 1
+
+
+def test_a_disc_is_round_in_the_full_picture_of_another_aspect_too():
+    mask = hint_maps([Hint(x=500, y=50, color=RED, radius=50)], (8, 128), (100, 1000))["hint_mask"][0, 0]
+    assert 12 <= mask[3].sum() <= 13  # 100 of 1000 pixels in 128 columns
+    assert mask[:, 64].sum() == 8
+
+
+def test_versions_and_sureness_know_the_hints(telling_model):
+    grey = np.full((64, 64), 200, np.uint8)
+    code = np.rint(255 * lab_to_rgb(np.array([60.0, 40.0, 30.0]))).astype(int)  # the model's first bin
+    told = [Hint(x=32, y=32, color="#{:02x}{:02x}{:02x}".format(*code), radius=16)]
+    model = Colorizer(telling_model, threads=1)
+    assert np.array_equal(model.candidates(grey, 2, hints=told)[0], model(grey, hints=told))
+    between, told_one = (model.confidence(grey, hints=hints)[8, 8] for hints in ((), told))
+    assert told_one > between + 0.1, "its own colour lies between two opinions, the told one is one of them"

@@ -298,3 +298,22 @@ def test_pictures_in_formats_that_are_not_read_are_told(tmp_path, monkeypatch):
     assert make_plan(["album"]).notes == [f"album: 2 files {told}"]
     assert make_plan(["album"], recursive=True).notes == [f"album: 3 files {told}"]
     assert make_plan(["album/*.*"]).notes == [f"album/*.*: 2 files {told}"]
+
+
+def test_a_version_may_not_replace_another_input(album: Path) -> None:
+    (album / "sub" / "b-1.jpg").write_bytes(b"")
+    with pytest.raises(SettingsError, match="would replace"):
+        make_plan(["album/b.jpg", "album/s*/b-1.jpg"], "album/sub", candidates=2)
+
+
+def test_an_earlier_version_named_beside_its_picture_is_left_out(album: Path) -> None:
+    (album / "b.color-1.jpg").write_bytes(b"")
+    plan = make_plan(["album/b.jpg", "album/b.color-1.jpg"], candidates=2)
+    assert targets(plan) == {"album/b.jpg": "album/b.color.jpg"}
+
+
+def test_earlier_versions_in_a_folder_are_no_pictures_and_watercolors_are(album: Path) -> None:
+    for name in ("b.color-1.jpg", "b.COLOR-12.jpg", "watercolor.jpg", "color-2.jpg", "b.color-x.jpg"):
+        (album / name).write_bytes(b"")
+    found = {Path(job.source).name for job in make_plan(["album"]).jobs}
+    assert found == {"a.PNG", "b.jpg", "watercolor.jpg", "color-2.jpg", "b.color-x.jpg"}

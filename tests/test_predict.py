@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage import data
 
 from tintype import Colorizer, Hint, predict
 from tintype.cards import load_card
+from tintype.color import ToneCurve, lab_to_linear, rgb_to_cbcr
 from tintype.errors import SettingsError
-from tintype.framing import auto_size, auto_view, network_size, resize_for_network
+from tintype.framing import auto_size, auto_view, network_size, resize_for_network, run_padded
 from tintype.session import Session
+from tintype.view import Lens, View
 
 OWN, STRIDE = 64, 4
 
@@ -119,3 +123,69 @@ def test_a_real_session_is_run_as_it_is(tiny_model, L):
     real = Session(load_card(tiny_model), threads=1)
     ab = predict.predict(real, L, {})
     np.testing.assert_allclose(ab[..., 0], 0.5 * L.reshape(64, 4, 64, 4).mean((1, 3)) - 20, atol=0.05)
+
+
+def test_a_strip_is_seen_at_twice_the_size_at_most():
+    assert network_size(100, 2000, 64, 4) == (8, 128)
+    assert network_size(2000, 100, 64, 4) == (128, 8)
+    assert network_size(10, 5000, 64, 4) == (4, 128)
+
+
+def test_what_is_added_at_the_borders_mirrors_the_picture(session):
+    seen = []
+
+    class Sees(SizeBound):
+        def run_for(self, names, L, **inputs):
+            seen.append(L[0, 0])
+            return super().run_for(names, L, **inputs)
+
+    ab = run_padded(Sees(session.card), np.tile(np.arange(40, 80, dtype=np.float32), (36, 1)), {})
+    assert ab.shape == (9, 10, 2)
+    (padded,) = seen
+    assert padded.shape == (64, 64)
+    assert (padded[36:] == padded[:36][::-1][:28]).all()
+    assert (padded[:, 40:] == padded[:, 16:40][:, ::-1]).all()
+
+
+class Weighing(SizeBound):
+    def __init__(self, card):
+        super().__init__(replace(card, outputs={"bin_probs": {}, "bins": {}}))
+        self.inputs, self.asked = {"vividness": ()}, []
+
+    def run_for(self, names, L, **inputs):
+        self.asked.append((tuple(names), float(inputs.get("vividness", 1))))
+        found = super().run_for(names, L, **inputs)
+        shape = found["ab"].shape[2:]
+        found |= {"bin_probs": np.full((1, *shape, 2), 0.5, np.float32), "bins": np.eye(2, dtype=np.float32)}
+        return {name: found[name] for name in names}
+
+
+def test_all_versions_agree_with_the_own_size(session, L, monkeypatch):
+    raw = np.moveaxis(session.run_for((), L[None, None])["ab"][0], 0, -1)
+    monkeypatch.setattr(predict, "propose", lambda probs, bins, count: [raw, raw + 7])
+    first, second = predict.predict_versions(Weighing(session.card), L, {}, 2)
+    assert np.abs(first - raw).max() > 10
+    np.testing.assert_allclose(second - first, 7, atol=1e-3)
+
+
+def test_sureness_is_the_belief_at_vividness_0_in_the_colours_that_are_shown(session, L):
+    weighing = Weighing(session.card)
+    predict.predict_confidence(weighing, L[:64, :64].copy(), {"vividness": np.array(1.5, np.float32)})
+    assert sorted(weighing.asked) == [(("ab",), 1.5), (("bin_probs", "bins"), 0.0)]
+
+
+def test_what_is_seen_and_coloured_goes_by_the_tone_of_the_picture():
+    linear = ToneCurve(np.linspace(0, 1, 4096))
+    luma = np.full((8, 8), 0.5, np.float32)
+    view = View(luma, linear, luma.shape, 1)
+    np.testing.assert_allclose(view.L(), 76.07, atol=0.02)
+    rgb = view.field(np.broadcast_to(np.float32([20, 30]), (2, 2, 2)), 1.0, 1).rgb(0, luma)
+    wanted = rgb_to_cbcr(lab_to_linear(np.array([76.07, 20, 30])))
+    np.testing.assert_allclose(rgb_to_cbcr(rgb.astype(float))[4, 4], wanted, atol=0.003)
+
+
+def test_auto_is_shown_no_more_than_there_is_to_see(tiny_model):
+    flat = np.full((500, 700), 120, np.uint8)
+    lens = Lens(load_card(tiny_model), "auto")  # whose own size is 64
+    assert min(lens.array(flat).L().shape) == 64
+    assert min(lens.lightness(flat.astype(np.float32) / 2.55).shape) == 64

@@ -104,3 +104,44 @@ def test_tiny_and_slender_pictures(size):
     for i in range(6):
         ab = steady(np.full(size, i / 10, np.float32))
     assert np.isfinite(ab).all()
+
+
+def test_a_cut_is_seen_by_motion_and_by_light_alone():
+    steady = Steady(Model())
+    steady(window(40))
+    steady(np.ascontiguousarray(window(40)[::-1, ::-1]))
+    assert steady.cuts == 1, "of like light"
+    steady = Steady(Model())
+    steady(np.full((64, 96), 0.40, np.float32))
+    steady(np.full((64, 96), 0.48, np.float32))
+    assert steady.cuts == 1, "of no motion"
+
+
+def test_what_is_stale_takes_the_new_colours_at_once():
+    steady = Steady(Model(), every=1)
+    wanted = steady(window(40)).copy()
+    state = steady.state()
+    off = {"shown": wanted + 50, "wanted": wanted + 50, "stale": np.ones_like(state["stale"])}
+    steady.restore(state | off)
+    np.testing.assert_allclose(steady(window(40)), wanted, atol=1e-3)
+
+
+def test_what_is_stale_stays_so_until_the_model_looks():
+    steady = Steady(Model(), every=100)
+    steady(window(40))
+    state = steady.state()
+    stale = np.full_like(state["stale"], 0.02)
+    steady.restore(state | {"stale": stale, "counts": np.array([0, 9])})
+    steady(window(40))
+    assert steady.looks == 1
+    np.testing.assert_allclose(steady.state()["stale"], stale, atol=1e-4)
+
+
+def test_a_look_settles_what_was_stale_and_is_at_first_a_mean_with_what_was_carried():
+    steady = Steady(Model(), every=1)
+    wanted = steady(window(40)).copy()
+    state = steady.state()
+    steady.restore(state | {"wanted": wanted + 10, "stale": np.full_like(state["stale"], 0.02)})
+    steady(window(40))
+    assert not steady.state()["stale"].any()
+    np.testing.assert_allclose(steady.state()["wanted"] - wanted, 5 * 0.98, atol=0.01)

@@ -99,3 +99,8 @@ def test_a_link_that_leads_back_to_the_pictures_is_seen(tmp_path: Path) -> None:
     for target, stray in ((f"file://{tmp_path}/out", expected), (f"{source}/out", expected[:2])):
         assert [name for name in names if strays(source, target)(name)] == stray
     assert not any(map(strays(source, "s3://out"), names))
+
+
+def test_a_place_whose_name_begins_like_another_lies_outside():
+    assert inside("/nowhere/in2", "/nowhere/in") is None
+    assert inside("s3://a/in2", "s3://a/in") is None

@@ -282,3 +282,25 @@ def test_a_manifest_may_be_read_while_a_run_adds_to_it(tmp_path: Path) -> None:
         found = read_last(tmp_path / "m.jsonl")
         manifest.add(BEGUN)
         assert list(found) == [DONE]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("crash", "begun"),
+        ("time", "begun"),
+        ("worker", "begun"),
+        ("unwritable", "begun"),
+        ("exists", "exists"),
+        ("damaged", "failed"),
+    ],
+)
+def test_what_a_failure_leaves_open_is_known(kind, status, tmp_path):
+    with Manifest(tmp_path / "m.jsonl") as manifest:
+        for n in range(20):
+            manifest.add(
+                Record(source=f"in/{n}.jpg", output="out/a.jpg", status="failed", kind=kind, reason="x")
+            )
+    with Manifest(tmp_path / "m.jsonl") as manifest:
+        assert manifest.known("in/7.jpg").status == status
+        assert all(manifest.known(f"in/{n}.jpg") is None for n in range(20, 60))

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from tintype.color import SRGB_TONE
 from tintype.images import SRGB_PROFILE, open_picture, read_profile
-from tintype.images.icc import build_rgb_profile
+from tintype.images.icc import build_rgb_profile, gamma_profile
 
 RAMP = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -195,3 +195,23 @@ def test_exponents_beyond_reason_are_told(values: tuple[float, ...]) -> None:
     assert read_profile(rgb_profile(parametric(3, values), 4), notes, grey=False) is SRGB_PROFILE
     assert len(notes) == 1
     assert "The ICC profile is damaged" in notes[0]
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
+def test_a_gamma_is_the_power_of_the_curve(gamma):
+    made = gamma_profile(gamma)
+    for profile in (made, read_profile(made.icc, [], grey=False)):
+        np.testing.assert_allclose(
+            profile.tone.decode(np.array([0.25, 0.5, 1])), np.array([0.25, 0.5, 1]) ** gamma, atol=2e-3
+        )
+
+
+def test_the_fifth_parametric_curve_is_the_standards():
+    values = (2.0, 0.8, 0.1, 0.25, 0.4, 0.09, 0.02)  # g a b c d e f of ICC.1, function 4
+    trc = b"para" + struct.pack(">4xHH7i", 4, 0, *(round(v * 65536) for v in values))
+    profile = read_profile(build_rgb_profile(trc, version=2, name="x"), notes := [], grey=False)
+    assert not notes
+    below, above = profile.tone.decode(np.array([0.2, 0.7]))
+    assert below == pytest.approx(0.25 * 0.2 + 0.02, abs=1e-3)
+    assert above == pytest.approx((0.8 * 0.7 + 0.1) ** 2 + 0.09, abs=1e-3)
+    assert profile.icc[8] == 4, "version 2 knows no parametric curves"

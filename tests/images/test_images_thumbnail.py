@@ -57,3 +57,9 @@ def test_bands_cover_the_page_once_and_in_order() -> None:
                 assert (band.luma == GREY[rows : rows + len(band.luma)]).all()
                 rows += len(band.luma)
         assert rows == len(GREY)
+
+
+def test_a_strip_keeps_the_detail_of_its_narrow_side():
+    strip = np.tile(np.repeat(np.uint8([0, 255]), 1), (2048, 8))
+    small = shrink(strip, 64, 16)
+    assert np.array_equal(small, np.tile(np.float32([0, 1]), (64, 8)))

@@ -77,3 +77,25 @@ def test_low_temperature_takes_the_most_probable_bin():
     assert torch.allclose(cold, hull[100], atol=1e-2)
     warm = bins.annealed_mean(logits, hull, T=1.0).flatten()
     assert (warm - hull.mean(0)).norm() < (cold - hull.mean(0)).norm()
+
+
+def test_weights_and_prior_by_hand():
+    index = torch.tensor([[0, 1], [1, 2]]).reshape(2, 2, 1, 1)
+    weight = torch.tensor([[0.75, 0.25], [0.5, 0.5]]).reshape(2, 2, 1, 1)
+    prior = bins.bin_prior(index, weight, 4)
+    assert prior.tolist() == [0.375, 0.375, 0.25, 0]
+    torch.testing.assert_close(bins.log_weights(prior, 0.1), -torch.tensor([0.375, 0.375, 0.25, 0.1]).log())
+
+
+def test_a_pixel_counts_by_the_weight_of_its_nearest_bin():
+    index = torch.tensor([[0, 1], [2, 1]]).reshape(2, 2, 1, 1)
+    weight = torch.full((2, 2, 1, 1), 0.5)
+    logits = torch.zeros(2, 3, 1, 1)  # each pixel's cross-entropy is log 3
+    found = bins.soft_cross_entropy(logits, index, weight, torch.tensor([1.0, 100.0, 5.0]))
+    assert found.item() == pytest.approx(3 * np.log(3), rel=1e-5)
+
+
+def test_the_grids_bins_are_the_centres_of_its_cells():
+    grid = bins.grid_bins(11)
+    assert grid.shape == (121, 2)
+    assert grid[[0, 1, 11, 60, -1]].tolist() == [[-100, -100], [-100, -80], [-80, -100], [0, 0], [100, 100]]
