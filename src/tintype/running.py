@@ -75,11 +75,14 @@ def _interrupts_to(handler: Callable[[int, FrameType | None], object]) -> Iterat
 
 
 @contextmanager
-def held_signals() -> Iterator[None]:
-    """Ctrl-C and what is like it are heard after this, inside of which they would break what is begun."""
+def held_signals() -> Iterator[list[int]]:
+    """Ctrl-C and what is like it are heard after this, inside of which they would break what is begun.
+
+    Gives those that came so far.
+    """
     came: list[int] = []
     with _interrupts_to(lambda number, frame: came.append(number)):
-        yield
+        yield came
     for number in came:
         signal.raise_signal(number)
 

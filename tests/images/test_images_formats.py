@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +26,7 @@ from picture_makers import (
     luma_of_file,
     off,
     opened,
+    tiff,
 )
 from PIL import Image
 from skimage import data
@@ -96,6 +99,32 @@ def test_a_lossless_file_keeps_size_luma_and_alpha(name: str) -> None:
     if has_alpha:
         assert (np.asarray(after)[..., 3] == np.asarray(before.convert("RGBA"))[..., 3]).all()
     assert notes == []
+
+
+FREED = {
+    "jpeg grey": encoded(GREY, "JPEG"),
+    "jpeg rgb": encoded(COLOR, "JPEG"),
+    "jpeg cmyk": encoded(Image.fromarray(COLOR).convert("CMYK"), "JPEG"),
+    "tiff": tiff(GREY),
+    "avif": encoded(COLOR, "AVIF"),
+    "gif": encoded(PALETTE, "GIF"),
+} | LOSSLESS
+
+
+@pytest.mark.parametrize("name", FREED)
+def test_a_picture_is_freed_with_the_last_who_holds_it(name: str) -> None:
+    """Its megabytes do not wait for the garbage collector, which sees only how many objects there are."""
+    gc.disable()
+    try:
+        with open_picture(FREED[name]) as picture:
+            page = picture.pages[0]
+            page.is_colored()
+            save_picture(picture, [Tint()], BytesIO(), "PNG")
+            held = [weakref.ref(picture), weakref.ref(page), weakref.ref(page.luma())]
+        del picture, page
+        assert [thing() for thing in held] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 DEEP = {

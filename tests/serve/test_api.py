@@ -9,6 +9,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 from service_helpers import encoded, serving
@@ -485,13 +487,31 @@ def test_a_browser_gets_a_cookie_for_the_token(locked):
 
 def test_the_token_is_not_in_what_opens_the_browser(tiny_model, monkeypatch, capsys):
     opened: queue.Queue[str] = queue.Queue()
-    monkeypatch.setattr("webbrowser.open", opened.put)
-    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+
+    def look(address: str) -> None:
+        opened.put(address)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", look)
     monkeypatch.setenv("TINTYPE_TOKEN", TOKEN)
-    run_serve(build_parser().parse_args(["serve", "--open", "--port", "0", "--model", str(tiny_model)]))
+    with pytest.raises(KeyboardInterrupt):
+        run_serve(build_parser().parse_args(["serve", "--open", "--port", "0", "--model", str(tiny_model)]))
     address = opened.get(timeout=20)  # other users see it in the list of processes
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
     assert f"{address}?token=" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_interrupt_before_it_listens_ends_it(tiny_model, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        signal.raise_signal(signal.SIGINT)
+        return asyncio_run(*args, **options)
+
+    asyncio_run = uvicorn.server.asyncio_run
+    monkeypatch.setattr("uvicorn.server.asyncio_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_serve(build_parser().parse_args(["serve", "--port", "0", "--model", str(tiny_model)]))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_token_is_made_up_for_other_computers(tiny_model):

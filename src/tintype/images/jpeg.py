@@ -62,9 +62,10 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     if header.bits != 8:
         raise InputError(f"{name} is a JPEG of {header.bits} bits a sample; only 8 bits can be read.")
     picture = Picture(name, "JPEG", [], header.metadata, lossless=False)
-    page = _cmyk_page(data, header, name) if header.components == 4 else _page(data, header, picture)
+    is_cmyk = header.components == 4
+    page = _cmyk_page(data, header, name) if is_cmyk else _page(data, header, name, picture.notes)
     page.orientation = exif_orientation(header.metadata.exif)
-    if header.components != 4:
+    if not is_cmyk:
         page.profile = read_profile(header.profile(), picture.notes, grey=header.components == 1)
     picture.pages.append(page)
     if header.has_more:
@@ -132,31 +133,33 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
         metadata.has_texts |= marker == 0xFE
 
 
-def _page(data: bytes, header: _Header, picture: Picture) -> Page:
+def _page(data: bytes, header: _Header, name: str, notes: list[str]) -> Page:
+    """It knows the picture's notes and not the picture, so that the last who lets go of that frees all."""
     size = (header.height, header.width)
     factor = max(1, min(8, min(size) // _SMALL_SIDE))
 
     def luma() -> tuple[Pixels, None]:
-        return _decode(data, "GRAY", picture)[:, :, 0], None
+        return _decode(data, "GRAY", name, notes)[:, :, 0], None
 
     def small() -> Pixels:
-        return _decode(data, "RGB", picture, factor)
+        return _decode(data, "RGB", name, notes, factor)
 
     small_rgb = None if header.components == 1 else small
-    return ArrayPage(size, np.uint8, luma, small_rgb=small_rgb, name=picture.name)
+    return ArrayPage(size, np.uint8, luma, small_rgb=small_rgb, name=name)
 
 
-def _decode(data: bytes, colors: str, picture: Picture, factor: int = 1) -> NDArray[np.uint8]:
+def _decode(data: bytes, colors: str, name: str, notes: list[str], factor: int = 1) -> NDArray[np.uint8]:
     import simplejpeg
 
-    with decoding(picture.name, "JPEG"):
+    with decoding(name, "JPEG"):
         try:
             return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor))
         except ValueError as error:
             # Stray bytes between segments harm no pixel; everything else would show.
             if "extraneous bytes" not in str(error):
                 raise
-            picture.note(f"The JPEG has harmless damage ({error}).")
+            damage = f"The JPEG has harmless damage ({error})."
+            notes += [] if damage in notes else [damage]
             return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor, strict=False))
 
 

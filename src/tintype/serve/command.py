@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from tintype.errors import SettingsError, TintypeError
 from tintype.running import processors
-from tintype.serve.memory import give_back_early
 from tintype.serve.settings import ServeSettings
 
 TOKEN_VARIABLE = "TINTYPE_TOKEN"
@@ -30,6 +29,7 @@ def run_serve(args: argparse.Namespace) -> int:
         import uvicorn
 
         from tintype.serve.app import make_app
+        from tintype.serve.server import Server
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tintype"):
             raise
@@ -37,7 +37,6 @@ def run_serve(args: argparse.Namespace) -> int:
             f"The page needs more than is installed ({error.name} is missing): pip install 'tintype[web]'."
         ) from None
     settings = settings_of(args)
-    give_back_early()
     app = make_app(settings)
     listening = _listen(args.host, args.port)
     address = _address(args.host, listening.getsockname()[1])
@@ -46,13 +45,16 @@ def run_serve(args: argparse.Namespace) -> int:
         app, log_level="warning", access_log=False, server_header=False, ws="none",
         timeout_keep_alive=30, timeout_graceful_shutdown=_END_SECONDS,
     )  # fmt: skip
-    print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
-    if args.open:
-        # It waits in the socket's queue for the server; one in the terminal must not keep that from starting.
-        # Its command stands in the list of processes, so the page asks for the token instead.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    def tell() -> None:
+        print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
+        if args.open:
+            # One in the terminal must not keep the server waiting. Its command stands in the list of
+            # processes, so the page asks for the token instead.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config, tell).run(sockets=[listening])
     return 0
 
 
