@@ -40,11 +40,12 @@ SMALL_GAN = {"size": 32, "perceptual_weight": 0.0, "l1_weight": 100.0, "discrimi
              "dominant_colors": 2}  # fmt: skip
 # Of such small pictures every cell is learnt from.
 SMALL_TINT = {"width": 32, "head_width": 32, "learnt_every": 1}
+LEARNT_TINT = {"size": 32, "lr": 1e-2, "steps": 150, "floor": soft_entropy}
 
 
 def tint(settings, **changes):
     """A variant of tint."""
-    return Small(SMALL_TINT | settings, **{"recipe": "tint", "steps": 150, "floor": soft_entropy} | changes)
+    return Small(SMALL_TINT | settings, **LEARNT_TINT | {"recipe": "tint"} | changes)
 
 
 SMALL = {
@@ -54,7 +55,7 @@ SMALL = {
     "fusion": Small({"width": 0.125, "global_width": 4, "classes": 3}, size=32, lr=1e-3),
     "mean-chroma": Small(lr=3e-4, size=32, steps=60),
     "sagan": Small(SMALL_GAN, size=32, lr=3e-3),
-    "tint": Small(SMALL_TINT, steps=150, floor=soft_entropy),
+    "tint": Small(SMALL_TINT, **LEARNT_TINT),
     "tint, EdgeTPU": tint({"encoder": "edgetpu_075"}),
     "tint, not global": tint({"global_features": False}),
     "tint, residual": tint({"head": "residual"}),
