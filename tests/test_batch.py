@@ -20,8 +20,9 @@ from tintype.archive.cluster import ClusterEngine
 from tintype.batch import Options, run_plan
 from tintype.errors import InputError, ModelError, OutputError, SettingsError
 from tintype.plan import Job, make_plan
-from tintype.results import FileResult, part_name, remove_own_parts, versions_of, whole_file
+from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, run_jobs
+from tintype.whole import part_name, remove_own_parts, whole_file
 
 Lines = list[str]
 

@@ -17,7 +17,7 @@ from tintype.chroma import ChromaField
 from tintype.color import luma_of
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
 from tintype.images.icc import gamma_profile
-from tintype.results import is_part, part_folder_name, part_name, remove_parts, whole_file
+from tintype.whole import is_part, part_folder_name, part_name, remove_parts, whole_file
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,9 @@ from tintype.images import Limits
 from tintype.plan import Job, Plan, is_there
 from tintype.predict import check_weighs_bins
 from tintype.progress import EXISTS, Report, failed
-from tintype.results import FileResult, remove_own_parts, versions_of, whole_file
+from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, processors, run_jobs
+from tintype.whole import remove_own_parts, whole_file
 from tintype.words import count_of
 
 _MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory

@@ -21,16 +21,10 @@ from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
 from tintype.proposer import Proposer, check_count
-from tintype.results import (
-    FileResult,
-    check_targets,
-    default_target,
-    versions_of,
-    whole_file,
-    whole_files,
-)
+from tintype.results import FileResult, check_targets, default_target, versions_of
 from tintype.session import Session
 from tintype.view import Lens
+from tintype.whole import whole_file, whole_files
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _MOST_THREADS = 1024

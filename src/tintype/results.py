@@ -1,23 +1,11 @@
-"""What became of a picture, where its result goes, files that are whole or absent or one process's alone."""
+"""What became of a picture, and where its result goes."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from tintype.errors import InputError, OutputError, OutputExistsError
-
-PART_SUFFIX = ".tintype-part"
-_NAME_BYTES = 80  # of a result's name in a temporary one: file systems allow 255 in all, some of them 143
-_RANDOM = re.compile("[0-9a-f]{12}")
-_own_parts: set[Path] = set()
 
 
 @dataclass
@@ -74,151 +62,6 @@ def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
             raise OutputExistsError(
                 f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
             )
-
-
-@contextmanager
-def whole_file(target: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
-    """A temporary file beside `target` that takes its name on success and vanishes on failure.
-
-    Unless it is to `replace` what has that name, OutputExistsError where something got it meanwhile.
-    """
-    part = target.with_name(part_name(target.name))
-    _own_parts.add(part)
-    try:
-        try:
-            with part.open("x+b") as file:
-                yield file
-            name_whole(part, target, replace=replace)
-        finally:
-            part.unlink(missing_ok=True)
-            _own_parts.discard(part)
-    except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
-
-
-def name_whole(part: Path, target: Path, *, replace: bool) -> None:
-    """Give a finished file its result's name once it is on the disk, so that a power cut leaves no part.
-
-    Unless it is to `replace` what has that name, OutputExistsError where something has; `part` stays then.
-    """
-    with part.open("r+b") as file:
-        os.fsync(file.fileno())
-    if replace:
-        part.replace(target)
-    else:
-        _take_name(part, target)
-
-
-def _take_name(part: Path, target: Path) -> None:
-    taken = f"{target} has appeared meanwhile, and was left as it is."
-    try:
-        os.link(part, target)  # which, unlike a rename, replaces nothing
-    except FileExistsError:
-        raise OutputExistsError(taken) from None
-    except OSError:  # a file system without links
-        if os.path.lexists(target):
-            raise OutputExistsError(taken) from None
-        part.replace(target)
-    else:
-        part.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk, where the system can do that."""
-    with suppress(OSError):  # Windows opens no folders
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-def part_name(name: str) -> str:
-    """A new name for the temporary file of a result of this name."""
-    return f".{_short(name)}.{secrets.token_hex(6)}{PART_SUFFIX}"
-
-
-def part_folder_name(name: str) -> str:
-    """The name of the folder for what is kept of an unfinished result of this name, and of no other."""
-    return f".{_short(name)}{PART_SUFFIX}"
-
-
-def is_part(candidate: str, name: str) -> bool:
-    """Whether `candidate` is the name of a temporary file of a result called `name`."""
-    stem = f".{_short(name)}."
-    if not (candidate.startswith(stem) and candidate.endswith(PART_SUFFIX)):
-        return False
-    return _RANDOM.fullmatch(candidate[len(stem) : -len(PART_SUFFIX)]) is not None
-
-
-def remove_own_parts() -> None:
-    """Remove the temporary files that this process is writing, which is to end at once."""
-    for part in list(_own_parts):
-        part.unlink(missing_ok=True)
-
-
-def remove_parts(target: Path) -> None:
-    """Remove the temporary files of a result whose writer has died; nobody else may be writing it."""
-    for part in target.parent.glob(f".*{PART_SUFFIX}"):
-        if is_part(part.name, target.name):
-            part.unlink(missing_ok=True)
-
-
-def _short(name: str) -> str:
-    """A name as it is, or of a long one the beginning and a hash of all of it: at most 89 bytes."""
-    if _bytes_of(name) <= _NAME_BYTES:
-        return name
-    head = name[:_NAME_BYTES]
-    while _bytes_of(head) > _NAME_BYTES:
-        head = head[:-1]
-    # Longer than any name that stays as it is, so that the two kinds never meet.
-    return f"{head}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
-
-
-def _bytes_of(name: str) -> int:
-    return len(name.encode(errors="surrogatepass"))
-
-
-@contextmanager
-def whole_files(targets: list[Path], *, replace: bool = True) -> Iterator[list[BinaryIO]]:
-    """As `whole_file`, for several that appear together, once all are written."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(whole_file(target, replace=replace)) for target in targets]
-
-
-def locked(path: Path) -> BinaryIO | None:
-    """A file, open at its end, that is this process's until it is closed; None while another one has it.
-
-    It is made, with its folder, where there is none. Windows and some network's file systems have no locks:
-    there nobody is kept out.
-    """
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-        if not _lock(file):
-            file.close()
-            return None
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                file.seek(0, os.SEEK_END)  # another may have written between the opening and the locking
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()  # who had it removed or replaced it then
-
-
-def _lock(file: BinaryIO) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks
-    return True
 
 
 def _same_file(source: Path, target: Path) -> bool:

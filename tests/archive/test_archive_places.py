@@ -21,7 +21,7 @@ from tintype.archive.remote import Remote
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.results import part_name
+from tintype.whole import part_name
 
 
 @pytest.fixture(params=["folder", "local", "memory"])

@@ -295,7 +295,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     )  # writing beyond the limit fails, as on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(OutputError, match="The one before it is whole"):
+        with pytest.raises(OutputError, match="The checkpoint before it is whole"):
             WholeCheckpoints().save_checkpoint({"step": 2, "w": torch.rand(100_000)}, checkpoint)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -34,7 +34,7 @@ from tintype.archive.record import (
     number_of,
 )
 from tintype.errors import InputError, OutputError, SettingsError
-from tintype.results import locked, whole_file
+from tintype.whole import locked, whole_file
 from tintype.words import count_of, plain_words
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)

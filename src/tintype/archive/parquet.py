@@ -16,7 +16,7 @@ from typing import Any
 
 from tintype.archive.record import Record, checked
 from tintype.errors import InputError, SettingsError
-from tintype.results import whole_file
+from tintype.whole import whole_file
 
 _ROWS = 10_000
 

@@ -20,7 +20,7 @@ from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.plan import walk
-from tintype.results import name_whole, part_name, remove_parts
+from tintype.whole import name_whole, part_name, remove_parts
 from tintype.words import plain_words
 
 IN_MEMORY = 1 << 26  # bytes; what is larger is read from its file, or by way of one

@@ -18,7 +18,7 @@ from tintype.archive.places import IN_MEMORY, Found, full_name
 from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.plan import LINKED_FOLDER, is_picture
-from tintype.results import is_part, part_name
+from tintype.whole import is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
 _SINGLE_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}

@@ -24,6 +24,7 @@ from tintype.evaluate.truths import (
     Survey,
     look_through,
 )
+from tintype.whole import whole_file
 from tintype.words import count_of
 
 TRUTH_KEYS = ("class_right", "colorfulness", "colorfulness_absolute")  # the rest would compare it with itself
@@ -92,9 +93,8 @@ def _survey(photographs: Photographs, state: str, options: Options, folder: Path
     survey = look_through(photographs, options.size, options.crop, told.step)
     if survey.unread:  # which may be a matter of the moment
         return survey
-    part = file.with_suffix(".part")
-    part.write_text(survey.to_json(), encoding="utf-8")
-    part.replace(file)
+    with whole_file(file) as written:
+        written.write(survey.to_json().encode())
     return survey
 
 

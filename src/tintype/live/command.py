@@ -24,8 +24,8 @@ from tintype.live.sources import Newest, open_source
 from tintype.live.views import View, open_view
 from tintype.live.web import WebView
 from tintype.plan import is_there
-from tintype.results import whole_file
 from tintype.video.command import Say, model_of
+from tintype.whole import whole_file
 
 _WAIT = 0.05  # seconds between looking for keys while no picture comes
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
-from tintype.results import name_whole, part_name
 from tintype.video.film import load_av, reason
+from tintype.whole import name_whole, part_name
 from tintype.words import plain_words
 
 _FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}

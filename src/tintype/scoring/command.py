@@ -14,7 +14,7 @@ from tintype.errors import SettingsError
 from tintype.evaluate import cost, tables
 from tintype.evaluate.networks import open_judges
 from tintype.progress import Report
-from tintype.results import whole_file
+from tintype.whole import whole_file
 
 
 def run_evaluate(args: argparse.Namespace) -> int:

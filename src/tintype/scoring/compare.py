@@ -20,7 +20,8 @@ from tintype.framing import upright
 from tintype.plan import make_plan
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
-from tintype.results import check_targets, whole_file
+from tintype.results import check_targets
+from tintype.whole import whole_file
 from tintype.words import count_of, plain_words
 
 RGB8 = NDArray[np.uint8]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tintype.errors import OutputError
+from tintype.whole import remove_parts, whole_file
+from tintype.words import plain_words
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -26,22 +27,18 @@ class WholeCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Save `checkpoint` as the file `path`. OutputError where that fails, what was there being left."""
         path = Path(path)
-        part = path.with_name(f".{path.name}.part")
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            remove_parts(path)
+            with whole_file(path) as file:
                 file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut might leave the new name and no content
-            part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
-            raise OutputError(
-                f"Cannot save the checkpoint {path}: {error.strerror or error}. The one before it is whole; "
-                "make room, then go on with --resume."
-            ) from error
+            raise OutputError(f"Cannot make the folder {path.parent}: {plain_words(error)}.") from error
+        except OutputError as error:
+            what = "The checkpoint before it is whole; make room, then go on with --resume."
+            raise OutputError(f"{error} {what}") from error
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import DataError, OutputError, OutputExistsError
-from tintype.results import whole_file
+from tintype.errors import DataError, OutputExistsError
 from tintype.train.data import decode_rgb8, is_grey
 from tintype.train.photographs import Photographs, Record, some
 from tintype.train.shards import keys_for
 from tintype.train.sources import find_photographs
+from tintype.whole import whole_file
 
 HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
 _SAMPLE_SIDE = 64  # a photograph's colours are counted at this size
@@ -154,18 +154,11 @@ def _write_shard(
     path: Path, photographs: list[tuple[str, int, bytes | None]], label_names: tuple[str, ...]
 ) -> int:
     """Write one shard whole or not at all; how many photographs had no data."""
-    part = path.with_suffix(".tar.part")
-    try:
-        with tarfile.open(part, "w") as tar:
-            for name, data in _members(photographs, label_names):
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        for name, data in _members(photographs, label_names):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
     return sum(data is None for *_, data in photographs)
 
 

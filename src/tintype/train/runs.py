@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from tintype.cards import ModelCard, list_models, load_card
 from tintype.errors import ModelError
-from tintype.results import whole_file
 from tintype.train import recipes
 from tintype.train.folding import fold_batch_norm, unfold
 from tintype.train.graph_weights import read_graph
 from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.stream import Stream
+from tintype.whole import whole_file
 
 # Of their size: fresh weights of two seeds are 1.4 apart, those long trained from one start seldom over 0.5.
 FAR_APART = 0.7

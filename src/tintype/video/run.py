@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.results import default_target, name_whole, sync_folder
+from tintype.results import default_target
 from tintype.running import opencv_threads, processors
 from tintype.temporal import FrameByFrame, Steady
 from tintype.video.ahead import ahead
@@ -25,6 +25,7 @@ from tintype.video.join import check_container, join
 from tintype.video.options import FilmOptions, FilmResult
 from tintype.video.painter import Painter
 from tintype.video.work import Done, Work
+from tintype.whole import name_whole, sync_folder
 from tintype.words import plain_words
 
 if TYPE_CHECKING:

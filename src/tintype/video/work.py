@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputExistsError, SettingsError
-from tintype.results import locked, part_folder_name
+from tintype.whole import locked, name_whole, part_folder_name
 
 _FORMAT = 1  # of the folder; another one is not taken up
 _LOCK = "lock"
@@ -154,8 +154,5 @@ class Work:
 
 def _write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part.write_bytes(data)
+    name_whole(part, path, replace=True)
