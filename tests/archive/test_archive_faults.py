@@ -129,7 +129,7 @@ def test_a_picture_that_vanishes_is_named(tmp_path: Path, tiny_model: Path) -> N
             yield task
 
     found = run(settings(tmp_path / "in", tmp_path / "out", tiny_model), vanishing())
-    assert [record.status for record in found.values()] == ["done", "failed", "done"]
+    assert [found[Path(name).name].status for name in names] == ["done", "failed", "done"]
     gone = found[Path(names[1]).name]
     assert (gone.kind, gone.reason) == ("missing", "it has gone since it was listed")
 
@@ -171,6 +171,8 @@ def odd(data, *args, **options):
     if b"ONCE" in data and not os.path.exists(os.environ["ONCE"]):
         open(os.environ["ONCE"], "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
+    if b"SLOW" in data:
+        time.sleep(1.2)
     if b"HANG" in data:
         time.sleep(600)
     return decode(data, *args, **options)
@@ -201,7 +203,7 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Pa
     for n, word in enumerate((b"", b"CRASH", b"ONCE", b"HANG", b"")):
         (folder / f"{n}.jpg").write_bytes(picture(n) + word)
     names = [f"{n}.jpg" for n in range(5)]
-    hasty = settings(folder, tmp_path / "out", tiny_model, time_limit_s=4)
+    hasty = settings(folder, tmp_path / "out", tiny_model, time_limit_s=3)
     found = run(hasty, tasks(folder, names))
     assert [found[name].status for name in names] == ["done", "failed", "done", "failed", "done"]
     assert found["1.jpg"].kind == "crash"
@@ -209,6 +211,20 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Pa
     assert found["3.jpg"].kind == "time"
     assert "--time-limit" in found["3.jpg"].reason
     assert sorted(files(tmp_path / "out")) == ["0.jpg", "2.jpg", "4.jpg"]
+
+
+@pytest.mark.usefixtures("_odd_decoder")
+def test_a_picture_that_waits_for_slow_ones_is_not_overdue(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [f"{n}.jpg" for n in range(4)]
+    for n, name in enumerate(names):
+        (folder / name).write_bytes(picture(n) + b"SLOW")
+    once = settings(f"file://{folder}", tmp_path / "out", tiny_model, time_limit_s=2)
+    assert once.in_hand == len(names)  # so that the last waits longer than it may take
+    found = run(once, tasks(folder, names))
+    assert {record.status for record in found.values()} == {"done"}
+    assert all(1.2 <= record.seconds < 2 for record in found.values())
 
 
 @pytest.mark.usefixtures("_odd_decoder")

@@ -200,7 +200,7 @@ def test_a_report_counts_rates_and_tells_errors_by_kind() -> None:
     assert json.loads(json.dumps(summary.as_json()))["models"] == {"m 1 (ff)": 3}
     text = report_text(summary)
     assert text.splitlines()[0] == "5 pictures: 3 done, 1 begun, 1 failed"
-    assert "a worker: 2.00 pictures/s" in text
+    assert "a picture: 0.500 s to read" in text
     assert "error, damaged: 1\n  in/c.jpg: it is damaged" in text
     assert report_text(summarize([])) == "0 pictures: none"
 

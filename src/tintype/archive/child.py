@@ -1,5 +1,8 @@
 """The worker process: settings come in as a first line, then a task a line; a record a line goes out.
 
+Some tasks are worked at together, of which one is coloured while another is read or written. Tasks have
+numbers, by which records, that come in the order of their ends, are told apart.
+
 It reads nothing else, ends when its input does, and ignores Ctrl-C, which is its keeper's affair.
 """
 
@@ -10,6 +13,9 @@ import json
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TextIO
 
 from tintype.errors import TintypeError
 
@@ -30,17 +36,27 @@ def main() -> None:
         from tintype.archive.work import Work
 
         cv2.setNumThreads(1)
-        work = Work(Settings.from_json(text))
+        settings = Settings.from_json(text)
+        work = Work(settings)
     except TintypeError as error:
         _answer(answers, {"error": type(error).__name__, "message": str(error)})
         return
     _answer(answers, {"ready": True})
-    for line in lines:
-        _answer(answers, dataclasses.asdict(work(Task.from_json(line))))
+    one_by_one = threading.Lock()
+
+    def do(number: int, task: Task) -> None:
+        record = dataclasses.asdict(work(task))
+        with one_by_one:
+            _answer(answers, [number, record])
+
+    with ThreadPoolExecutor(settings.in_hand) as pool:
+        for line in lines:
+            number, values = json.loads(line)
+            pool.submit(do, number, Task.from_values(values))
 
 
-def _answer(answers: object, values: dict[str, object]) -> None:
-    print(json.dumps(values), file=answers, flush=True)  # type: ignore[call-overload]
+def _answer(answers: TextIO, values: Any) -> None:
+    print(json.dumps(values), file=answers, flush=True)
 
 
 if __name__ == "__main__":

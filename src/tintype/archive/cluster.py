@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -22,7 +23,7 @@ from tintype.archive.worker import Worker
 from tintype.errors import SettingsError, TintypeError
 from tintype.failures import words_for
 
-_BATCH = 4  # pictures that an actor takes at once, and does again where it dies
+_BATCH = 8  # pictures that an actor takes at once, and does again where it dies
 _CHUNK = 50_000  # tasks of one dataset, which bounds what the driver holds
 
 
@@ -96,7 +97,9 @@ class _Actor:
         self._worker = Worker(self._settings)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        records = [self._record(Task.from_json(text)) for text in batch["task"]]
+        tasks = [Task.from_values(json.loads(text)) for text in batch["task"]]
+        with ThreadPoolExecutor(self._settings.in_hand) as pool:
+            records = list(pool.map(self._record, tasks))
         return {"record": [json.dumps(dataclasses.asdict(record)) for record in records]}
 
     def _record(self, task: Task) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event
@@ -23,17 +23,17 @@ class LocalEngine:
 
     def __init__(self, settings: Settings, workers: int | None) -> None:
         self._workers = [Worker(settings) for _ in range(workers or default_workers())]
-        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
-        for worker in self._workers:
-            self._free.put(worker)
+        self._each = settings.in_hand
+        self._in_hand = [0] * len(self._workers)
+        self._choosing = threading.Lock()
 
     def check(self) -> None:
         """Start one worker. Raises what it refuses to run with."""
-        self._workers[-1].start()
+        self._workers[0].start()
 
     def records(self, tasks: Iterator[Task], stop: Event) -> Generator[Record, None, None]:
         """A record of each task, as each is finished; once `stop` is set no more are begun."""
-        yield from run_jobs(tasks, self._run, len(self._workers), stop)
+        yield from run_jobs(tasks, self._run, self._each * len(self._workers), stop)
 
     def abandon(self) -> None:
         """End all worker processes at once."""
@@ -46,11 +46,14 @@ class LocalEngine:
             worker.close()
 
     def _run(self, task: Task) -> Record:
-        worker = self._free.get()
+        with self._choosing:
+            least = self._in_hand.index(min(self._in_hand))  # the first such, as those behind may not run yet
+            self._in_hand[least] += 1
         try:
-            return worker(task)
+            return self._workers[least](task)
         finally:
-            self._free.put(worker)
+            with self._choosing:
+                self._in_hand[least] -= 1
 
 
 def default_workers() -> int:

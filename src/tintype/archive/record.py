@@ -51,7 +51,7 @@ class Record:
     height: int = 0
     pages: int = 0
     seconds: float = 0.0
-    """Reading, colouring and writing."""
+    """Reading, colouring and writing, but not waiting while others are coloured."""
     finished: str = ""
     """When, in UTC."""
     kind: str = ""

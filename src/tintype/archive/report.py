@@ -29,7 +29,7 @@ class Summary:
     input_bytes: int = 0
     pixels: int = 0
     seconds: float = 0.0
-    """Of the workers, over the pictures that were done."""
+    """Of reading, colouring and writing all that were done; a worker reads one while it colours another."""
     at_work: float = 0.0
     """Seconds on the clock in which pictures were finished, pauses left out."""
 
@@ -75,10 +75,8 @@ def report_text(summary: Summary) -> str:
     if counts[DONE]:
         lines.append(f"done: {summary.input_bytes / 1e9:.2f} GB in, {summary.pixels / 1e6:,.1f} megapixels")
     if counts[DONE] and summary.seconds:
-        each = counts[DONE] / summary.seconds
-        lines.append(
-            f"a worker: {each:.2f} pictures/s, {summary.pixels / 1e6 / summary.seconds:.2f} megapixels/s"
-        )
+        each, size = summary.seconds / counts[DONE], summary.pixels / 1e6 / counts[DONE]
+        lines.append(f"a picture: {each:.3f} s to read, colour and write, {size:.2f} megapixels")
     if counts[DONE] and summary.at_work:
         lines.append(f"all workers: {counts[DONE] / summary.at_work:.2f} pictures/s while at work")
     lines += [f"model {name}: {number:,}" for name, number in summary.models.most_common()]

@@ -12,6 +12,8 @@ from tintype.archive.places import full_name
 from tintype.archive.record import Record, Written
 from tintype.cards import ModelCard
 
+_IN_HAND, _IN_HAND_FAR = 2, 4
+
 
 class Task(NamedTuple):
     """A picture to colour: its name in the source, which is its name in the target too."""
@@ -27,9 +29,9 @@ class Task(NamedTuple):
     """What was seen in its result's place and may be replaced; None for nothing."""
 
     @staticmethod
-    def from_json(text: str) -> Task:
-        """As it was before `json.dumps`."""
-        name, size, stamp, known, written, there = json.loads(text)
+    def from_values(values: Any) -> Task:
+        """As it was before `json.dumps`, from what `json.loads` gives."""
+        name, size, stamp, known, written, there = values
         return Task(name, size, stamp, known, Written(*written), None if there is None else Written(*there))
 
 
@@ -53,7 +55,15 @@ class Settings:
     overwrite: bool = False
     """Whether results replace whatever has their names."""
     time_limit_s: float = 3600.0
-    """Seconds of one picture, after which its worker is ended."""
+    """Seconds of one picture, waiting for others left out, after which its worker is ended."""
+
+    @property
+    def in_hand(self) -> int:
+        """Pictures that a worker has at once: while it colours one, it reads and writes the others.
+
+        More where they are far away, as it waits longer for those than it works.
+        """
+        return _IN_HAND_FAR if "://" in self.source or "://" in self.target else _IN_HAND
 
     def record(self, task: Task, status: str, **values: Any) -> Record:
         """A task's record, with the names that it needs."""

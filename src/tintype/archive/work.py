@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import posixpath
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -26,10 +27,14 @@ _NOT_THE_SAME = (
 
 
 class Work:
-    """Colours one task after the other. Raises ModelError where this machine's model is another one."""
+    """Does tasks, several at once if it is called so, but colours one of them at a time.
+
+    Raises ModelError where this machine's model is another one.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._colors = threading.Lock()
         self._source, self._target = place(settings.source), place(settings.target)
         coloring = settings.coloring
         most = cast("int | None", coloring["max_pixels"])
@@ -51,21 +56,21 @@ class Work:
 
     def __call__(self, task: Task) -> Record:
         """Never raises for a picture that fails: that is a record with status `failed`."""
-        started = time.perf_counter()
+        started, turn = time.perf_counter(), _Turn(self._colors)
         digest = ""
         try:
             content = self._fetched(task)
             digest = _sha256(content)
             record = self._settings.record(task, DONE, sha256=digest)
             if not (task.known and record.content == task.known):
-                record = self._colored(task, content, record)
+                record = self._colored(task, content, record, turn)
         except Exception as error:  # one picture must not end the run; the place of a fault is told
             kind = kind_of(error)
             reason = words_for(error)
             if kind == "missing":
                 reason = "it has gone since it was listed"
             record = self._settings.record(task, FAILED, sha256=digest, kind=kind, reason=reason)
-        seconds = round(time.perf_counter() - started, 4)
+        seconds = round(time.perf_counter() - started - turn.waited_s, 4)
         return dataclasses.replace(record, seconds=seconds, finished=now())
 
     def _fetched(self, task: Task) -> bytes | Path:
@@ -79,15 +84,16 @@ class Work:
         except Exception as error:
             raise _ReadError(f"it cannot be read: {words_for(error)}") from error
 
-    def _colored(self, task: Task, content: bytes | Path, record: Record) -> Record:
+    def _colored(self, task: Task, content: bytes | Path, record: Record, turn: _Turn) -> Record:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
             file = cast("BinaryIO", spooled)
-            result = self._colorizer.colorize_into(
-                content,
-                file,
-                skip_colored=self._settings.coloring["skip_colored"],
-                format=posixpath.splitext(task.name)[1],
-            )
+            with turn:
+                result = self._colorizer.colorize_into(
+                    content,
+                    file,
+                    skip_colored=self._settings.coloring["skip_colored"],
+                    format=posixpath.splitext(task.name)[1],
+                )
             if result.status == "done":
                 written = self._stored(task, file)
                 record = dataclasses.replace(record, result_size=written.size, result_changed=written.changed)
@@ -137,6 +143,22 @@ class Work:
             raise
         except Exception as error:
             raise OutputError(f"the result cannot be written: {words_for(error)}") from error
+
+
+class _Turn:
+    """Waits until it may hold a lock, and tells for how long it did."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.waited_s = 0.0
+
+    def __enter__(self) -> None:
+        begun = time.perf_counter()
+        self._lock.acquire()
+        self.waited_s = time.perf_counter() - begun
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 class _ReadError(InputError):

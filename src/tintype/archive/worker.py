@@ -2,128 +2,122 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-from contextlib import suppress
-from typing import Any
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from tintype import errors
 from tintype.archive.places import place
+from tintype.archive.process import Process
 from tintype.archive.record import FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
-_TRIES = 2  # of a picture whose worker died: the second tells chance from the picture
-# One thread each: more would fight for the processors that the other workers fill.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Worker:
-    """Colours tasks, one at a time, in a process of its own, whose death costs its picture at most."""
+    """Colours tasks in a process of its own, whose death costs the picture alone that it dies over.
+
+    `settings.in_hand` threads may call it at once; more of them wait.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[str] | None = None
-        self._ended = self._overdue = False
+        self._process: Process | None = None
+        self._starting, self._gate = threading.Lock(), threading.Lock()
+        self._places = threading.Semaphore(settings.in_hand)
+        # What a picture's tries take of those places. Where a worker died, its neighbours may have been to
+        # blame, so the second try is alone; that there are two tells chance from the picture.
+        self._tries = (1, settings.in_hand)
+        self._abandoned = False
 
-    def start(self) -> None:
-        """Start the process unless it runs. Raises what it refuses with: ModelError, SettingsError …"""
-        for _ in range(_STARTS):
-            if self._process is not None:
-                return
-            self._process = _spawned()
-            answer = self._ask(self._settings.to_json())
-            if answer is None:
-                reason = self._epitaph()
-            elif "error" in answer:
+    def start(self) -> Process:
+        """The process, started unless it runs. Raises what it refuses with: ModelError, SettingsError …"""
+        with self._starting:
+            if self._process is not None and not self._process.ended:
+                return self._process
+            for _ in range(_STARTS):
                 self.close()
-                raise getattr(errors, answer["error"], errors.TintypeError)(answer["message"])
-        if self._process is None:
-            raise errors.TintypeError(f"A worker process died {_STARTS} times before it began, {reason}.")
+                self._process = process = Process()
+                answer = process.greet(self._settings.to_json())
+                if answer is None:
+                    continue
+                if "error" in answer:
+                    self.close()
+                    raise getattr(errors, answer["error"], errors.TintypeError)(answer["message"])
+                return process
+            reason = process.epitaph()
+            self.close()
+        raise errors.TintypeError(f"A worker process died {_STARTS} times before it began, {reason}.")
 
     def __call__(self, task: Task) -> Record:
         """The task's record, `failed` where its worker died twice over it or took longer than it may."""
-        reason = ""
-        for _ in range(_TRIES):
-            self.start()
-            timer = threading.Timer(self._settings.time_limit_s, self._kill)
-            timer.start()
-            try:
-                answer = self._ask(json.dumps(task))
-            finally:
-                timer.cancel()
-            if answer is not None:
-                return Record(**answer)
-            reason = self._epitaph()
+        for places in self._tries:
+            with self._held(places):
+                tried = self._try(task)
+            if isinstance(tried, Record):
+                return tried
+            death = tried
             place(self._settings.target).clear(task.name)
-            if self._overdue:
-                self._overdue = False
-                reason = f"it took longer than {self._settings.time_limit_s:g} s (--time-limit)"
-                return self._settings.record(task, FAILED, kind="time", reason=reason, finished=now())
-            if self._ended:
+            if self._abandoned:
                 break
-        reason = f"its worker process died over it {_TRIES} times, {reason}"
+        if death.overdue:
+            reason = f"it took longer than {self._settings.time_limit_s:g} s (--time-limit)"
+            return self._settings.record(task, FAILED, kind="time", reason=reason, finished=now())
+        reason = f"its worker process died over it {len(self._tries)} times, {death.reason}"
         return self._settings.record(task, FAILED, kind="crash", reason=reason, finished=now())
 
     def close(self) -> None:
         """Let the process end once it has finished what it has in hand."""
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
-            with suppress(OSError):
-                process.stdin.close()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+            process.close()
 
     def abandon(self) -> None:
         """End the process at once."""
-        self._ended = True
-        if self._process is not None:
-            self._process.kill()
+        self._abandoned = True
+        if (process := self._process) is not None:
+            process.kill()
 
-    def _kill(self) -> None:
-        self._overdue = True
-        if self._process is not None:
-            self._process.kill()
+    def _try(self, task: Task) -> Record | _Death:
+        process = self.start()
+        asked, begun = process.ask(task), time.monotonic()
+        overdue = False
+        while not overdue:
+            with suppress(TimeoutError):
+                if (answer := asked.result(self._left_s(process, begun))) is None:
+                    break
+                return Record(**answer)
+            overdue = self._left_s(process, begun) == 0
+        process.kill()
+        if (answer := asked.result()) is not None:  # it came in the nick of time
+            return Record(**answer)
+        return _Death(process.epitaph(), overdue)
 
-    def _ask(self, line: str) -> dict[str, Any] | None:
-        """The answer to a line; None where the process has died."""
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def _left_s(self, process: Process, begun: float) -> float:
+        """Seconds until a task that was begun then is overdue, which beside others may wait for them all.
+
+        Those come in turn, so within the limit of the last answer there is another, its own or not.
+        """
+        limit_s = self._settings.time_limit_s
+        due = min(begun + limit_s * self._settings.in_hand, max(begun, process.heard) + limit_s)
+        return max(0.0, due - time.monotonic())
+
+    @contextmanager
+    def _held(self, places: int) -> Iterator[None]:
+        """So many of the places in hand; whoever waits for all is not overtaken."""
+        with self._gate:
+            for _ in range(places):
+                self._places.acquire()
         try:
-            process.stdin.write(line + "\n")
-            process.stdin.flush()
-            answer: dict[str, Any] = json.loads(process.stdout.readline())
-        except (OSError, ValueError):  # no line, or a torn one
-            return None
-        return answer
-
-    def _epitaph(self) -> str:
-        """How the process died."""
-        assert self._process is not None
-        status = self._process.wait()
-        self.close()
-        if status >= 0:
-            return f"with exit status {status}"
-        name = signal.Signals(-status).name if -status in list(signal.Signals) else "an unknown one"
-        short = "; memory may have been short" if name == "SIGKILL" else ""
-        return f"by signal {-status} ({name}){short}"
+            yield
+        finally:
+            self._places.release(places)
 
 
-def _spawned() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "tintype.archive.child"],  # -P: no code from the folder of today
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=os.environ | _ONE_THREAD,
-        start_new_session=True,  # Ctrl-C is for the driver alone
-    )
+class _Death(NamedTuple):
+    reason: str
+    overdue: bool
+    """Whether it was ended as the task took too long."""
