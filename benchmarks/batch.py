@@ -1,17 +1,22 @@
 """How `tintype batch` scales: with processes, by Ray, and with the number of pictures. Prints tables.
 
 - processes: pictures/s of 1, 2, … worker processes of one thread each, in turn, in one run;
+- far: pictures/s from a web server that takes a while to answer, over those from a folder, in turn, in one
+  run;
 - ray: pictures/s of Ray over those of the local engine with as many workers, from each one's first picture
   on, so that neither's start counts;
 - flat: seconds a picture and the driver's peak memory, on few and on many pictures, each in a fresh process.
 
-    python benchmarks/batch.py [processes|ray|flat ...] [--model NAME|FILE.onnx] [--pictures N] [--rounds N]
-        [--ray-pictures N] [--few N] [--many N] [--workers N] [--size WIDTHxHEIGHT]
+    python benchmarks/batch.py [processes|far|ray|flat ...] [--model NAME|FILE.onnx] [--pictures N]
+        [--rounds N] [--ray-pictures N] [--few N] [--many N] [--workers N] [--size WIDTHxHEIGHT]
+        [--answer-s SECONDS]
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import http.server
 import itertools
 import os
 import subprocess
@@ -20,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -114,6 +120,50 @@ def scaling(options: argparse.Namespace, folder: Path) -> None:
         print(f"| {count} | {median(rates[count]):.2f} | {ratio:.2f} |", flush=True)
 
 
+def far(options: argparse.Namespace, folder: Path) -> None:
+    archive = make_archive(folder, options.pictures, options.size)
+    todo = tasks(archive, options.pictures)
+    with slow_server(archive, options.answer_s) as url:
+        places = {"folder": str(archive), "web server": url}
+        engines = {
+            name: LocalEngine(settings(options.model, source, folder / "out"), options.workers)
+            for name, source in places.items()
+        }
+        rates: dict[str, list[float]] = {name: [] for name in places}
+        for engine in engines.values():
+            rate(engine, todo[: 8 * options.workers])  # starts the processes
+        for _ in range(options.rounds):
+            for name, engine in engines.items():
+                rates[name].append(rate(engine, todo))
+        for engine in engines.values():
+            engine.close()
+    print(f"\n{options.pictures:,} pictures a round, {options.rounds} rounds, {options.workers} workers,")
+    print(f"{1000 * options.answer_s:.0f} ms until the server answers\n")
+    print("| source | pictures/s | ratio to the folder |\n| --- | ---: | ---: |")
+    for name in places:
+        ratio = median(mine / near for mine, near in zip(rates[name], rates["folder"], strict=True))
+        print(f"| {name} | {median(rates[name]):.2f} | {ratio:.2f} |", flush=True)
+
+
+@contextmanager
+def slow_server(root: Path, answer_s: float) -> Iterator[str]:
+    """The address of a web server of this folder, in this process, that begins each answer so late."""
+
+    class Slow(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(answer_s)
+            super().do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Slow, directory=str(root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def on_ray(options: argparse.Namespace, folder: Path) -> None:
     archive = make_archive(folder, options.ray_pictures, options.size)
     todo = tasks(archive, options.ray_pictures)
@@ -153,7 +203,7 @@ def _few_and_many(options: argparse.Namespace, folder: Path) -> Iterator[tuple[i
         yield count, [1000 * summary.at_work / (count - 1), int(done.stdout) / 1024]
 
 
-PARTS = {"processes": scaling, "ray": on_ray, "flat": flat}
+PARTS = {"processes": scaling, "far": far, "ray": on_ray, "flat": flat}
 
 
 def main() -> None:
@@ -168,6 +218,7 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=100)
     parser.add_argument("--many", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=processors())
+    parser.add_argument("--answer-s", type=float, default=0.05)
     parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=(640, 480))
     options = parser.parse_args()
     size = "×".join(map(str, options.size))

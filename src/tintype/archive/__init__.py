@@ -2,6 +2,6 @@
 
 `places` (and `remote`) list, read and write; `manifest` keeps a `record` of each picture; `tasks` finds what
 is missing or changed; `settings` are what a worker is told; `work` colours one picture in a worker process,
-`child` is that process and `worker` its keeper; `local` runs several on this machine, `cluster` many by Ray;
-`report` sums up.
+`child` is that process, `process` the same from outside and `worker` its keeper; `local` runs several on this
+machine, `cluster` many by Ray; `report` sums up.
 """
