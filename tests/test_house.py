@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,23 @@ def test_sources_speak_of_the_project_alone():
             if word == "strict=False" and file.name == "jpeg.py":
                 continue  # the decoder's own option, after it named harmless damage
             assert word not in text, f"{file}: {word}"
+
+
+def test_every_module_has_its_place_among_the_layers():
+    kept = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    modules = {
+        f"tintype.{path.stem}"
+        for path in (ROOT / "src" / "tintype").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    } - {"tintype.__init__", "tintype.__main__", "tintype.train"}
+    layers, runtime, without_onnxruntime = (
+        {
+            name.strip()
+            for line in contract.get("layers", contract.get("source_modules"))
+            for name in line.split("|")
+        }
+        for contract in kept
+    )
+    assert layers == modules
+    assert runtime == modules - {"tintype.cli"}
+    assert without_onnxruntime == modules - {"tintype.session"} | {"tintype.train"}
