@@ -233,8 +233,21 @@ def test_intervals_hold_the_mean_and_narrow_with_more_photographs():
         assert low < value < high
         widths.append(high - low)
         assert widths[-1] == pytest.approx(4 * 3 / count**0.5, rel=0.3)
+        assert table["psnr"].half_width == widths[-1] / 2
     same = summary.summarise(column(psnr=[7, 7, 7]), column(), np.arange(3))["psnr"]
     assert same == (7, 7, 7)
+    assert same.half_width == 0
+    assert summary.Estimate(7).half_width is None
+
+
+def test_a_frechet_distance_of_many_rows_is_that_of_all_at_once(monkeypatch):
+    monkeypatch.setattr(summary, "_ROWS_AT_ONCE", 7)
+    rng = np.random.default_rng(0)
+    rows, truth = rng.normal(0, 1, (40, 3)), rng.normal(0.5, 2, (40, 3))
+    used = np.arange(3, 33)
+    gaussians = [part for array in (rows[used], truth[used]) for part in (array.mean(0), np.cov(array.T))]
+    assert summary.frechet(rows, truth, used) == pytest.approx(metrics.frechet_distance(*gaussians))
+    assert summary.frechet(rows, truth, used[:1]) is None
 
 
 def test_a_difference_of_means_hides_what_differences_show():
