@@ -217,6 +217,21 @@ def test_lossless_webp_stays_lossless_and_lossy_lossy() -> None:
     assert b"VP8L" not in colored(encoded(GREY, "WEBP", quality=80))[0]
 
 
+@pytest.mark.parametrize("beside", [b"an odd one.", b"an even one."], ids=["odd", "even"])
+def test_a_webp_is_lossless_wherever_its_pixels_lie(beside: bytes) -> None:
+    """A profile comes before the pixels, and a chunk of odd size has a byte after it."""
+    data = encoded(COLOR, "WEBP", lossless=True, icc_profile=beside)
+    assert data[12:16] == b"VP8X"
+    assert open_picture(data).lossless
+    assert not open_picture(encoded(COLOR, "WEBP", quality=80, icc_profile=beside)).lossless
+
+
+def test_an_avif_of_more_than_8_bits_is_told_of() -> None:
+    for depth, pixels, notes in ((8, GREY, 0), (10, GREY_16 // 64, 1)):
+        _, data = cv2.imencode(".avif", pixels, [cv2.IMWRITE_AVIF_DEPTH, depth])
+        assert len(open_picture(data.tobytes()).notes) == notes
+
+
 class Painted:
     """A coloring that gives these pixels."""
 
