@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ from archive_makers import (
 from tintype.archive.local import LocalEngine
 from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
+from tintype.archive.worker import Worker
+from tintype.errors import ModelError
 
 COUNT = 12
 KILLS = 20
@@ -238,3 +241,25 @@ def test_a_worker_that_dies_while_it_writes_leaves_no_part(
     assert {record.status for record in found.values()} == {"done"}
     assert sorted(files(tmp_path / "out")) == names
     assert hidden(tmp_path / "out") == []
+
+
+def test_a_worker_with_another_model_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    other = replace(settings(tmp_path, tmp_path / "out", tiny_model), model_sha256="0" * 64)
+    with pytest.raises(ModelError, match="is not the one that the run began with"):
+        Worker(other).start()
+
+
+@pytest.mark.usefixtures("_odd_decoder")
+def test_an_abandoned_worker_ends_at_once_and_is_not_started_again(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(picture(0) + b"HANG")
+    worker = Worker(settings(tmp_path, tmp_path / "out", tiny_model))
+    worker.abandon()  # before there is a process
+    worker = Worker(settings(tmp_path, tmp_path / "out", tiny_model))
+    process = worker.start()
+    timer = threading.Timer(0.5, worker.abandon)
+    timer.start()
+    record = worker(Task("0.jpg", -1, "", 0))
+    timer.join()
+    assert (record.status, record.kind) == ("failed", "crash")
+    assert process.ended
+    worker.close()
