@@ -83,7 +83,14 @@ def run_plan(plan: Plan, options: Options) -> int:
     behind. Raises ModelError or SettingsError for a Colorizer that cannot be had, before any is begun.
     """
     total = len(plan.jobs) + len(plan.failures)
-    with Report(total, sys.stdout, quiet=options.quiet, as_json=options.json, single=plan.single) as report:
+    with Report(
+        total,
+        sys.stdout,
+        quiet=options.quiet,
+        as_json=options.json,
+        single=plan.single,
+        goes_on=not options.overwrite,
+    ) as report:
         for note in plan.notes:
             report.say(note)
         for name, reason in plan.failures:

@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,7 +144,7 @@ def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) ->
     names = [name for name in matches if is_picture(os.path.basename(name)) and name not in inside]
     pictures = [name for name in names if not _is_result(name)]
     _tell_results(pattern, len(names) - len(pictures), plan)
-    _tell_unread(pattern, [name for name in matches if _is_unread(os.path.basename(name))], plan)
+    _tell_unread(pattern, [name for name in matches if is_unread(os.path.basename(name))], plan)
     if not pictures and not folders:
         plan.failures.append((pattern, "no picture has a name like this"))
     for name in pictures:
@@ -218,7 +219,7 @@ def walk(
         for name, reason in named.items():
             if reason is not None:
                 unlisted(os.path.join(here, name), reason)
-        for name in filter(_is_unread, files):
+        for name in filter(is_unread, files):
             unread(os.path.join(here, name))
         yield here, [name for name, reason in named.items() if reason is None]
 
@@ -236,7 +237,8 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in READABLE_SUFFIXES
 
 
-def _is_unread(name: str) -> bool:
+def is_unread(name: str) -> bool:
+    """Whether a file's name is that of a picture in a format that is not read, and none that is hidden."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES
 
 
@@ -251,9 +253,13 @@ def _tell_results(text: str, results: int, plan: Plan) -> None:
 
 def _tell_unread(text: str, paths: Sequence[str], plan: Plan) -> None:
     if paths:
-        kinds = ", ".join(sorted({os.path.splitext(path)[1].lower() for path in paths}))
-        what = f"{count_of(len(paths), 'file')} in formats that are not read ({kinds})"
-        plan.notes.append(f"{text}: {what} left out; save them as JPEG, PNG or TIFF.")
+        plan.notes.append(unread_words(text, Counter(os.path.splitext(path)[1].lower() for path in paths)))
+
+
+def unread_words(place: str, kinds: Counter[str]) -> str:
+    """A sentence on files of a place that are not read, which have these suffixes."""
+    what = f"{count_of(kinds.total(), 'file')} in formats that are not read ({', '.join(sorted(kinds))})"
+    return f"{place}: {what} left out; save them as JPEG, PNG or TIFF."
 
 
 def _why_empty(deeper: int, results: int) -> str:

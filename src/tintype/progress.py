@@ -23,7 +23,7 @@ class Report(AbstractContextManager["Report"]):
 
     What people read goes to standard error and JSON to `stream`, so that standard output holds nothing else;
     where both are one stream it holds JSON alone. `single` means one named picture: no bar and no summary;
-    a `total` of None that it is not known.
+    a `total` of None that it is not known; `goes_on` that the same command does not begin anew.
     Set `stop` when the user interrupts. Not for use by several threads.
     """
 
@@ -35,10 +35,11 @@ class Report(AbstractContextManager["Report"]):
         quiet: bool = False,
         as_json: bool = False,
         single: bool = False,
+        goes_on: bool = True,
     ) -> None:
         self.stop = threading.Event()
         self._total, self._stream, self._quiet, self._single = total, stream, quiet, single
-        self._as_json = as_json
+        self._as_json, self._goes_on = as_json, goes_on
         self._mute = as_json and stream is sys.stderr
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -131,10 +132,16 @@ class Report(AbstractContextManager["Report"]):
         text = f"{', '.join(parts)}; {_duration(time.monotonic() - self._started)}."
         if not self.stop.is_set():
             return text
-        if self._total is None:
-            return f"Stopped: {text} The same command goes on from here."
-        left = count_of(self._total - count.total(), "picture")
-        return f"Stopped: {text} {left} not begun; the same command goes on from here."
+        parts = (
+            [f"{count_of(self._total - count.total(), 'picture')} not begun"]
+            if self._total is not None
+            else []
+        )
+        parts += [
+            "the same command goes on from here" if self._goes_on else "with --overwrite it begins anew"
+        ]
+        left = "; ".join(parts)
+        return f"Stopped: {text} {left[0].upper()}{left[1:]}."
 
 
 def failed(source: str, reason: str, target: str | None = None) -> FileResult:

@@ -58,13 +58,12 @@ def orderly_stop(stop: threading.Event, abandon: Callable[[], None], words: str 
 
 @contextmanager
 def _interrupts_to(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    # Only the main thread may set handlers, and a process that ignores Ctrl-C goes on doing so; a handler
-    # that is not Python's (None) cannot be put back.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or before[signal.SIGINT] == signal.SIG_IGN or None in before.values():
-        yield
-        return
+    # Only the main thread may set handlers. What a process ignores, as one in a script's background does
+    # Ctrl-C, it goes on ignoring; a handler that is not Python's (None) cannot be put back.
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        now = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: old for number, old in now.items() if old not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, handler)
     try:

@@ -25,18 +25,25 @@ def whole_file(target: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
 
     Unless it is to `replace` what has that name, OutputExistsError where something got it meanwhile.
     """
-    part = target.with_name(part_name(target.name))
-    _own_parts.add(part)
     try:
-        try:
+        with own_part(target) as part:
             with part.open("x+b") as file:
                 yield file
             name_whole(part, target, replace=replace)
-        finally:
-            part.unlink(missing_ok=True)
-            _own_parts.discard(part)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def own_part(target: Path) -> Iterator[Path]:
+    """A new path for a temporary file beside `target`; what is there afterwards vanishes."""
+    part = target.with_name(part_name(target.name))
+    _own_parts.add(part)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+        _own_parts.discard(part)
 
 
 def name_whole(part: Path, target: Path, *, replace: bool) -> None:

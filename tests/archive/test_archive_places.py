@@ -36,7 +36,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def names(at: Place, leave_out: str | None = None) -> list[str]:
     refused: list[str] = []
-    found = [found.name for found in at.pictures(lambda name, reason: refused.append(name), leave_out)]
+    found = [found.name for found in at.pictures(lambda name, reason: refused.append(name), leave_out, print)]
     assert refused == []
     return found
 
@@ -67,7 +67,7 @@ def test_a_stamp_changes_with_the_picture(root: str) -> None:
     at = place(root)
 
     def stamp() -> str:
-        (found,) = at.pictures(lambda *_: None, None)
+        (found,) = at.pictures(lambda *_: None, None, print)
         assert found.size == 3
         return found.stamp
 
@@ -227,7 +227,7 @@ def test_links_and_what_is_no_file_are_told_and_not_followed(tmp_path: Path) -> 
     for root in (str(tmp_path), f"local://{tmp_path}"):
         told: dict[str, str] = {}
         at = place(root)
-        found = [found.name for found in at.pictures(told.__setitem__, None)]
+        found = [found.name for found in at.pictures(told.__setitem__, None, print)]
         assert sorted(found) == ["000.jpg", "001.png", "below/002.tif"]
         assert sorted(told) == [at.full_name("gone.jpg"), at.full_name("linked")]
         assert "name it itself" in told[at.full_name("linked")]

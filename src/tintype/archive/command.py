@@ -41,7 +41,7 @@ def run_batch(args: argparse.Namespace) -> int:
     check_apart(args.source, args.output)
     check_writable(args.output)
     settings, path = _settings(args), _manifest_path(args)
-    with Report(None, sys.stdout, quiet=args.quiet, as_json=args.json) as report:
+    with Report(None, sys.stdout, quiet=args.quiet, as_json=args.json, goes_on=not args.overwrite) as report:
         pictures = listed(settings, report)
         if pictures is not None:
             with Manifest(path) as manifest:

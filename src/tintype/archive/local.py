@@ -15,6 +15,8 @@ from tintype.running import STOPPING, processors, run_jobs
 WORKER_BYTES = 1 << 30
 """Memory that a worker is counted with: some 0.25 GiB for model and libraries, the rest for a large scan."""
 
+_GRACE_S = 1.0
+
 
 class LocalEngine:
     """Runs tasks on `workers` processes of one thread each, started as they are needed."""
@@ -36,9 +38,11 @@ class LocalEngine:
         yield from run_jobs(tasks, self._run, self._each * len(self._workers), stop)
 
     def abandon(self) -> None:
-        """End all worker processes at once."""
+        """End all worker processes, which take their unfinished files away if they still can."""
         for worker in self._workers:
             worker.abandon()
+        for worker in self._workers:
+            worker.kill(after_s=_GRACE_S)
 
     def close(self) -> None:
         """Let the worker processes end."""

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
 
 from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.plan import walk
-from tintype.whole import name_whole, part_name, remove_parts
+from tintype.whole import name_whole, own_part, remove_parts
 from tintype.words import plain_words
 
 IN_MEMORY = 1 << 26  # bytes; what is larger is read from its file, or by way of one
@@ -41,11 +42,13 @@ class Found(NamedTuple):
 class Place(Protocol):
     """A tree of files."""
 
-    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+    def pictures(
+        self, told: Callable[[str, str], None], leave_out: str | None, unread: Callable[[str], object]
+    ) -> Iterator[Found]:
         """The pictures that are not below the place `leave_out`.
 
         `told` hears the path, and why, of folders that cannot be listed, of links that are not followed, and
-        of what has a picture's name and is no file.
+        of what has a picture's name and is no file; `unread` the names of those in formats that are not read.
         """
         ...
 
@@ -87,8 +90,18 @@ def place(text: str) -> Place:
 def full_name(text: str, name: str) -> str:
     """The path or URL of what is called `name` in the place that `text` names; no driver is needed for it."""
     if "://" in text:
-        return f"{text.rstrip('/')}/{name}"
+        return f"{text.rstrip('/')}/{quoted(name) if is_web(text) else name}"
     return os.path.join(os.path.abspath(text), *name.split("/"))
+
+
+def is_web(text: str) -> bool:
+    """Whether a URL is a web server's, whose listings hold names as URLs have them."""
+    return text.startswith(("http://", "https://"))
+
+
+def quoted(name: str) -> str:
+    """A name as URLs have it."""
+    return quote(name, safe="/~!$&'()*+,;=:@")
 
 
 class Folder:
@@ -97,11 +110,13 @@ class Folder:
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
 
-    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+    def pictures(
+        self, told: Callable[[str, str], None], leave_out: str | None, unread: Callable[[str], object]
+    ) -> Iterator[Found]:
         """As `Place`. InputError for a folder that is not there."""
         check_there(self.root)
         output = local_path(leave_out) if leave_out is not None else None
-        for here, names in walk(self.root, told, output):
+        for here, names in walk(self.root, told, output, unread):
             for name in names:
                 path = os.path.join(here, name)
                 try:
@@ -127,16 +142,13 @@ class Folder:
         """As `Place`: on the disk before it takes its name, so that a power cut leaves no part either."""
         target = Path(self.full_name(name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(part_name(target.name))
-        try:
+        with own_part(target) as part:
             content.seek(0)
             with part.open("xb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
             state = part.stat()
             is_known = known is not None and self._there(name) == known
             name_whole(part, target, replace=replace or is_known)
-        finally:
-            part.unlink(missing_ok=True)
         return Written(state.st_size, state.st_mtime_ns)
 
     def presence(self) -> Callable[[str], Written | None]:
@@ -180,7 +192,7 @@ def check_there(source: str) -> None:
 
 def check_writable(target: str) -> None:
     """OutputError, SettingsError for a target that can take no results."""
-    if target.startswith(("http://", "https://")):
+    if is_web(target):
         raise SettingsError(
             f"-o {target}: web servers are read from alone; choose a folder or an object store."
         )

@@ -12,12 +12,28 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 
 # One thread each: more would fight for the processors that the other workers fill.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-Answer: TypeAlias = "Future[dict[str, Any] | None]"
+
+class Asked:
+    """A task in a process's hands."""
+
+    def __init__(self) -> None:
+        self.answer: Future[dict[str, Any] | None] = Future()
+        """None where the process has died."""
+        self._state: tuple[float, float | None] = (0.0, time.monotonic())
+
+    def note(self, *, waits: bool) -> None:
+        """It waits while others are coloured, or does so no longer."""
+        self._state = (self.worked_s(), None if waits else time.monotonic())
+
+    def worked_s(self) -> float:
+        """Seconds that it has been worked at."""
+        before, since = self._state
+        return before if since is None else before + time.monotonic() - since
 
 
 class Process:
@@ -34,11 +50,9 @@ class Process:
             start_new_session=True,  # Ctrl-C is for the driver alone
         )
         self._numbers = itertools.count()
-        self._asked: dict[int, Answer] = {}
+        self._asked: dict[int, Asked] = {}
         self._lock = threading.Lock()
         self._ended = False
-        self.heard = 0.0
-        """When it last answered, by `time.monotonic`."""
         self._listener: threading.Thread | None = None
 
     @property
@@ -49,31 +63,41 @@ class Process:
     def greet(self, settings: str) -> dict[str, Any] | None:
         """Its answer to a line of settings, the first that it must be sent; None where it has died."""
         assert self._popen.stdout is not None
-        try:
+        with suppress(OSError):
             self._send(settings)
-            answer: dict[str, Any] = json.loads(self._popen.stdout.readline())
-        except (OSError, ValueError):  # no line, or a torn one
-            self._ended = True
-            return None
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        return answer
+            for line in self._popen.stdout:
+                try:
+                    answer = json.loads(line)
+                except ValueError:
+                    continue  # what something prints before the process has its output to itself
+                if isinstance(answer, dict):
+                    self._listener = threading.Thread(target=self._listen, daemon=True)
+                    self._listener.start()
+                    return answer
+        self._ended = True
+        return None
 
-    def ask(self, task: Any) -> Answer:
-        """What its answer to a task will be: None where it has died."""
-        answer: Answer = Future()
+    def ask(self, task: Any) -> Asked:
+        """Hand it a task."""
+        asked = Asked()
         with self._lock:
             if self._ended:
-                answer.set_result(None)
-                return answer
+                asked.answer.set_result(None)
+                return asked
             number = next(self._numbers)
-            self._asked[number] = answer
+            self._asked[number] = asked
             with suppress(OSError):  # that it has died the listener hears
                 self._send(json.dumps([number, task]))
-        return answer
+        return asked
 
-    def kill(self) -> None:
-        """End it at once."""
+    def end(self) -> None:
+        """Have it leave what it has in hand, and no part of it."""
+        self._popen.terminate()
+
+    def kill(self, after_s: float = 0.0) -> None:
+        """End it, if it has not ended by then."""
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(after_s)
         self._popen.kill()
 
     def epitaph(self) -> str:
@@ -105,12 +129,14 @@ class Process:
         assert self._popen.stdout is not None
         with suppress(OSError, ValueError):  # a torn line
             for line in self._popen.stdout:
-                number, answer = json.loads(line)
+                number, told = json.loads(line)
+                if isinstance(told, bool):
+                    self._asked[number].note(waits=told)
+                    continue
                 with self._lock:
                     asked = self._asked.pop(number)
-                self.heard = time.monotonic()
-                asked.set_result(answer)
+                asked.answer.set_result(told)
         with self._lock:
             self._ended = True
         for asked in self._asked.values():
-            asked.set_result(None)
+            asked.answer.set_result(None)

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 import numpy as np
 
 from tintype.archive.apart import inside
-from tintype.archive.places import IN_MEMORY, Found, full_name
+from tintype.archive.places import IN_MEMORY, Found, full_name, is_web, quoted
 from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, OutputExistsError, SettingsError
-from tintype.plan import LINKED_FOLDER, is_picture
+from tintype.plan import LINKED_FOLDER, is_picture, is_unread
 from tintype.whole import is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
@@ -41,14 +42,18 @@ class Remote:
         protocol = self._system.protocol
         self._puts_whole = not _SINGLE_PUT.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
 
-    def pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+    def pictures(
+        self, told: Callable[[str, str], None], leave_out: str | None, unread: Callable[[str], object]
+    ) -> Iterator[Found]:
         """As `Place`. InputError for a place that is not there or cannot be listed."""
         try:
-            yield from self._pictures(told, leave_out)
+            yield from self._pictures(told, leave_out, unread)
         except FileNotFoundError:
             raise InputError(f"{self.url} cannot be listed: there is no such place.") from None
 
-    def _pictures(self, told: Callable[[str, str], None], leave_out: str | None) -> Iterator[Found]:
+    def _pictures(
+        self, told: Callable[[str, str], None], leave_out: str | None, unread: Callable[[str], object]
+    ) -> Iterator[Found]:
         output = inside(leave_out, self.url) if leave_out is not None else None
         for name, entry in self._files():
             if _is_hidden(name) or (output is not None and f"{name}/".startswith(f"{output}/")):
@@ -56,6 +61,10 @@ class Remote:
             if entry["type"] != "file":
                 if reason := self._passed_over(name, entry):
                     told(self.full_name(name), reason)
+            elif is_unread(posixpath.basename(name)):
+                unread(name)
+            elif is_picture(posixpath.basename(name)) and ".." in name.split("/"):
+                told(self.full_name(name), "its name leads out of its place")
             elif is_picture(posixpath.basename(name)):
                 size = entry.get("size")
                 marks = [str(entry[key]) for key in _MARKS if entry.get(key) is not None]
@@ -68,7 +77,7 @@ class Remote:
 
     def fetch(self, name: str) -> bytes | Path:
         """As `Place`; always the bytes."""
-        data: bytes = self._system.cat_file(f"{self._root}/{name}")
+        data: bytes = self._system.cat_file(f"{self._root}/{quoted(name) if is_web(self.url) else name}")
         return data
 
     def store(
@@ -163,7 +172,8 @@ class Remote:
                 if entry["type"] == "directory":
                     below.append(path)
                 else:
-                    yield path[len(self._root) + 1 :], entry
+                    name = path[len(self._root) + 1 :]
+                    yield _unquoted(name) if is_web(self.url) else name, entry
             folders += reversed(below)
 
     def _put(self, path: str, content: BinaryIO) -> None:
@@ -184,6 +194,14 @@ class Remote:
             with whole.open("wb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
             self._system.put_file(str(whole), path)
+
+
+def _unquoted(name: str) -> str:
+    """A name that a URL has, as files have it; as it is where it would be no name there, or another one."""
+    plain = unquote(name, errors="surrogateescape")
+    parts = plain.split("/")
+    safe = len(parts) == name.count("/") + 1 and not {"", ".", ".."} & set(parts) and "\0" not in plain
+    return plain if safe else name
 
 
 def _is_hidden(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 
@@ -10,7 +12,7 @@ from tintype.archive.manifest import Known, Manifest
 from tintype.archive.places import Found, place
 from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, Written
 from tintype.archive.settings import Settings, Task, now
-from tintype.plan import NO_PICTURE
+from tintype.plan import NO_PICTURE, unread_words
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
 
@@ -29,9 +31,18 @@ def listed(settings: Settings, report: Report) -> Iterator[Found] | None:
 
     What cannot be listed is told as it is met. Errors as `Place.pictures`.
     """
-    pictures = place(settings.source).pictures(
-        lambda name, reason: report.add(failed(name, reason)), settings.target
-    )
+    unread: Counter[str] = Counter()
+
+    def found() -> Iterator[Found]:
+        yield from place(settings.source).pictures(
+            lambda name, reason: report.add(failed(name, reason)),
+            settings.target,
+            lambda name: unread.update([posixpath.splitext(name)[1].lower()]),
+        )
+        if unread:
+            report.say(unread_words(settings.source, unread))
+
+    pictures = found()
     first = next(pictures, None)
     if first is None:
         report.add(failed(settings.source, NO_PICTURE))
@@ -59,6 +70,8 @@ def wanted(
         report.add(failed(record.source, reason, record.output))
 
     for found in pictures:
+        if report.stop.is_set():
+            return
         task = Task(found.name, found.size, found.stamp, 0)
         record = settings.record(task, BEGUN)
         known = manifest.known(record.source)

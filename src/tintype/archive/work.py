@@ -8,6 +8,7 @@ import posixpath
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -15,7 +16,7 @@ from tintype.archive.places import IN_MEMORY, patiently, place
 from tintype.archive.record import DONE, EXISTS_KIND, FAILED, Record, Written
 from tintype.archive.settings import Settings, Task, now
 from tintype.colorizer import Colorizer
-from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, TooLargeError
+from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, TintypeError, TooLargeError
 from tintype.failures import words_for
 from tintype.images import Limits
 
@@ -54,9 +55,12 @@ class Work:
                 f"The model {settings.model} of this machine is not the one that the run began with."
             )
 
-    def __call__(self, task: Task) -> Record:
-        """Never raises for a picture that fails: that is a record with status `failed`."""
-        started, turn = time.perf_counter(), _Turn(self._colors)
+    def __call__(self, task: Task, waits: Callable[[bool], object] = lambda waits: None) -> Record:
+        """Never raises for a picture that fails: that is a record with status `failed`.
+
+        `waits` is told when it begins and ends to wait while others are coloured.
+        """
+        started, turn = time.perf_counter(), _Turn(self._colors, waits)
         digest = ""
         try:
             content = self._fetched(task)
@@ -82,7 +86,7 @@ class Work:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise _ReadError(f"it cannot be read: {words_for(error)}") from error
+            raise _ReadError(f"it cannot be read: {_words(error)}") from error
 
     def _colored(self, task: Task, content: bytes | Path, record: Record, turn: _Turn) -> Record:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
@@ -125,7 +129,7 @@ class Work:
         except FileNotFoundError:
             return
         except Exception as error:
-            raise OutputError(f"what has its result's name cannot be read: {words_for(error)}") from error
+            raise OutputError(f"what has its result's name cannot be read: {_words(error)}") from error
         file.seek(0)
         if hashlib.file_digest(cast("Any", file), "sha256").hexdigest() != _sha256(there):
             raise OutputExistsError(_NOT_THE_SAME)
@@ -142,19 +146,23 @@ class Work:
         except OutputExistsError:
             raise
         except Exception as error:
-            raise OutputError(f"the result cannot be written: {words_for(error)}") from error
+            raise OutputError(f"the result cannot be written: {_words(error)}") from error
 
 
 class _Turn:
     """Waits until it may hold a lock, and tells for how long it did."""
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
+    def __init__(self, lock: threading.Lock, waits: Callable[[bool], object]) -> None:
+        self._lock, self._waits = lock, waits
         self.waited_s = 0.0
 
     def __enter__(self) -> None:
+        if self._lock.acquire(blocking=False):
+            return
         begun = time.perf_counter()
+        self._waits(True)
         self._lock.acquire()
+        self._waits(False)
         self.waited_s = time.perf_counter() - begun
 
     def __exit__(self, *error: object) -> None:
@@ -163,6 +171,13 @@ class _Turn:
 
 class _ReadError(InputError):
     """A picture that is there and cannot be had."""
+
+
+def _words(error: Exception) -> str:
+    """What a place says of its failure, whose driver has errors of its own."""
+    if isinstance(error, (TintypeError, OSError, MemoryError)):
+        return words_for(error)
+    return " ".join(f"{type(error).__name__}: {error}".splitlines())
 
 
 def kind_of(error: Exception) -> str:

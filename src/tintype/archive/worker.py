@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import wait
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tintype import errors
@@ -15,6 +15,7 @@ from tintype.archive.record import FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
+_LOOK_S = 1.0  # between looks at whether a picture's time, which stands still while it waits, is over
 
 
 class Worker:
@@ -61,7 +62,7 @@ class Worker:
                 return tried
             death = tried
             place(self._settings.target).clear(task.name)
-            if self._abandoned:
+            if self._abandoned or death.overdue:
                 break
         if death.overdue:
             reason = f"it took longer than {self._settings.time_limit_s:g} s (--time-limit)"
@@ -76,34 +77,29 @@ class Worker:
             process.close()
 
     def abandon(self) -> None:
-        """End the process at once."""
+        """Have the process leave what it has in hand; no other is started for it."""
         self._abandoned = True
         if (process := self._process) is not None:
-            process.kill()
+            process.end()
+
+    def kill(self, after_s: float) -> None:
+        """End the process, if it has not ended by then."""
+        if (process := self._process) is not None:
+            process.kill(after_s)
 
     def _try(self, task: Task) -> Record | _Death:
         process = self.start()
-        asked, begun = process.ask(task), time.monotonic()
+        asked = process.ask(task)
         overdue = False
-        while not overdue:
-            with suppress(TimeoutError):
-                if (answer := asked.result(self._left_s(process, begun))) is None:
-                    break
-                return Record(**answer)
-            overdue = self._left_s(process, begun) == 0
-        process.kill()
-        if (answer := asked.result()) is not None:  # it came in the nick of time
+        while not (overdue or asked.answer.done()):
+            left_s = self._settings.time_limit_s - asked.worked_s()
+            wait([asked.answer], min(max(0, left_s), _LOOK_S))
+            overdue = left_s <= 0
+        if not asked.answer.done():
+            process.kill()
+        if (answer := asked.answer.result()) is not None:
             return Record(**answer)
         return _Death(process.epitaph(), overdue)
-
-    def _left_s(self, process: Process, begun: float) -> float:
-        """Seconds until a task that was begun then is overdue, which beside others may wait for them all.
-
-        Those come in turn, so within the limit of the last answer there is another, its own or not.
-        """
-        limit_s = self._settings.time_limit_s
-        due = min(begun + limit_s * self._settings.in_hand, max(begun, process.heard) + limit_s)
-        return max(0.0, due - time.monotonic())
 
     @contextmanager
     def _held(self, places: int) -> Iterator[None]:
