@@ -27,6 +27,14 @@ COLORING = {
 }  # fmt: skip
 
 
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own parent ignores
+from tintype.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def picture(seed: int, suffix: str = ".jpg", size: tuple[int, int] = (48, 40)) -> bytes:
     """A grey picture of noise (W, H), as a file."""
     file = BytesIO()

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archive_makers import archive, batch, environment, files, hidden, lines_of, picture, records
+from archive_makers import (
+    INTERRUPTIBLE,
+    archive,
+    batch,
+    environment,
+    files,
+    hidden,
+    lines_of,
+    picture,
+    records,
+    settings,
+)
 
 from tintype import cli
 from tintype.archive import local
 from tintype.archive.local import default_workers
-from tintype.archive.manifest import read_last
+from tintype.archive.manifest import Manifest, read_last
+from tintype.archive.places import Found
 from tintype.archive.record import Record
+from tintype.archive.tasks import listed, wanted
+from tintype.progress import Report
 from tintype.running import processors
 
 COUNT = 6
@@ -283,32 +300,54 @@ def test_a_report_is_not_asked_for_along_with_a_run(
     assert f"leave out {named}, or --report." in capsys.readouterr().err
 
 
-INTERRUPTIBLE = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own parent ignores
-from tintype.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_finishes_what_is_in_hand(
+    ignored: bool, overwrite: bool, tmp_path: Path, tiny_model: Path
+) -> None:
+    """Ctrl-C; or SIGTERM where that is ignored, as it is in the background of a script."""
     here = Archive(tmp_path, tiny_model, "m.jsonl")
     words = ["batch", here.source, "-o", here.target, "--model", tiny_model, "--workers", 1, "--json"]
+    words += ["--overwrite"] if overwrite else []
+    code = INTERRUPTIBLE.replace("default_int_handler", "SIG_IGN") if ignored else INTERRUPTIBLE
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *map(str, words)],
+        [sys.executable, "-c", code, *map(str, words)],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
     _, told = process.communicate(timeout=100)
     assert process.returncode == 130
-    assert "the same command goes on from here".lower() in told.lower()
+    assert "Stopping after the pictures in hand" in told
+    assert ("the same command goes on from here" in told.lower()) is not overwrite
+    assert ("with --overwrite it begins anew" in told.lower()) is overwrite
     assert 1 <= len(files(here.target)) <= COUNT
     assert hidden(here.target) == []
     here.manifest = here.target / "tintype-manifest.jsonl"
+    assert {record.status for record in records(here.manifest).values()} == {"done"}
     before = set(files(here.target))
     assert here.done() == set(here.names) - before
+
+
+def test_a_run_is_stopped_while_it_passes_over_what_is_done(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    here.done()
+    done = next(iter(records(here.manifest).values()))
+    plan = replace(settings(here.source, here.target, tiny_model), coloring=done.settings)
+    told = io.StringIO()
+    with Manifest(here.manifest) as manifest, Report(None, told, as_json=True) as report:
+        pictures = listed(plan, report)
+        assert pictures is not None
+
+        def stopping() -> Iterator[Found]:
+            for number, found in enumerate(pictures):
+                if number == 2:
+                    report.stop.set()
+                yield found
+
+        assert list(wanted(stopping(), plan, manifest, report)) == []
+    assert len(lines_of(told.getvalue())) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,16 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from archive_makers import (
+    INTERRUPTIBLE,
     archive,
     batch,
     environment,
@@ -30,6 +32,7 @@ from archive_makers import (
 )
 
 from tintype.archive.local import LocalEngine
+from tintype.archive.process import Asked
 from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
 from tintype.archive.worker import Worker
@@ -166,6 +169,7 @@ def test_a_target_that_goes_on_refusing_is_named_and_made_up_for(tmp_path: Path,
 
 CRASHES = """
 import os, signal, time
+print("what a library says as it is imported")
 import simplejpeg
 decode = simplejpeg.decode_jpeg
 def odd(data, *args, **options):
@@ -182,6 +186,8 @@ def odd(data, *args, **options):
 simplejpeg.decode_jpeg = odd
 sync = os.fsync
 def dying(number):
+    if "STORE_HANG" in os.environ:
+        time.sleep(600)
     if "STORE_ONCE" in os.environ and not os.path.exists(os.environ["STORE_ONCE"]):
         open(os.environ["STORE_ONCE"], "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -263,3 +269,66 @@ def test_an_abandoned_worker_ends_at_once_and_is_not_started_again(tmp_path: Pat
     assert (record.status, record.kind) == ("failed", "crash")
     assert process.ended
     worker.close()
+
+
+def vanish(what: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until there is none of it."""
+    end = time.monotonic() + seconds
+    while found := what():
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def storing(
+    _odd_decoder: None, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[subprocess.Popen[str]]:
+    """A run whose worker is writing a first result, which takes for ever."""
+    archive(tmp_path / "in", 3)
+    monkeypatch.setenv("STORE_HANG", "1")
+    words = ["batch", tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--workers", 1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, *map(str, words)],
+        env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    vanish(lambda: not hidden(tmp_path / "out"))
+    yield process
+    process.kill()
+    process.communicate(timeout=20)
+
+
+def test_a_second_ctrl_c_leaves_no_part(storing: subprocess.Popen[str], tmp_path: Path) -> None:
+    workers = workers_of(storing.pid)
+    assert workers
+    storing.send_signal(signal.SIGINT)
+    assert storing.stderr is not None
+    while "Stopping" not in storing.stderr.readline():
+        assert storing.poll() is None
+    storing.send_signal(signal.SIGINT)
+    assert storing.wait(20) == 130
+    assert hidden(tmp_path / "out") == []
+    vanish(lambda: [pid for pid in workers if Path(f"/proc/{pid}").exists()])
+
+
+def test_workers_leave_what_they_have_in_hand_when_their_driver_dies(
+    storing: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """Or they would go on beside the next run, and write over what that has written."""
+    workers = workers_of(storing.pid)
+    storing.kill()
+    storing.wait(20)
+    vanish(lambda: [pid for pid in workers if Path(f"/proc/{pid}").exists()])
+    assert hidden(tmp_path / "out") == []
+    assert set(files(tmp_path / "out")) == set()
+
+
+def test_what_a_picture_waits_for_others_is_not_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    asked = Asked()
+    for seconds, waits in ((1.0, True), (10.0, False), (2.0, True), (20.0, True), (30.0, False)):
+        clock[0] += seconds
+        asked.note(waits=waits)
+    assert asked.worked_s() == 3
+    clock[0] += 4
+    assert asked.worked_s() == 7

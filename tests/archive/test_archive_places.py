@@ -17,7 +17,7 @@ from archive_makers import archive, files, hidden, picture, settings
 
 from tintype.archive import places
 from tintype.archive.places import Folder, Place, check_writable, patiently, place
-from tintype.archive.remote import Remote
+from tintype.archive.remote import Remote, _unquoted
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
@@ -175,6 +175,51 @@ def test_a_web_servers_listing_is_a_source(server: str, tmp_path: Path, tiny_mod
     assert done[0].kind == "missing"
     assert sorted(files(tmp_path / "out")) == found[1:]
     assert hidden(tmp_path / "out") == []
+
+
+def test_names_from_a_web_server_are_those_of_its_files(
+    server: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    odd = ["a b.jpg", "ü/n%41me.jpg", "100%.jpg", "x+y&(z)#1?.jpg"]
+    for name in odd:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture(0))
+    at = place(server)
+    assert set(odd) < set(names(at))
+    assert at.full_name("a b.jpg") == f"{server}/a%20b.jpg"
+    work = Work(settings(server, tmp_path / "out", tiny_model))
+    assert {work(Task(name, -1, "", 0)).status for name in odd} == {"done"}
+    assert set(odd) == set(files(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    "listed", ["%2e%2e/a.jpg", "b/%2E%2E%2Fa.jpg", "b%2Fa.jpg", "%00.jpg", "b%2F%2Fa.jpg"]
+)
+def test_a_name_that_leads_elsewhere_is_taken_as_the_server_spells_it(listed: str) -> None:
+    assert _unquoted(listed) == listed
+
+
+def test_a_name_that_leads_out_of_a_store_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ("../a.jpg", "b.jpg", "c/../../d.jpg")
+    listed = [{"name": f"/in/{name}", "type": "file", "size": 1} for name in keys]
+    monkeypatch.setattr(fsspec.filesystem("memory"), "ls", lambda *_, **__: listed)
+    assert names(place("memory://in")) == ["b.jpg"]
+
+
+def test_what_a_web_server_refuses_is_told_in_its_words(
+    server: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(handler: http.server.SimpleHTTPRequestHandler) -> None:
+        handler.send_error(503, "too busy")
+
+    found = names(place(server))
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "do_GET", busy)
+    record = Work(settings(server, tmp_path / "out", tiny_model))(Task(found[0], -1, "", 0))
+    assert (record.status, record.kind) == ("failed", "unreachable")
+    assert record.reason.startswith("it cannot be read: ")
+    assert "503" in record.reason
+    assert "fault in Tintype" not in record.reason
 
 
 def test_an_object_store_is_a_target(tmp_path: Path, tiny_model: Path) -> None:

@@ -94,6 +94,20 @@ def test_links_below_the_source_are_named(scans: Scans) -> None:
     assert sorted(files(scans.target)) == scans.names
 
 
+def test_formats_that_are_not_read_are_told_of(scans: Scans) -> None:
+    for name in ("a.heic", "below/b.HEIC", "c.pdf", ".d.pdf"):
+        (scans.source / name).touch()
+    for source in (scans.source, f"file://{scans.source}"):
+        scans.source = source
+        ran = scans.run("--overwrite")
+        assert ran.returncode == 0
+        where = str(source).removeprefix("file://")
+        assert (
+            f"{where}: 3 files in formats that are not read (.heic, .pdf) left out; "
+            "save them as JPEG, PNG or TIFF.\n"
+        ) in ran.stderr
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_source_without_pictures_fails_and_leaves_nothing_behind(
     linked: bool, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]

@@ -63,8 +63,6 @@ class Remote:
                     told(self.full_name(name), reason)
             elif is_unread(posixpath.basename(name)):
                 unread(name)
-            elif is_picture(posixpath.basename(name)) and ".." in name.split("/"):
-                told(self.full_name(name), "its name leads out of its place")
             elif is_picture(posixpath.basename(name)):
                 size = entry.get("size")
                 marks = [str(entry[key]) for key in _MARKS if entry.get(key) is not None]
@@ -205,4 +203,4 @@ def _unquoted(name: str) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
+    return any(part.startswith(".") for part in name.split("/"))  # so none leads out of its place either
