@@ -97,6 +97,25 @@ def test_a_second_run_does_what_is_missing_or_changed(
     )
 
 
+@pytest.mark.parametrize("manifest", ["m.jsonl", "m.parquet"])
+def test_a_picture_that_was_touched_stays_done_as_it_was(
+    manifest: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    here = Archive(tmp_path, tiny_model, manifest)
+    here.done()
+    before = {record.source: record for record in read_last(here.manifest)}
+    for turn in range(2):
+        for name in here.names:
+            os.utime(here.source / name, (turn, turn))
+        ran = here.run()
+        assert {result["status"] for result in lines_of(ran.stdout)} == {"skipped"}
+        assert f"0 done, {COUNT} skipped (result exists" in ran.stderr
+    for record in read_last(here.manifest):
+        assert record.stamp == f"{record.size}-{1_000_000_000}"
+        assert replace(record, stamp="") == replace(before[record.source], stamp="")
+    assert here.done() == set()
+
+
 def test_nothing_in_the_folder_of_today_is_run(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

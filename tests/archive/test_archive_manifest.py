@@ -50,6 +50,28 @@ def test_what_is_added_is_read_back_once_each(name: str, tmp_path: Path) -> None
     }
 
 
+def test_what_was_told_when_a_picture_was_done_holds_while_its_bytes_do(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    same = replace(DONE, stamp="10-2", width=0, height=0, pages=0, seconds=0.1, notes=[], finished="")
+    other = replace(DONE, source="in/d.jpg")
+    cases = [
+        ([DONE, BEGUN, same], [replace(DONE, stamp="10-2"), BEGUN]),
+        ([DONE, same, other, replace(same, stamp="10-3")], [replace(DONE, stamp="10-3"), other]),
+        ([replace(DONE, width=9), DONE, same], [replace(DONE, stamp="10-2")]),
+        ([DONE, same, DONE], [DONE]),
+        ([DONE, same, replace(DONE, status="failed")], [replace(DONE, status="failed")]),
+        ([same, BEGUN], [same, BEGUN]),
+    ]
+    for added, expected in cases:
+        path.unlink(missing_ok=True)
+        with Manifest(path) as manifest:
+            for record in added:
+                manifest.add(record)
+            assert list(read_last(path)) == expected
+            manifest.close_run()
+        assert list(read_records(path)) == expected
+
+
 @pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
 def test_a_run_that_dies_leaves_what_it_had_added(name: str, tmp_path: Path) -> None:
     with Manifest(tmp_path / name) as manifest:

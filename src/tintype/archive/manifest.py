@@ -40,6 +40,7 @@ from tintype.words import count_of, plain_words
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 # Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
 _OPEN_ENDS = ("crash", "time", "unwritable", "worker")
+_OTHER, _FULL, _SAME = range(3)
 _BEGINNING = b'{"source"'
 _LONGEST = 1 << 20  # bytes of a record's line, beyond all reason
 
@@ -140,7 +141,7 @@ class Manifest:
             write_parquet(self.path, read_last(self.path))
             if not self.unread:
                 self._file.truncate(0)
-        elif not self.unread and not _is_last(self.path).all():
+        elif not self.unread and not _order(self.path).last.all():
             lines = (_line_of(record) for record in read_last(self.path))
             with whole_file(self.path) as file:
                 file.writelines(lines)
@@ -190,18 +191,48 @@ def _last(numbers: NDArray[np.uint64]) -> NDArray[np.intp]:
     return len(numbers) - 1 - first_from_behind
 
 
-def _is_last(path: Path) -> NDArray[np.bool_]:
-    """Of each record, in order, whether no later one replaces it."""
-    numbers = np.fromiter((number_of(record.source) for record in read_records(path)), np.uint64)
-    mask = np.zeros(len(numbers), bool)
-    mask[_last(numbers)] = True
-    return mask
+class _Order(NamedTuple):
+    """Which records of a manifest count."""
+
+    last: NDArray[np.bool_]
+    """Of each record, in order, whether it is its source's last that tells of more than the same bytes."""
+    stamps: dict[int, str]
+    """By a source's number, what its place says of it, where a later record tells just of the same bytes."""
+
+
+def _order(path: Path) -> _Order:
+    numbers, kinds, stamps = array("Q"), array("B"), {}
+    for record in read_records(path):
+        numbers.append(number_of(record.source))
+        kinds.append(_SAME if record.is_same else _FULL if record.status == DONE else _OTHER)
+        if record.is_same:
+            stamps[numbers[-1]] = record.stamp
+        else:
+            stamps.pop(numbers[-1], None)
+    of, kind = np.array(numbers, np.uint64), np.array(kinds, np.uint8)
+    last = _last(of)
+    full = np.flatnonzero(kind == _FULL)
+    full = full[_last(of[full])]
+    end = last[np.searchsorted(of[last], of[full])]
+    mask = np.zeros(len(of), bool)
+    mask[last] = True
+    mask[end[kind[end] == _SAME]] = False
+    mask[full[kind[end] == _SAME]] = True
+    return _Order(mask, stamps)
 
 
 def read_last(path: Path, unread: Callable[[int], object] = lambda number: None) -> Iterator[Record]:
-    """The last record of each source, though a run may be adding more; else as `read_records`."""
-    last = _is_last(path)
-    return compress(read_records(path, unread), last)
+    """The last record of each source, though a run may be adding more; else as `read_records`.
+
+    What was told of a picture when it was done still holds after a record that its bytes are the same.
+    """
+    order = _order(path)
+    records = compress(read_records(path, unread), order.last)
+    stamps = order.stamps
+    return (
+        dataclasses.replace(record, stamp=stamps.get(number_of(record.source), record.stamp))
+        for record in records
+    )
 
 
 def unread_words(path: Path, unread: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from tintype.progress import EXISTS
 from tintype.results import FileResult
 
 BEGUN, DONE, SKIPPED, FAILED = "begun", "done", "skipped", "failed"
@@ -70,6 +71,11 @@ class Record:
         return Written(self.result_size, self.result_changed)
 
     @property
+    def is_same(self) -> bool:
+        """Whether it says no more than that the picture's bytes are those of the last one that was done."""
+        return self.status == DONE and not self.pages
+
+    @property
     def state(self) -> int:
         """A number that stays while source, its stamp, output, model and settings do."""
         return number_of(self.source, self.stamp, self.output, self.model_sha256, self.settings)
@@ -81,6 +87,8 @@ class Record:
 
     def result(self) -> FileResult:
         """The same for the eye."""
+        if self.is_same:
+            return FileResult(self.source, self.output, SKIPPED, EXISTS)
         return FileResult(
             self.source, self.output, self.status, self.reason or None, list(self.notes), self.width,
             self.height, max(1, self.pages), self.seconds, self.model,
