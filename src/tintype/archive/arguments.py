@@ -42,7 +42,7 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="TARGET", help="a folder or URL for the results")
     add("--engine", choices=("local", "ray"), default="local", help="processes here, or Ray (default: local)")
     add("--address", metavar="HOST:PORT|auto", help="a Ray cluster; without it one is started here")
-    add("--workers", type=count, metavar="N", help="pictures in hand at once (default: see below)")
+    add("--workers", type=count, metavar="N", help="processes that colour (default: see below)")
     kept = "JSON lines, or Parquet by its suffix (default: TARGET/tintype-manifest.jsonl, of a folder)"
     add("--manifest", metavar="FILE", help=kept)
     add("--report", metavar="MANIFEST", help="sum up a manifest, and do nothing else")
