@@ -110,7 +110,7 @@ class Process:
         return f"by signal {-status} ({name}){short}"
 
     def close(self) -> None:
-        """Let it end once it has finished what it has in hand."""
+        """Let it end; what it has in hand it leaves."""
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         with self._lock, suppress(OSError):

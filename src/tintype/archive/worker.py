@@ -29,7 +29,7 @@ class Worker:
         self._process: Process | None = None
         self._starting, self._gate = threading.Lock(), threading.Lock()
         self._places = threading.Semaphore(settings.in_hand)
-        # What a picture's tries take of those places. Where a worker died, its neighbours may have been to
+        # What a picture's tries take of those places. Where the process died, a neighbour may have been to
         # blame, so the second try is alone; that there are two tells chance from the picture.
         self._tries = (1, settings.in_hand)
         self._abandoned = False
@@ -71,7 +71,7 @@ class Worker:
         return self._settings.record(task, FAILED, kind="crash", reason=reason, finished=now())
 
     def close(self) -> None:
-        """Let the process end once it has finished what it has in hand."""
+        """Let the process end; what it has in hand it leaves."""
         process, self._process = self._process, None
         if process is not None:
             process.close()
