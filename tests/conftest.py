@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from tintype.cards import ModelCard
 
 STRIDE = 4
+
+# What is started in a script's background ignores Ctrl-C, and so would all that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_tiny_model(folder: Path, name: str = "tiny", weights: tuple[float, float] = (0.5, -0.8)) -> Path:
