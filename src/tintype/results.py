@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,14 @@ def check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
             raise OutputExistsError(
                 f"{target} exists already; colorize_file(..., overwrite=True) replaces it."
             )
+
+
+def check_free(target: Path, overwrite: bool) -> None:
+    """OutputError where a target is a folder, OutputExistsError where something, be it a link, is to stay."""
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; name a file for the result.")
+    if os.path.lexists(target) and not overwrite:
+        raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
 
 
 def _same_file(source: Path, target: Path) -> bool:

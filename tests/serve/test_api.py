@@ -480,6 +480,9 @@ def test_a_browser_gets_a_cookie_for_the_token(locked):
     assert TOKEN not in cookie
     pair = cookie.partition(";")[0]
     assert locked.get("/v1/models", headers={"Cookie": pair}).status_code == 200
+    for other in ('prefs={"theme":"dark"}', "name=John Smith", "flag", "a[b]=1", "", "tintype=old"):
+        for cookies in (f"{other}; {pair}", f"{pair}; {other}"):  # those of other programs of the same host
+            assert locked.get("/v1/models", headers={"Cookie": cookies}).status_code == 200
 
 
 # --- the command

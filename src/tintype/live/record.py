@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
-from tintype.video.film import load_av, reason
+from tintype.results import check_free
+from tintype.video.film import file_url, load_av, reason
 from tintype.whole import name_whole, part_name
 from tintype.words import plain_words
 
@@ -28,8 +29,7 @@ class Recorder:
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         if target.suffix.lower() not in _FORMATS:
             raise SettingsError(f"--record {target}: write one of {' '.join(_FORMATS)}.")
-        if target.exists() and not overwrite:
-            raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
+        check_free(target, overwrite)
         self._av = load_av()
         self._target, self._overwrite = target, overwrite
         self._part = target.with_name(part_name(target.name))
@@ -89,7 +89,7 @@ class Recorder:
         else:
             options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        self._container = self._av.open(str(self._part), "w", format=_FORMATS[suffix], options=options)
+        self._container = self._av.open(file_url(self._part), "w", format=_FORMATS[suffix], options=options)
         self._stream = self._container.add_stream(
             "libx264",
             rate=30,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError, TintypeError
 from tintype.framing import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
-from tintype.video.film import display_matrix, is_cover, load_av, reason
+from tintype.video.film import display_matrix, file_url, is_cover, load_av, reason
 from tintype.video.layout import orientation_of
 
 Rgb8 = NDArray[np.uint8]
@@ -95,7 +95,8 @@ class Stream:
         self._name, self._paced = address, paced
         options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
         try:
-            self._container = self._av.open(address, options=options, timeout=(10, 10))
+            given = file_url(Path(address)) if Path(address).is_file() else address
+            self._container = self._av.open(given, options=options, timeout=(10, 10))
         except self._av.error.FFmpegError as error:
             raise InputError(f"{address} cannot be opened ({reason(error)}).") from None
         streams = [s for s in self._container.streams.video if not is_cover(s)]

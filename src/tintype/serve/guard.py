@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -123,11 +122,10 @@ class Guard:
             return True
         if scope["path"] == "/" and _same(_token_in_query(scope) or "", self._token):
             return True
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return morsel is not None and _same(morsel.value, _cookie_of(self._token))
+        # Not by http.cookies, which stops at the first cookie that it dislikes: another program's, say.
+        cookies = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+        held = [value for name, _, value in cookies if name == COOKIE]
+        return any(_same(value, _cookie_of(self._token)) for value in held)
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: MutableMapping[str, str]) -> None:

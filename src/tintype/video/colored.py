@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tintype.images.toning import shows_color as picture_shows_color
-from tintype.video.film import Film, load_av
+from tintype.video.film import Film, file_url, load_av
 
 _SAMPLES, _SHARE = 12, 0.25  # a grey film may open with a coloured emblem
 _SIDE = 128
@@ -17,7 +17,7 @@ def shows_color(film: Film) -> bool:
     found = looked = 0
     scale = _SIDE / min(film.size)
     size = {"height": max(1, round(film.size[0] * scale)), "width": max(1, round(film.size[1] * scale))}
-    with av.open(str(film.path)) as container:
+    with av.open(file_url(film.path)) as container:
         stream = container.streams[film.stream.index]
         length = (film.duration or 0) / float(film.time_base)
         for i in range(_SAMPLES if length else 1):

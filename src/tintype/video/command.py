@@ -11,7 +11,9 @@ from typing import Any
 from tintype.arguments import main_colors
 from tintype.colorizer import Colorizer
 from tintype.video.options import FilmOptions, FilmResult
-from tintype.video.run import colorize_film, painting_threads
+from tintype.video.run import colorize_film, film_target, painting_threads
+from tintype.video.work import is_begun
+from tintype.words import count_of
 
 
 def run_video(args: argparse.Namespace) -> int:
@@ -39,7 +41,9 @@ def run_video(args: argparse.Namespace) -> int:
         result = colorize_film(colorizer, Path(args.input), target, options, bar, say)
     except KeyboardInterrupt:
         bar.close()
-        say(f"Stopped after {bar.done:,} pictures; the same command with --resume goes on.")
+        begun = is_begun(target or film_target(Path(args.input)))
+        what = "the same command with --resume goes on" if begun else "too few to go on from were kept"
+        say(f"Stopped after {count_of(bar.done, 'picture')}; {what}.")
         raise
     finally:
         bar.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError, SettingsError
-from tintype.video.film import Film, load_av, reason
+from tintype.video.film import Film, file_url, load_av, reason
 from tintype.video.layout import Layout, choose_layout
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Segment(AbstractContextManager["Segment"]):
         self._path, self._encoding, self._time_base = path, encoding, film.time_base
         self.pts: list[int] = []
         self.stored: list[int] = []
-        self._container = self._av.open(str(path), "w", format="nut")
+        self._container = self._av.open(file_url(path), "w", format="nut")
         try:
             self._stream = self._container.add_stream(
                 encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)

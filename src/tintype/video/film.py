@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -37,6 +38,20 @@ def load_av() -> Any:
         ) from None
     av.logging.set_level(None)  # what goes wrong is told in our own words
     return av
+
+
+def file_url(path: Path) -> str:
+    """A path as FFmpeg takes it: what stands before a colon in a name is no protocol."""
+    return f"file:{path}"
+
+
+def _seconds_of(text: str) -> Fraction | None:
+    """The seconds that Matroska's `00:01:30.500000000` stands for; None for anything else, and for 0."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    if match is None:
+        return None
+    hours, minutes, seconds = map(Fraction, match.groups())
+    return 3600 * hours + 60 * minutes + seconds or None
 
 
 class Film(AbstractContextManager["Film"]):
@@ -77,9 +92,18 @@ class Film(AbstractContextManager["Film"]):
     @property
     def duration(self) -> float | None:
         """Seconds, as the file states them."""
+        start = (self.stream.start_time or 0) * self.time_base
+        return None if self.stated_end is None else max(0.0, float(self.stated_end - start))
+
+    @property
+    def stated_end(self) -> Fraction | None:
+        """The time stamp, in seconds, at which the pictures end by what the file says."""
         if self.stream.duration is not None:
-            return float(self.stream.duration * self.time_base)
-        return None if self.container.duration is None else self.container.duration / self._av.time_base
+            return ((self.stream.start_time or 0) + self.stream.duration) * self.time_base
+        if (own := _seconds_of(self.stream.metadata.get("DURATION", ""))) is not None:
+            return own  # Matroska's, by whose container the longest of all streams counts
+        length = self.container.duration
+        return None if length is None else self.begin + Fraction(length, self._av.time_base)
 
     @property
     def begin(self) -> Fraction:
@@ -97,9 +121,9 @@ class Film(AbstractContextManager["Film"]):
     @property
     def cut_off(self) -> bool:
         """Whether the pictures, all of which have been read, ended well before the stated length."""
-        if self.duration is None or self.last_end is None:
+        if self.stated_end is None or self.last_end is None:
             return False
-        return self.ended_before((self.stream.start_time or 0) * self.time_base + Fraction(self.duration))
+        return self.ended_before(self.stated_end)
 
     @property
     def last_moment(self) -> Fraction:
@@ -188,7 +212,7 @@ class Film(AbstractContextManager["Film"]):
         if self.path.is_dir():
             raise InputError(f"{self.path} is a folder, not a film.")
         try:
-            self.container: InputContainer = self._av.open(str(self.path))
+            self.container: InputContainer = self._av.open(file_url(self.path))
         except FileNotFoundError:
             raise InputError(f"{self.path}: there is no such file.") from None
         except PermissionError:

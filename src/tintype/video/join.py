@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError
 from tintype.video.encoder import tag
-from tintype.video.film import Film, is_cover, load_av, reason
+from tintype.video.film import Film, file_url, is_cover, load_av, reason
 from tintype.video.work import Work
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
     av = load_av()
     suffix = path.suffix.lower()
     try:
-        with av.open(str(film.path)) as source, av.open(str(work.pictures(0))) as first:
-            output = av.open(str(path), "w", options=_muxer_options(suffix))
+        with av.open(file_url(film.path)) as source, av.open(file_url(work.pictures(0))) as first:
+            output = av.open(file_url(path), "w", options=_muxer_options(suffix))
             try:
                 pictures = _add_pictures(output, first.streams.video[0], film, suffix)
                 others = _add_others(output, source, film, suffix, notes)
@@ -59,7 +59,7 @@ def check_container(film: Film, path: Path, codec: str) -> None:
     """
     av = load_av()
     try:
-        with av.open(str(film.path)) as source, av.open(str(path), "w") as output:
+        with av.open(file_url(film.path)) as source, av.open(file_url(path), "w") as output:
             try:
                 output.add_stream(codec, rate=film.rate)
             except ValueError:
@@ -152,7 +152,7 @@ def _pictures(
     stamps = _stamps(work, film, stream.container.format.name)
     extradata = None
     for done in work.segments():
-        with av.open(str(work.pictures(done.index))) as container:
+        with av.open(file_url(work.pictures(done.index))) as container:
             source = container.streams.video[0]
             extradata = source.codec_context.extradata if done.index == 0 else extradata
             if source.codec_context.extradata != extradata:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.results import default_target
+from tintype.results import check_free, default_target
 from tintype.running import opencv_threads, processors
 from tintype.temporal import FrameByFrame, Steady
 from tintype.video.ahead import ahead
@@ -24,7 +24,7 @@ from tintype.video.film import Film
 from tintype.video.join import check_container, join
 from tintype.video.options import FilmOptions, FilmResult
 from tintype.video.painter import Painter
-from tintype.video.work import Done, Work
+from tintype.video.work import Done, Work, is_begun
 from tintype.whole import name_whole, sync_folder
 from tintype.words import plain_words
 
@@ -79,9 +79,8 @@ def colorize_film(
         try:
             _Run(colorizer, film, target, options, encoding, result)(progress, say)
         except OSError as error:
-            raise OutputError(
-                f"Cannot write {target}: {plain_words(error)}; what is finished is kept, --resume goes on."
-            ) from error
+            kept = "; what is finished is kept, --resume goes on" if is_begun(target) else ""
+            raise OutputError(f"Cannot write {target}: {plain_words(error)}{kept}.") from error
     result.target = str(target)
     result.seconds = time.perf_counter() - started
     return result
@@ -96,8 +95,7 @@ def film_target(source: Path) -> Path:
 def _check_target(source: Path, target: Path, options: FilmOptions) -> None:
     if target.exists() and target.samefile(source):
         raise OutputError(f"{source}: the result would replace the film itself; name another output.")
-    if target.exists() and not options.overwrite:
-        raise OutputExistsError(f"{target} exists already; --overwrite replaces it.")
+    check_free(target, options.overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
 
 

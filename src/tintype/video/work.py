@@ -50,6 +50,11 @@ class Done:
         return max(place - places[pts] for place, pts in enumerate(self.stored))
 
 
+def is_begun(target: Path) -> bool:
+    """Whether there are finished segments of a film, by which `--resume` goes on."""
+    return any(target.with_name(part_folder_name(target.name)).glob("[0-9]*.json"))
+
+
 class Work:
     """The folder of one film in the making.
 
