@@ -87,3 +87,11 @@ def test_going_on_is_promised_where_there_is_something_to_go_on_from(
     assert "Stopped after 35 pictures; " in said
     assert ("the same command with --resume goes on." in said) is (length == 10)
     assert ("too few to go on from were kept." in said) is (length == 1000)
+
+
+@pytest.mark.parametrize(("sound", "codec"), [("flac", None), ("libopus", None), (None, "libvpx-vp9")])
+def test_what_a_container_refuses_in_its_header_is_told_before_the_work(tmp_path, colorizer, sound, codec):
+    source = make_film(tmp_path / "in.mkv", list(scene(30, colored=False)), sound=sound)
+    with pytest.raises(OutputError, match=r"\.mov files cannot hold .*; write an \.mkv"):
+        colorize_film(colorizer, source, tmp_path / "out.mov", FilmOptions(codec=codec), pytest.fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
         ) from error
 
 
-def check_container(film: Film, path: Path, codec: str) -> None:
+def check_container(film: Film, path: Path, codec: str, pix_fmt: str) -> None:
     """OutputError where the container that `path` names cannot hold pictures of `codec` or another stream.
 
     Asked before hours of work; `path` is written and removed again.
@@ -61,14 +62,35 @@ def check_container(film: Film, path: Path, codec: str) -> None:
     try:
         with av.open(file_url(film.path)) as source, av.open(file_url(path), "w") as output:
             try:
-                output.add_stream(codec, rate=film.rate)
+                pictures = output.add_stream(codec, rate=film.rate)
             except ValueError:
                 raise OutputError(
                     f"{path.suffix} files cannot hold pictures of {codec}; try an .mkv or another --codec."
                 ) from None
             _add_others(output, source, film, path.suffix.lower(), [])
+            context = pictures.codec_context
+            context.height, context.width = film.size
+            context.pix_fmt = pix_fmt
+            with suppress(av.error.FFmpegError):  # which is told where the first pictures are stored
+                context.open()
+            if context.is_open:
+                _check_header(output, path.suffix)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _check_header(output: Any, suffix: str) -> None:
+    """OutputError where the container refuses its streams only as its header is written."""
+    error_class = load_av().error.FFmpegError
+    try:
+        output.start_encoding()
+    except error_class as error:
+        if isinstance(error, OSError):
+            raise
+        raise OutputError(
+            f"{suffix} files cannot hold the film's sound or subtitles, or such pictures ({reason(error)}); "
+            "write an .mkv."
+        ) from error
 
 
 def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
@@ -121,7 +143,7 @@ def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
 def _attach_cover(output: Any, path: Path, stream: Any) -> None:
     """Matroska keeps a cover as an attached file, not as a stream."""
     kind = "png" if stream.codec_context.name == "png" else "jpeg"
-    with load_av().open(str(path)) as container:
+    with load_av().open(file_url(path)) as container:
         packets = container.demux(container.streams[stream.index])
         data = next((bytes(packet) for packet in packets if packet.size), b"")
     output.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)

@@ -140,7 +140,7 @@ class _Run:
         work, film = self._work, self._film
         try:
             joined = work.folder / f"joined{self._target.suffix}"
-            check_container(film, joined, self._encoding.codec)
+            check_container(film, joined, self._encoding.codec, self._layout.pix_fmt)
             with opencv_threads(self._threads):
                 self._paint(progress, say)
             join(work, film, joined, self._span, self._result.notes)
