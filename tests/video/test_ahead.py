@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -61,3 +64,24 @@ def test_closing_ends_the_thread_and_closes_the_items() -> None:
     made.close()
     assert closed.wait(5)
     assert threading.active_count() == threads
+
+
+def test_a_further_ctrl_c_waits_for_the_thread_too() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        begun.set()
+        time.sleep(0.5)
+        ended.set()
+        yield 1
+
+    made = ahead(items())
+    next(made)
+    assert begun.wait(5)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        made.close()
+    assert ended.is_set()
+    timer.join()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("av", reason="films need the extra `video`")
+
 from film_makers import luma_planes, make_film, scene
 
 from tintype import cli

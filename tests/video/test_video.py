@@ -237,10 +237,11 @@ def test_chroma_is_by_the_films_own_matrix_and_range(tmp_path, colorizer):
 
 def test_side_by_side(tmp_path, colorizer):
     source = make_film(tmp_path / "in.mkv", list(scene(5, colored=False)), tags=(1, 1, 1, 1))
-    color(colorizer, source, tmp_path / "out.mkv", compare=True, **LOSSLESS)
+    result = color(colorizer, source, tmp_path / "out.mkv", compare=True, **LOSSLESS)
     luma, _ = luma_planes(tmp_path / "out.mkv")
     chroma = chroma_planes(tmp_path / "out.mkv")
     assert (luma == np.tile(luma_planes(source)[0], (1, 1, 2))).all()
+    assert (result.height, result.width) == luma.shape[1:]
     half = chroma.shape[-1] // 2
     assert (chroma[..., :half] == 128).all()
     assert (chroma[..., half:] != 128).any()

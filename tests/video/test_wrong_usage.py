@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
 pytest.importorskip("av", reason="films need the extra `video`")
@@ -11,6 +13,7 @@ from film_makers import StopError, make_film, scene, stopper
 from tintype import Colorizer, Hint, cli
 from tintype.errors import SettingsError
 from tintype.video import FilmOptions, colorize_film
+from tintype.video.arguments import seconds
 from tintype.video.encoder import make_encoding
 
 
@@ -93,3 +96,16 @@ def test_the_command_line_says_it_too_unless_it_is_to_be_quiet(tmp_path, tiny_mo
     assert "in.color.mkv to go on from, so it begins anew." in capsys.readouterr().err
     assert cli.main([*line, "--overwrite", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("1:30.5", 90.5), ("1:00:01", 3601), ("1:90", 150)]
+)
+def test_times_are_read(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1:-59", "-1", "-1:00:00", "nan", "inf", "1:2:3:4"])
+def test_times_that_are_none_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="h:mm:ss"):
+        seconds(text)

@@ -18,8 +18,8 @@ def ahead(items: Iterator[T], count: int = 3) -> Generator[T]:
     collected, ends the thread and closes `items`.
     """
     made: queue.Queue[tuple[str, Any]] = queue.Queue(count)
-    unwanted = threading.Event()
-    maker = threading.Thread(target=_make, args=(items, made, unwanted), daemon=True)
+    unwanted, ended = threading.Event(), threading.Event()
+    maker = threading.Thread(target=_make, args=(items, made, unwanted, ended), daemon=True)
     maker.start()
     try:
         while True:
@@ -31,10 +31,28 @@ def ahead(items: Iterator[T], count: int = 3) -> Generator[T]:
             yield value
     finally:
         unwanted.set()
+        _wait(ended)
         maker.join()
 
 
-def _make(items: Iterator[Any], made: queue.Queue[tuple[str, Any]], unwanted: threading.Event) -> None:
+def _wait(ended: threading.Event) -> None:
+    """Wait, also if there is a further Ctrl-C: a thread inside of a library must not see the process end."""
+    interrupt: KeyboardInterrupt | None = None
+    while not ended.is_set():
+        try:
+            ended.wait()  # not `join`, after whose interruption Python 3.11 takes the thread for ended
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def _make(
+    items: Iterator[Any],
+    made: queue.Queue[tuple[str, Any]],
+    unwanted: threading.Event,
+    ended: threading.Event,
+) -> None:
     def put(kind: str, value: Any) -> None:
         while not unwanted.is_set():
             try:
@@ -51,5 +69,8 @@ def _make(items: Iterator[Any], made: queue.Queue[tuple[str, Any]], unwanted: th
     except BaseException as error:  # whatever it is, the other thread must hear of it
         put("error", error)
     finally:
-        if isinstance(items, Generator):
-            items.close()
+        try:
+            if isinstance(items, Generator):
+                items.close()
+        finally:
+            ended.set()

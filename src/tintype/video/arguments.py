@@ -54,8 +54,8 @@ def seconds(text: str) -> float:
     if not 1 <= len(parts) <= 3:
         raise argparse.ArgumentTypeError(f"must be seconds or h:mm:ss, not {text}")
     total = 0.0
-    for part in parts:
-        total = 60 * total + float(part)
+    for part in map(float, parts):
+        total = 60 * total + part if part >= 0 else math.nan
     if not 0 <= total < math.inf:
         raise argparse.ArgumentTypeError(f"must be seconds or h:mm:ss, from 0 on, not {text}")
     return total

@@ -131,6 +131,7 @@ class _Run:
         self._carry = Steady(see, options.every) if options.steady else FrameByFrame(see)
         self._threads = colorizer.threads or painting_threads()
         self._painter = Painter(colorizer, film, self._layout, self._carry, options.compare, self._threads)
+        result.width = self._painter.width
         job = _job(colorizer, film, options, encoding)
         self._span = (_moment(options.start, film), _moment(options.end, film))
         self._work = Work(target, job, resume=options.resume, overwrite=options.overwrite)
