@@ -174,12 +174,13 @@ import simplejpeg
 decode = simplejpeg.decode_jpeg
 def odd(data, *args, **options):
     if b"CRASH" in data:
+        time.sleep(0.7 if b"LATER" in data else 0)
         os.kill(os.getpid(), signal.SIGSEGV)
+    if b"SLOW" in data:
+        time.sleep(1.5)
     if b"ONCE" in data and not os.path.exists(os.environ["ONCE"]):
         open(os.environ["ONCE"], "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
-    if b"SLOW" in data:
-        time.sleep(1.5)
     if b"HANG" in data:
         time.sleep(600)
     return decode(data, *args, **options)
@@ -220,6 +221,16 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path: Path, tiny_model: Pa
     assert found["3.jpg"].kind == "time"
     assert "--time-limit" in found["3.jpg"].reason
     assert sorted(files(tmp_path / "out")) == ["0.jpg", "2.jpg", "4.jpg"]
+
+
+@pytest.mark.usefixtures("_odd_decoder")
+def test_a_crash_beside_a_picture_does_not_count_against_it(tmp_path: Path, tiny_model: Path) -> None:
+    """The second, over it alone, may be chance: a process that was killed for memory, say."""
+    (tmp_path / "0.jpg").write_bytes(picture(0) + b"LATER CRASH")
+    (tmp_path / "1.jpg").write_bytes(picture(1) + b"SLOW ONCE")
+    found = run(settings(tmp_path, tmp_path / "out", tiny_model), tasks(tmp_path, ["0.jpg", "1.jpg"]))
+    assert (tmp_path / "once").exists()
+    assert {name: record.status for name, record in found.items()} == {"0.jpg": "failed", "1.jpg": "done"}
 
 
 @pytest.mark.usefixtures("_odd_decoder")

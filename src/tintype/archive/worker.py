@@ -15,6 +15,7 @@ from tintype.archive.record import FAILED, Record
 from tintype.archive.settings import Settings, Task, now
 
 _STARTS = 3  # that may fail, of which chance explains two
+_DEATHS = 2  # of a worker with this picture alone in hand; the first may be chance
 _LOOK_S = 1.0  # between looks at whether a picture's time, which stands still while it waits, is over
 
 
@@ -29,9 +30,7 @@ class Worker:
         self._process: Process | None = None
         self._starting, self._gate = threading.Lock(), threading.Lock()
         self._places = threading.Semaphore(settings.in_hand)
-        # What a picture's tries take of those places. Where the process died, a neighbour may have been to
-        # blame, so the second try is alone; that there are two tells chance from the picture.
-        self._tries = (1, settings.in_hand)
+        self._alone = settings.in_hand  # what a picture takes of those places that no other may be beside
         self._abandoned = False
 
     def start(self) -> Process:
@@ -54,20 +53,23 @@ class Worker:
         raise errors.TintypeError(f"A worker process died {_STARTS} times before it began, {reason}.")
 
     def __call__(self, task: Task) -> Record:
-        """The task's record, `failed` where its worker died twice over it or took longer than it may."""
-        for places in self._tries:
+        """The task's record; `failed` where its worker died twice over it alone, or it took too long."""
+        places, deaths = 1, 0
+        while True:
             with self._held(places):
                 tried = self._try(task)
             if isinstance(tried, Record):
                 return tried
             death = tried
             place(self._settings.target).clear(task.name)
-            if self._abandoned or death.overdue:
+            deaths += places == self._alone  # else a neighbour may be to blame
+            if self._abandoned or death.overdue or deaths == _DEATHS:
                 break
+            places = self._alone
         if death.overdue:
             reason = f"it took longer than {self._settings.time_limit_s:g} s (--time-limit)"
             return self._settings.record(task, FAILED, kind="time", reason=reason, finished=now())
-        reason = f"its worker process died over it {len(self._tries)} times, {death.reason}"
+        reason = f"its worker process died over it {deaths} times, {death.reason}"
         return self._settings.record(task, FAILED, kind="crash", reason=reason, finished=now())
 
     def close(self) -> None:
