@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tintype.errors import OutputError, OutputExistsError, SettingsError
 from tintype.results import check_free
-from tintype.video.film import file_url, load_av, reason
+from tintype.video.media import file_url, load_av, reason
 from tintype.whole import name_whole, part_name
 from tintype.words import plain_words
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tintype.errors import InputError, TintypeError
 from tintype.framing import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
-from tintype.video.film import display_matrix, file_url, is_cover, load_av, reason
 from tintype.video.layout import orientation_of
+from tintype.video.media import display_matrix, file_url, is_cover, load_av, reason
 
 Rgb8 = NDArray[np.uint8]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tintype.images.toning import shows_color as picture_shows_color
-from tintype.video.film import Film, file_url, load_av
+from tintype.video.film import Film
+from tintype.video.media import file_url, load_av
 
 _SAMPLES, _SHARE = 12, 0.25  # a grey film may open with a coloured emblem
 _SIDE = 128

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError, SettingsError
-from tintype.video.film import Film, file_url, load_av, reason
+from tintype.video.film import Film
 from tintype.video.layout import Layout, choose_layout
+from tintype.video.media import file_url, load_av, reason
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

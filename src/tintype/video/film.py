@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from tintype.color import Signal
 from tintype.errors import InputError, TintypeError
 from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
+from tintype.video.media import display_matrix, file_url, is_cover, load_av, reason
+from tintype.video.timeline import Timeline, may_jump, timeline_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,23 +27,6 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 _LEAST_AV = (18, 1)  # which can write rotation and the order of fields
 _SLACK = 1.0  # seconds by which a whole film's last picture may end before the length that is stated
-
-
-def load_av() -> Any:
-    """The module `av`; TintypeError when the extra that brings it is missing."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise TintypeError(
-            "Films and cameras need more than is installed (av is missing): pip install 'tintype[video]'."
-        ) from None
-    av.logging.set_level(None)  # what goes wrong is told in our own words
-    return av
-
-
-def file_url(path: Path) -> str:
-    """A path as FFmpeg takes it: what stands before a colon in a name is no protocol."""
-    return f"file:{path}"
 
 
 def _seconds_of(text: str) -> Fraction | None:
@@ -72,6 +56,7 @@ class Film(AbstractContextManager["Film"]):
             )
         self.damaged = 0
         self.last_end: int | None = None
+        self.timeline = Timeline()
         self._open()
         try:
             self._describe(self._first_frame())
@@ -98,8 +83,13 @@ class Film(AbstractContextManager["Film"]):
     @property
     def stated_end(self) -> Fraction | None:
         """The time stamp, in seconds, at which the pictures end by what the file says."""
+        if self.timeline.end is not None:
+            return Fraction(self.timeline.end)
         if self.stream.duration is not None:
-            return ((self.stream.start_time or 0) + self.stream.duration) * self.time_base
+            ticks = self.stream.duration
+            if self.container.format.name == "avi":  # of which FFmpeg believes what fits the file's size
+                ticks = max(ticks, self.stream.frames)
+            return ((self.stream.start_time or 0) + ticks) * self.time_base
         if (own := _seconds_of(self.stream.metadata.get("DURATION", ""))) is not None:
             return own  # Matroska's, by whose container the longest of all streams counts
         length = self.container.duration
@@ -114,6 +104,8 @@ class Film(AbstractContextManager["Film"]):
     @property
     def expected_frames(self) -> int | None:
         """About how many pictures there are, where the file tells."""
+        if self.timeline.pictures is not None:
+            return self.timeline.pictures
         if self.stream.frames:
             return int(self.stream.frames)
         return round(self.duration * float(self.rate)) if self.duration else None
@@ -133,6 +125,15 @@ class Film(AbstractContextManager["Film"]):
     def ended_before(self, moment: Fraction) -> bool:
         """Whether the pictures, all of which have been read, ended well before that time stamp in seconds."""
         return float(moment - self.last_moment) > max(_SLACK, 3 / float(self.rate))
+
+    @property
+    def may_jump(self) -> bool:
+        """Whether its time stamps may jump, which `straighten` then finds and mends."""
+        return may_jump(self.container)
+
+    def straighten(self) -> None:
+        """Read the file through for jumps of its time stamps; what is told from here on is without them."""
+        self.timeline = timeline_of(self.path, self.stream.index, float(1 / self.rate))
 
     def frames(self, start: int | None = None) -> Iterator[VideoFrame]:
         """Pictures in the order of showing, their `pts` whole ticks that rise; from the tick `start` on.
@@ -189,6 +190,8 @@ class Film(AbstractContextManager["Film"]):
 
     def _decoded_before(self, start: int) -> Iterator[VideoFrame]:
         """Pictures from a key picture at or before the tick `start` on, or from the beginning."""
+        if self.timeline.jumps:  # a time stamp of the file may occur in several places
+            return self._decode()
         try:
             self.container.seek(start, stream=self.stream)
             decoded = self._decode()
@@ -268,7 +271,7 @@ class Film(AbstractContextManager["Film"]):
             raise InputError(f"{self.path}: {error}.") from None
 
     def _decode(self) -> Iterator[VideoFrame]:
-        packets = self.container.demux(self.stream)
+        packets = self.timeline.straighten(self.container.demux(self.stream))
         errors = (self._av.error.InvalidDataError, self._av.error.EOFError)
         while True:
             try:
@@ -291,25 +294,9 @@ class Film(AbstractContextManager["Film"]):
                 return
 
 
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    """The nine integers by which a picture is to be turned, or None."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV 19 gives keys where 18 gave values in turn
-    return None if data is None else struct.unpack("=9i", bytes(data)[:36])
-
-
-def is_cover(stream: Any) -> bool:
-    """Whether a video stream is a still that decorates the file."""
-    return bool(stream.disposition & type(stream.disposition).attached_pic)
-
-
 def plane(frame: VideoFrame, index: int, bits: int) -> Pixels:
     """A view (h, w) of one plane's codes, uint8 or uint16, writable where the frame is."""
     source = frame.planes[index]
     codes = np.frombuffer(source, np.uint8 if bits == 8 else np.dtype("<u2"))  # type: ignore[call-overload]
     rows = codes.reshape(source.height, -1)[:, : source.width]
     return rows[::-1] if source.line_size < 0 else rows
-
-
-def reason(error: Exception) -> str:
-    """What FFmpeg refused, as a part of a sentence."""
-    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()

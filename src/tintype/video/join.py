@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError
 from tintype.video.encoder import tag
-from tintype.video.film import Film, file_url, is_cover, load_av, reason
+from tintype.video.film import Film
+from tintype.video.media import file_url, is_cover, load_av, reason
 from tintype.video.work import Work
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
                 offset = span[0] or Fraction(0)
                 streams = [_pictures(work, film, pictures, offset)]
                 if others:
-                    streams.append(_copied(source, others, span, offset))
+                    streams.append(_copied(film, source, others, span, offset, notes))
                 for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
                     output.mux_one(packet)
             finally:
@@ -219,11 +220,16 @@ def _decoding_times(work: Work, film: Film) -> Iterator[int]:
 
 
 def _copied(
-    source: Any, streams: dict[int, Any], span: Span, offset: Fraction
+    film: Film, source: Any, streams: dict[int, Any], span: Span, offset: Fraction, notes: list[str]
 ) -> Iterator[tuple[float, int, Packet[Any]]]:
-    """Packets of all other streams, within the span, moved by the offset."""
-    last = 0.0
-    for packet in source.demux(*(source.streams[i] for i in streams)):
+    """Packets of all other streams, within the span, moved by the offset.
+
+    No container takes packets of a stream that go back in time. They are left out, and noted.
+    """
+    last, backward = 0.0, 0
+    times: dict[int, int] = {}
+    packets = source.demux(*(source.streams[i] for i in streams))
+    for packet in film.timeline.straighten(packets):
         own = packet.stream
         if not packet.size or own.index not in streams:
             continue
@@ -238,12 +244,20 @@ def _copied(
         seconds = float(time * packet.time_base)
         if (span[0] is not None and seconds < span[0]) or (span[1] is not None and seconds >= span[1]):
             continue
+        rises = own.type != "subtitle"  # of which several may begin together
+        if time < times.get(own.index, time - 1) + rises:
+            backward += 1
+            continue
+        times[own.index] = time
         shift = round(offset / packet.time_base)
         if shift:
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift
         last = max(last, seconds - float(offset))
         yield last, 1, packet
+    if backward:
+        places = "place" if backward == 1 else "places"
+        notes.append(f"Sound or subtitles whose time stamps go back are left out in {backward} {places}.")
 
 
 def _muxer_options(suffix: str) -> dict[str, str]:

@@ -31,6 +31,9 @@ from tintype.words import plain_words
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+_LONG_READ = 1 << 30
+"""Bytes of a film that take so long to read through that it is told."""
+
 Progress = Callable[[int, int | None], None]
 Say = Callable[[str], None]
 State = dict[str, NDArray[Any]]
@@ -76,6 +79,8 @@ def colorize_film(
             return result
         if colored:
             result.notes.append("It was in colour and was made grey first.")
+        if film.may_jump:
+            _straighten(film, result, say)
         try:
             _Run(colorizer, film, target, options, encoding, result)(progress, say)
         except OSError as error:
@@ -84,6 +89,19 @@ def colorize_film(
     result.target = str(target)
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _straighten(film: Film, result: FilmResult, say: Say | None) -> None:
+    """Let the time stamps of a film that may be made of several rise throughout, and note it."""
+    size = film.path.stat().st_size
+    if size > _LONG_READ and say is not None:
+        say(f"Reading all {size >> 20:,} MiB once for jumps of the time stamps …")
+    film.straighten()
+    if jumps := film.timeline.jumps:
+        times = "once" if jumps == 1 else f"{jumps} times"
+        result.notes.append(
+            f"Its time stamps jump {times}, as where films were joined; they were put in line."
+        )
 
 
 def film_target(source: Path) -> Path:
