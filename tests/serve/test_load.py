@@ -8,39 +8,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-import uvicorn
-from service_helpers import Caller, encoded, hammer
+from service_helpers import PATIENCE, Caller, encoded, hammer, running
 
 from tintype.colorizer import Colorizer
 from tintype.serve import work
-from tintype.serve.app import make_app
 from tintype.serve.desk import Desk, GoneError, Job
-from tintype.serve.settings import ServeSettings
-
-PATIENCE = 20  # seconds that a test waits for what must come
-
-
-@contextmanager
-def running(**settings: Any) -> Iterator[tuple[str, Any]]:
-    """A service in a thread of this process: its address and its desk."""
-    app = make_app(ServeSettings(**settings))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", app.state.desk
-    finally:
-        server.should_exit = True
-        thread.join(PATIENCE)
-        listening.close()
-        assert not thread.is_alive()
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -20,14 +20,11 @@ from tintype.serve.settings import ServeSettings
 TOKEN_VARIABLE = "TINTYPE_TOKEN"
 LEAST_TOKEN = 16
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_END_SECONDS = 5  # that requests in hand get at the end
 
 
 def run_serve(args: argparse.Namespace) -> int:
     """Serve until the process is ended; the exit status. Raises TintypeError."""
     try:
-        import uvicorn
-
         from tintype.serve.app import make_app
         from tintype.serve.server import Server
     except ModuleNotFoundError as error:
@@ -41,10 +38,6 @@ def run_serve(args: argparse.Namespace) -> int:
     listening = _listen(args.host, args.port)
     address = _address(args.host, listening.getsockname()[1])
     page = f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws="none",
-        timeout_keep_alive=30, timeout_graceful_shutdown=_END_SECONDS,
-    )  # fmt: skip
 
     def tell() -> None:
         print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
@@ -54,7 +47,7 @@ def run_serve(args: argparse.Namespace) -> int:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     with listening:
-        Server(config, tell).run(sockets=[listening])
+        Server(app, tell).run(sockets=[listening])
     return 0
 
 
@@ -96,7 +89,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens. TintypeError where it cannot."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=512)
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise TintypeError(
             f"Port {port} of {host} cannot be used ({error.strerror}); --host and --port name others."

@@ -37,7 +37,6 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-COOKIE = "tintype"
 _FREE = {"/healthz", "/style.css", "/icon.svg"}  # of the token: they tell nothing
 _SIGN_IN = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Tintype</title>'
@@ -56,6 +55,8 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ServeSettings, counters: Counters) -> None:
         self._app, self._counters = app, counters
         self._token, self._hosts = settings.token, settings.hosts
+        # A browser keeps the cookies of all ports of a host together: each service has a name of its own.
+        self._cookie, self._pass = ("", "") if self._token is None else _cookie_of(self._token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer. What the application did not expect is raised on, for the server's log."""
@@ -92,7 +93,7 @@ class Guard:
         if refusal is not None:
             return await _answer(send, *refusal)
         if self._token is not None and scope["path"] == "/" and _token_in_query(scope):
-            cookie = f"{COOKIE}={_cookie_of(self._token)}; Path=/; HttpOnly; SameSite=Strict"
+            cookie = f"{self._cookie}={self._pass}; Path=/; HttpOnly; SameSite=Strict"
             return await _answer(send, 303, b"", {"Location": "/", "Set-Cookie": cookie})
         await self._app(scope, receive, send)
 
@@ -124,8 +125,8 @@ class Guard:
             return True
         # Not by http.cookies, which stops at the first cookie that it dislikes: another program's, say.
         cookies = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
-        held = [value for name, _, value in cookies if name == COOKIE]
-        return any(_same(value, _cookie_of(self._token)) for value in held)
+        held = [value for name, _, value in cookies if name == self._cookie]
+        return any(_same(value, self._pass) for value in held)
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: MutableMapping[str, str]) -> None:
@@ -172,6 +173,7 @@ def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def _cookie_of(token: str) -> str:
-    """What the cookie holds, so that the token itself is not kept in the browser."""
-    return hashlib.sha256(b"tintype cookie " + token.encode()).hexdigest()
+def _cookie_of(token: str) -> tuple[str, str]:
+    """The name of the cookie and what it holds, so that the token itself is not kept in the browser."""
+    name = hashlib.sha256(b"tintype cookie's name " + token.encode()).hexdigest()[:8]
+    return f"tintype-{name}", hashlib.sha256(b"tintype cookie " + token.encode()).hexdigest()

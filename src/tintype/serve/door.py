@@ -1,0 +1,100 @@
+"""The service's connections: not more than it can serve, and none that keeps its place without a request."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 20.0
+"""That a client has for a request's head; what follows has the service's own time limits."""
+
+_MOST = 1000
+_FULL = b'{"error": "Too many connections at once; try again later."}'
+_ANSWER = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"retry-after: 5\r\ncontent-length: %d\r\n\r\n%b" % (len(_FULL), _FULL)
+)
+
+
+class Door(H11Protocol):
+    """A connection, which ends where no request's head comes in time.
+
+    When there are too many, a new one takes the place of the one that has been without a request for longest;
+    where all have one it is answered by 503. Without that, clients that ask nothing could hold all files that
+    the process may open, and nobody, with a token or without, would be let in.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._timer: asyncio.TimerHandle | None = None
+        self._since = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has no request in hand."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has come."""
+        super().connection_made(transport)
+        if self._has_room():
+            self._wait()
+        else:
+            transport.write(_ANSWER)
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """It sends something."""
+        super().data_received(data)
+        if not self.waits:
+            self._wait_no_more()
+        elif self._timer is None:
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        """It has its answer."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._since = self.loop.time()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _has_room(self) -> bool:
+        """Whether it may stay, another having gone for it where need be."""
+        if len(self.connections) <= (most := most_connections()):
+            return True
+        here = [c for c in self.connections if isinstance(c, Door) and not c.transport.is_closing()]
+        idle = [connection for connection in here if connection.waits and connection is not self]
+        if len(here) > most and idle:
+            min(idle, key=lambda connection: connection._since).transport.abort()
+        return len(here) <= most or bool(idle)
+
+
+def most_connections() -> int:
+    """Half of the files that the process may open, the rest being for its work, but at most _MOST."""
+    with suppress(ImportError):  # Windows, which has no such limit
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit != resource.RLIM_INFINITY:
+            return min(_MOST, max(1, limit // 2))
+    return _MOST
+
+
+def most_at_once() -> int:
+    """How many connections the loop may take in one round; what is too many it ends four rounds later."""
+    return max(1, min(128, most_connections() // 8))
