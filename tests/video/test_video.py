@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -32,7 +33,7 @@ from tintype.errors import (  # noqa: E402
     SettingsError,
     TintypeError,
 )
-from tintype.video import FilmOptions, colorize_film  # noqa: E402
+from tintype.video import FilmOptions, colorize_film, work  # noqa: E402
 from tintype.video.layout import choose_layout  # noqa: E402
 from tintype.video.work import Work  # noqa: E402
 
@@ -338,6 +339,42 @@ def test_going_on_with_other_settings_is_refused(tmp_path, colorizer, tiny_model
     with pytest.raises(SettingsError, match="begun with another codec and strength"):
         color(other, source, target, segment_frames=8, resume=True)
     assert color(other, source, target, segment_frames=8, overwrite=True).resumed == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("000000.nut", bytes),  # zeros, as file systems leave them
+        ("000001.nut", None),
+        ("000000.json", None),
+        ("000001.json", lambda size: b"{}"),
+        ("000001.npz", None),
+        ("000001.npz", lambda size: b""),
+    ],
+)
+def test_what_is_kept_is_damaged(tmp_path, colorizer, name, damage):
+    source, target = make_film(tmp_path / "in.mkv"), tmp_path / "out.mkv"
+    with pytest.raises(StopError):
+        colorize_film(colorizer, source, target, FilmOptions(segment_frames=8, **LOSSLESS), stopper(20))
+    path = tmp_path / ".out.mkv.tintype-part" / name
+    data = path.read_bytes()
+    path.write_bytes(damage(len(data)) if damage else data[: len(data) // 2])
+    with pytest.raises(InputError, match=rf"{name}, which is kept of .*out\.mkv, is damaged .* --overwrite"):
+        color(colorizer, source, target, segment_frames=8, resume=True, **LOSSLESS)
+    assert not target.exists()
+    color(colorizer, source, target, segment_frames=8, overwrite=True, **LOSSLESS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
+def test_a_disk_that_is_full_from_the_start_keeps_nothing(tmp_path, colorizer, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = make_film(tmp_path / "in.mkv")
+    monkeypatch.setattr(work, "name_whole", full)
+    with pytest.raises(OutputError, match=r"out\.mkv: the disk is full\.$"):
+        color(colorizer, source, tmp_path / "out.mkv")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
 
 
 def test_nothing_stays_behind_where_nothing_was_finished(tmp_path, colorizer):

@@ -16,6 +16,7 @@ from tintype.video.media import file_url, is_cover, load_av, reason
 from tintype.video.work import Work
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.packet import Packet
 
 _CHAPTER_KEYS = ("start", "end")
@@ -32,7 +33,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
     av = load_av()
     suffix = path.suffix.lower()
     try:
-        with av.open(file_url(film.path)) as source, av.open(file_url(work.pictures(0))) as first:
+        with av.open(file_url(film.path)) as source, _segment(work, 0) as first:
             output = av.open(file_url(path), "w", options=_muxer_options(suffix))
             try:
                 pictures = _add_pictures(output, first.streams.video[0], film, suffix)
@@ -170,23 +171,43 @@ def _pictures(
     work: Work, film: Film, stream: Any, offset: Fraction
 ) -> Iterator[tuple[float, int, Packet[Any]]]:
     """Packets of all segments, with time stamps that are counted through."""
-    av = load_av()
     shift = round(offset / film.time_base)
     stamps = _stamps(work, film, stream.container.format.name)
     extradata = None
     for done in work.segments():
-        with av.open(file_url(work.pictures(done.index))) as container:
-            source = container.streams.video[0]
-            extradata = source.codec_context.extradata if done.index == 0 else extradata
-            if source.codec_context.extradata != extradata:
-                raise OutputError("The encoder wrote segments that cannot be joined; use another --codec.")
-            for packet in container.demux(source):
-                if not packet.size:
-                    continue
+        path, count = work.pictures(done.index), 0
+        try:
+            for packet, own in _packets(work, done.index):
+                extradata = own if done.index == count == 0 else extradata
+                if own != extradata:
+                    raise OutputError("The encoder's segments cannot be joined; use another --codec.")
                 pts, dts, duration = next(stamps)
                 packet.stream, packet.time_base = stream, film.time_base
                 packet.pts, packet.dts, packet.duration = pts - shift, dts - shift, duration
                 yield float(packet.dts * film.time_base), 0, packet
+                count += 1
+        except load_av().error.InvalidDataError:
+            raise work.spoilt(path) from None
+        if count != len(done.stored):
+            raise work.spoilt(path)
+
+
+def _packets(work: Work, index: int) -> Iterator[tuple[Packet[Any], bytes | None]]:
+    """The stored pictures of a segment, each with what its encoder says of them all."""
+    with _segment(work, index) as container:
+        source = container.streams.video[0]
+        for packet in container.demux(source):
+            if packet.size:
+                yield packet, source.codec_context.extradata
+
+
+def _segment(work: Work, index: int) -> InputContainer:
+    """A finished segment, opened."""
+    path = work.pictures(index)
+    try:
+        return load_av().open(file_url(path))
+    except load_av().error.InvalidDataError:
+        raise work.spoilt(path) from None
 
 
 def _stamps(work: Work, film: Film, container: str) -> Iterator[tuple[int, int, int]]:

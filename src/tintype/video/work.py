@@ -13,18 +13,20 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import OutputExistsError, SettingsError
+from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.whole import locked, name_whole, part_folder_name
 
 _FORMAT = 1  # of the folder; another one is not taken up
 _LOCK = "lock"
+_NOTES = "[0-9]*.json"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Done:
 
 def is_begun(target: Path) -> bool:
     """Whether there are finished segments of a film, by which `--resume` goes on."""
-    return any(target.with_name(part_folder_name(target.name)).glob("[0-9]*.json"))
+    return any(target.with_name(part_folder_name(target.name)).glob(_NOTES))
 
 
 class Work:
@@ -73,6 +75,9 @@ class Work:
             )
         try:
             self._begin(resume, overwrite)
+        except OSError:  # a full disk
+            self.remove_if_empty()
+            raise
         except BaseException:
             self._unlock()
             raise
@@ -85,16 +90,21 @@ class Work:
         """The finished segments from the first on."""
         index = 0
         while (path := self.folder / f"{index:06}.json").is_file() and self.pictures(index).is_file():
-            values = json.loads(path.read_text())
-            pts, stored = tuple(values["pts"]), tuple(values["stored"])
-            damaged = values.get("damaged", 0)  # earlier versions did not keep it
-            yield Done(index, pts, stored, values["end"], values["last"], damaged)
+            try:
+                done = Done(index, **json.loads(path.read_text()))
+            except (ValueError, TypeError):
+                raise self.spoilt(path) from None
+            yield replace(done, pts=tuple(done.pts), stored=tuple(done.stored))
             index += 1
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """What the carried colours remembered at the end of a segment."""
-        with np.load(self.folder / f"{index:06}.npz") as arrays:
-            return dict(arrays)
+        path = self.folder / f"{index:06}.npz"
+        try:
+            with path.open("rb") as file, np.load(file) as arrays:
+                return dict(arrays)
+        except (ValueError, EOFError, BadZipFile, FileNotFoundError):
+            raise self.spoilt(path) from None
 
     def part(self) -> Path:
         """Where the pictures of a segment that is not finished are written."""
@@ -120,9 +130,15 @@ class Work:
 
     def remove_if_empty(self) -> None:
         """The work ends here: leave no folder behind in which nothing is finished."""
-        if next(self.segments(), None) is None:
+        if not any(self.folder.glob(_NOTES)):
             self.remove()
         self._unlock()
+
+    def spoilt(self, path: Path) -> InputError:
+        """The error for one of the folder's files that is not as it was left."""
+        return InputError(
+            f"{path}, which is kept of {self._target}, is damaged or gone; begin anew with --overwrite."
+        )
 
     def _begin(self, resume: bool, overwrite: bool) -> None:
         job = self.folder / "job.json"
