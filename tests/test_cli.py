@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -734,3 +735,17 @@ def test_results_say_that_their_colours_are_computed_unless_told_not_to(album: P
     for name in ("a.jpg", "b.png"):
         assert b"algorithmicallyEnhanced" in Path("told", name).read_bytes()
         assert b"algorithmicallyEnhanced" not in Path("untold", name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [(None, "a file cannot be read or written: No space"), ("it.txt", "it.txt: No space")]
+)
+def test_standard_output_is_not_blamed_for_what_others_did(monkeypatch, capsys, name, told):
+    def full(args):
+        raise OSError(errno.ENOSPC, "No space left on device", name)
+
+    monkeypatch.setattr("tintype.models_command.run_models", full)
+    assert cli.main(["models"]) == 1
+    err = capsys.readouterr().err
+    assert told in err
+    assert "standard output" not in err

@@ -27,10 +27,10 @@ from scoring_helpers import (
     write_model,
     write_photographs,
 )
-from tintype import evaluate, metrics
+from tintype import cli, evaluate, metrics
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.errors import InputError, ModelError, OutputError, SettingsError
-from tintype.evaluate import summary, truths
+from tintype.evaluate import board, summary, truths
 from tintype.evaluate.board import Board, Column, Group
 from tintype.evaluate.models import Constant, Network, Prediction
 from tintype.evaluate.scores import SCORES, arithmetic
@@ -677,3 +677,38 @@ def test_colourfulness_differs_by_its_distance_and_has_two_forms():
     assert found["colorfulness_absolute"] == pytest.approx(metrics.colorfulness_absolute(rgb), rel=1e-5)
     assert found["colorfulness_difference"] == pytest.approx(500 - found["colorfulness"])
     assert found["colorfulness_absolute_difference"] == pytest.approx(400 - found["colorfulness_absolute"])
+
+
+def test_a_photograph_by_several_ways_is_taken_once(tmp_path):
+    write_photographs(tmp_path / "some", 3)
+    (tmp_path / "link").symlink_to(tmp_path / "some")
+    (tmp_path / "some" / "again.png").symlink_to(tmp_path / "some" / "0.png")
+    ways = [tmp_path / "some", tmp_path / "some" / ".." / "some", tmp_path / "link"]
+    assert len(evaluate.find_photographs(ways)) == 3
+
+
+def test_formats_that_are_not_read_are_told(tmp_path, capsys):
+    write_photographs(tmp_path / "some", 2)
+    (tmp_path / "some" / "a.heic").touch()
+    assert cli.main(["evaluate", "gray", "--data", str(tmp_path / "some"), "--size", "64"]) == 0
+    assert "1 file in formats that are not read (.heic) left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["survey-*.json", "per-picture.jsonl"])
+def test_damaged_notes_are_made_anew(photographs, tmp_path, kind):
+    wanted = values(run(["gray", "mean"], photographs, tmp_path))
+    (file,) = tmp_path.glob(kind)
+    file.write_bytes(b"{\xff" + file.read_bytes()[30:])
+    assert values(run(["gray", "mean"], photographs, tmp_path)) == wanted
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_disk_that_fills_is_told(photographs, tmp_path, monkeypatch):
+    with pytest.raises(OutputError, match="Cannot write /dev/full: No space left on device"):
+        board._allocate(Path("/dev/full"), 100)
+    board._allocate(tmp_path / "rows", (1 << 20) + 3)
+    assert (tmp_path / "rows").read_bytes() == bytes((1 << 20) + 3)
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "per-picture.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"Cannot write .*per-picture\.jsonl: No space left on device"):
+        run(["gray"], photographs, tmp_path / "scores")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Literal
+from typing import Any, Literal
+
+SEVERAL: dict[str, Any] = {"action": "extend", "nargs": "+"}
+"""A flag that takes several words, and may stand several times."""
 
 PROVIDER_NAMES = ("cpu", "cuda", "tensorrt", "coreml", "openvino", "directml")
 

@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TintypeError as error:
         return _fail(str(error), FAILED)
     except OSError as error:
-        if error.filename is None:
-            _give_up_stdout()
-        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}.", FAILED)
+        return _fail(f"{error.filename or _place_of(error)}: {error.strerror or error}.", FAILED)
 
 
 def _end_like_ctrl_c() -> None:
@@ -285,6 +283,17 @@ def _command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def _place_of(error: OSError) -> str:
+    """Standard output, where that is what cannot be written, else what is true of any file."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _give_up_stdout()
+        return "standard output"
+    return "a file cannot be read or written"
 
 
 def _give_up_stdout() -> None:

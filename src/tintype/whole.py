@@ -25,11 +25,17 @@ def whole_file(target: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
 
     Unless it is to `replace` what has that name, OutputExistsError where something got it meanwhile.
     """
+    with writing(target), own_part(target) as part:
+        with part.open("x+b") as file:
+            yield file
+        name_whole(part, target, replace=replace)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """What the system says against it as an OutputError that names `target`."""
     try:
-        with own_part(target) as part:
-            with part.open("x+b") as file:
-                yield file
-            name_whole(part, target, replace=replace)
+        yield
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
 

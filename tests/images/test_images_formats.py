@@ -31,9 +31,10 @@ from picture_makers import (
 from PIL import Image
 from skimage import data
 
-from tintype.errors import OutputError
+from tintype.errors import InputError, OutputError
 from tintype.images import (
     READABLE_SUFFIXES,
+    decode_rgb8,
     luma_of_codes,
     open_picture,
     output_format,
@@ -401,3 +402,28 @@ def test_a_transparent_grey_value_is_found_at_any_depth(bits: int) -> None:
     of_pillow = pil_to_luma(Image.open(BytesIO(source)))[1]
     assert of_pillow is not None
     assert (of_pillow == alpha).all()
+
+
+@pytest.mark.parametrize("format", ["AVIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_what_is_learnt_from_is_upright(format):
+    rgb = np.zeros((32, 48, 3), np.uint8)
+    rgb[:16, :24] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    file = BytesIO()
+    Image.fromarray(rgb).save(file, format, exif=exif)
+    found = decode_rgb8(file.getvalue())
+    assert found.shape == (48, 32, 3)
+    assert np.abs(found[4:20, 20:28].astype(int) - 255).max() < 30
+    assert found[28:, :12].max() < 30
+
+
+def test_gifs_can_be_learnt_from():
+    file = BytesIO()
+    frames = [Image.new("P", (20, 10), n) for n in (0, 1)]
+    for frame in frames:
+        frame.putpalette([200, 30, 60, 10, 20, 30])
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    assert (decode_rgb8(file.getvalue()) == (200, 30, 60)).all()
+    with pytest.raises(InputError, match="no picture that can be decoded"):
+        decode_rgb8(file.getvalue()[:20])

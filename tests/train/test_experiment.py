@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shlex
+import shutil
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ from tintype.evaluate.scores import SCORES
 from tintype.train import recipes, settings
 from tintype.train.experiment import (
     PLOTS,
+    _parse,
     changed_settings,
     named_files,
     read_experiment,
@@ -124,6 +127,62 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
         assert [dict(row) for row in card.data] == [{"source": "Attic", "photographs": 9, "terms": "own"}]
 
 
+def run_small(folder, tmp_path, text, *more):
+    file = tmp_path / "small.yaml"
+    file.write_text(text)
+    line = ["experiment", file, "--data", folder, "--val", folder, "--work", tmp_path / "work", *more]
+    return cli.main(list(map(str, [*line, "-o", tmp_path, "--size", 64, "--device", "cpu"])))
+
+
+TWO = SMALL.replace("--where label=cat ", "").replace("frames: [1]\nmean_ab: 2\n", "")
+
+
+def test_models_of_runs_that_were_trained_anew_are_made_anew(folder, tmp_path, capsys):
+    assert run_small(folder, tmp_path, TWO) == 0
+    models = tmp_path / "work" / "small" / "models"
+    before = {path.stem: cards.load_card(path) for path in models.glob("*.onnx")}
+    assert run_small(folder, tmp_path, TWO, "--photographs", 16) == 2
+    assert "narrow holds a run of other words; remove it" in capsys.readouterr().err
+    for name in ("narrow", "wide", "wide-again"):
+        shutil.rmtree(tmp_path / "work" / "small" / name)
+    assert run_small(folder, tmp_path, TWO, "--photographs", 16) == 0
+    for name, card in before.items():
+        after = cards.load_card(models / f"{name}.onnx")
+        assert after.sha256 != card.sha256
+        assert after.training["photographs_seen"] == 16
+
+
+def test_a_run_whose_start_is_another_now_is_refused(folder, tmp_path, capsys):
+    assert run_small(folder, tmp_path, TWO) == 0
+    shutil.rmtree(tmp_path / "work" / "small" / "wide")
+    assert run_small(folder, tmp_path, TWO) == 0  # trained again, it is the same to the bit
+    weights = tmp_path / "work" / "small" / "wide" / "checkpoints"
+    for file in weights.iterdir():
+        file.unlink()
+    other = tmp_path / "work" / "small" / "narrow" / "checkpoints" / "last.ckpt"
+    (weights / "last.ckpt").write_bytes(other.read_bytes())
+    assert run_small(folder, tmp_path, TWO) != 0
+    assert "of another model or other settings" in capsys.readouterr().err
+    experiment = read_experiment(tmp_path / "small.yaml")
+    words = train_words(experiment, experiment.runs[0], ["--data", "x"], tmp_path / "w")
+    out = tmp_path / "w" / "small" / "narrow"
+    out.mkdir(parents=True)
+    (out / "done.json").write_text(json.dumps({"words": words, "start": "a"}))
+    assert train_run(words, "a") == out
+    with pytest.raises(SettingsError, match="started from a run that is another now"):
+        train_run(words, "b")
+
+
+def test_a_run_may_learn_from_photographs_of_its_own(tmp_path):
+    file = tmp_path / "it.yaml"
+    file.write_text(SMALL.replace("--set width=8", "--data own1 own2 --set width=8"))
+    experiment = read_experiment(file)
+    words = train_words(experiment, experiment.runs[0], ["--data", "x", "y", "--device", "cpu"], tmp_path)
+    assert _parse(words, "it").data == ["own1", "own2"]
+    words = train_words(experiment, experiment.runs[1], ["--data", "x", "y", "--device", "cpu"], tmp_path)
+    assert _parse(words, "it").data == ["x", "y"]
+
+
 @pytest.mark.parametrize("plot", PLOTS)
 def test_every_plot_is_drawn(folder, tmp_path, plot):
     file = tmp_path / "it.yaml"
@@ -162,6 +221,14 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
         ("--set width=8", "'--set width=8 \"'", "it: run narrow: .* cannot be read: no closing quotation"),
         ("runs:", "rums:", "is no experiment"),
         ("--batch 4", "", "must say --batch"),
+        ("--batch 4", "--batch 4 --out there", "leave out --out, --resume, --from"),
+        ("--batch 4", "--batch 4 --resume", "leave out --out, --resume, --from"),
+        ("--batch 4", "--batch 4 --from tint", "leave out --out, --resume, --from"),
+        ("--set width=8", "--set width=8,16", "sets one key to several values: make each a run"),
+        ("  narrow:", "  ../narrow:", "cannot be a run's name"),
+        ("  narrow:", "  a/b:", "cannot be a run's name"),
+        ("  narrow:", "  '':", "cannot be a run's name"),
+        ("  narrow:", "  models:", "cannot be a run's name"),
         ("width=8", "width={vgg}", "give it with --vgg PATH"),
         ("width=8", "width={a_file} --config {vgg}", "give it with --file a_file=PATH, --vgg PATH"),
     ],
@@ -184,6 +251,7 @@ def test_runs_may_be_named_by_numbers(tmp_path):
     ("old", "new", "message"),
     [
         ("plot: train-curves", "plot: intervals", "plots lpips_alex, which needs --lpips"),
+        ("--set width=16\n", "--set width=8,16\n", "it: run wide sets one key to several values"),
         ("--set width=16\n", "--set width=16 --size big\n", "it: run wide: argument --size"),
         (
             "activation=tanh,",

@@ -83,6 +83,13 @@ def test_class_names_kept_by_hugging_faces_library(tmp_path):
     assert [r.label for r in photographs.records] == [1, 0]
 
 
+@pytest.mark.parametrize("note", ["no JSON", "[]", '{"info": []}', '{"info": {"features": {"label": []}}}'])
+def test_notes_of_another_kind_say_nothing(tmp_path, note):
+    columns = {"image": structs(pictures(2)), "label": [1, 0]}
+    photographs = find_photographs([write(tmp_path / "a.parquet", columns, notes={"huggingface": note})])
+    assert photographs.label_names == ("0", "1")
+
+
 def test_which_column(tmp_path):
     values = pictures(2)
     file = write(tmp_path / "a.parquet", {"small": values[:1], "large": values[1:]})

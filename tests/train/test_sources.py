@@ -227,3 +227,13 @@ def test_labels_as_the_numbers_that_a_stream_has():
         (Record("a", "a", label=0), Record("b", "b", label=1), Record("c", "c")), ("7", "sea")
     )
     assert [record.label for record in photographs.numbered().records] == [7, -1, -1]
+
+
+def test_all_formats_that_are_read_are_found_and_others_are_told(tmp_path):
+    for name in ("a.jpg", "b.JFIF", "c.avif", "d.gif", "e.jpe", "f.HEIC", "g.nef", "h.txt", ".i.heic"):
+        (tmp_path / name).touch()
+    found = find_photographs([tmp_path])
+    assert [record.name for record in found.records] == ["a.jpg", "b.JFIF", "c.avif", "d.gif", "e.jpe"]
+    (note,) = found.notes
+    assert "2 files in formats that are not read (.heic, .nef) left out" in note
+    assert some(split(found, 0.0)[0], 2).notes == found.labelled_as(("x",)).notes == found.notes

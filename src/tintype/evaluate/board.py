@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,7 +13,10 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.whole import writing
+
 FILE = "per-picture.jsonl"
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,17 @@ class Board:
             "run": self.run, "digest": self.columns[name].digest, "model": name,
             "picture": self.pictures[picture], "groups": digests, "scores": plain,
         }  # fmt: skip
-        if self._file is None:
-            self._file = self._open()
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        with writing(self.folder / FILE):
+            if self._file is None:
+                self._file = self._open()
+            try:
+                self._file.write(json.dumps(line) + "\n")
+                self._file.flush()
+            except OSError:
+                with suppress(OSError):  # it would try once more
+                    self._file.close()
+                self._file = None
+                raise
         self._take(self.columns[name], picture, digests, plain)
 
     def rows(self, name: str, group: str, kind: str, width: int) -> np.memmap[Any, Any]:
@@ -88,7 +99,9 @@ class Board:
             path.parent.mkdir(exist_ok=True)
             shape = (len(self.pictures), width)
             whole = path.is_file() and path.stat().st_size == 2 * shape[0] * width
-            self._rows[safe] = np.memmap(path, np.float16, "r+" if whole else "w+", shape=shape)
+            if not whole:
+                _allocate(path, 2 * shape[0] * width)
+            self._rows[safe] = np.memmap(path, np.float16, "r+", shape=shape)
             if not whole:
                 self.columns[name].done[group][:] = False
         return self._rows[safe]
@@ -119,7 +132,7 @@ class Board:
         by_digest: dict[str, list[Column]] = {}  # one model may have been named twice
         for column in self.columns.values():
             by_digest.setdefault(column.digest, []).append(column)
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
                 try:
                     line = json.loads(text)
@@ -141,3 +154,11 @@ class Board:
             for key in group.keys:
                 value = scores.get(key)
                 column.values[key][picture] = np.nan if value is None else value
+
+
+def _allocate(path: Path, size: int) -> None:
+    """A new file of zeros, which has its space: writing into a hole of a full disk ends the process."""
+    with writing(path), path.open("wb") as file:
+        for start in range(0, size, _BLOCK):
+            file.write(bytes(min(_BLOCK, size - start)))
+        file.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def _survey(photographs: Photographs, state: str, options: Options, folder: Path
     digest = _digest([state, options.size, options.crop, scores.VERSION])
     file = folder / f"survey-{digest}.json"
     if file.is_file():
-        return Survey.from_json(file.read_text(encoding="utf-8"))
+        with suppress(ValueError, TypeError, KeyError):  # a damaged one is made anew
+            return Survey.from_json(file.read_text(encoding="utf-8"))
     told.say(f"Looking through {count_of(len(photographs), 'photograph')}.")
     told.begin(len(photographs))
     survey = look_through(photographs, options.size, options.crop, told.step)

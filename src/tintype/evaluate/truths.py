@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +52,8 @@ class Photographs:
     records: Sequence[Record]
     names: Sequence[str]
     labels: Sequence[str]
+    notes: Sequence[str] = ()
+    """Sentences on what was left out as they were looked for."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -180,7 +183,7 @@ def find_photographs(
     taken = min(limit or len(once), len(once))
     records = [found.records[once[i * len(once) // taken]] for i in range(taken)]
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
-    return Photographs(records, own_names(records), labels)
+    return Photographs(records, own_names(records), labels, found.notes)
 
 
 def look_through(photographs: Photographs, size: int, crop: str, step: Callable[[], None]) -> Survey:
@@ -263,7 +266,12 @@ def own_names(records: Sequence[Record]) -> list[str]:
 def _place(record: Record) -> tuple[object, ...]:
     """Where a photograph's bytes lie, however the path to them was written."""
     within = (getattr(record, key, None) for key in ("group", "offset"))
-    return Path(record.path).absolute(), *within
+    return _real(record.path), *within
+
+
+@cache
+def _real(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def _why_none(survey: Survey) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,7 @@ UNREAD_SUFFIXES = frozenset({
 """Of pictures that are not read, such as cameras and telephones make."""
 ELSEWHERE = "save it as JPEG, PNG or TIFF first"
 _HEAD = 32
+_PILLOWS = {"AVIF", "GIF"}  # which not every OpenCV decodes, and none turns upright
 
 
 def open_picture(source: Path | bytes, limits: Limits | None = None, name: str | None = None) -> Picture:
@@ -136,12 +138,24 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
 
     try:
         kind = _sniff(data[:_HEAD], "it")
+        if kind in _PILLOWS:
+            return to_srgb(_decode_by_pillow(data), data, kind)
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (InputError, cv2.error):
         bgr = None
     if bgr is None:
         raise InputError("it is no picture that can be decoded")
     return to_srgb(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), data, kind)
+
+
+def _decode_by_pillow(data: bytes) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError("it is no picture that can be decoded") from None
 
 
 def write_rgb8(rgb8: NDArray[np.uint8], target: BinaryIO, format: str) -> None:

@@ -34,6 +34,7 @@ def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | Non
 
     They are brought to the machine's order of bytes.
     """
+    array = np.asarray(array)  # no matrix, whose shape stays (H, W)
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):

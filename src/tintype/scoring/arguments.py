@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from tintype.arguments import SEVERAL
+
 EVALUATE_EXAMPLES = """\
 examples:
   tintype evaluate tint gray mean --data photos           a table
@@ -40,7 +42,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data = parser.add_argument_group("photographs, in colour")
     add = data.add_argument
-    add("--data", nargs="+", required=True, metavar="PATH", help="folders, .tar shards or Parquet files")
+    add("--data", **SEVERAL, required=True, metavar="PATH", help="folders, .tar shards or Parquet files")
     add("--image-column", default="", metavar="NAME", help="where Parquet files hold pictures, if not plain")
     add("--limit", type=int, metavar="N", help="take N of them, evenly spread")
     add("--index", metavar="FILE.csv", help="take those with a row in it: key, label")
@@ -52,11 +54,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input-size", type=int, metavar="N", help="shorter side that networks see (default: their cards')")
     add("--random-hints", type=int, default=0, metavar="N", help="tell the network N true colours")
     steady = "tell how far colours move when networks see pictures of these shorter sides"
-    add("--steady-sizes", type=int, nargs="+", default=[], metavar="N", help=steady)
+    add("--steady-sizes", type=int, **SEVERAL, default=[], metavar="N", help=steady)
     damaged = (
         "damage what networks see as age and scans do: blur, uneven, fade, grain, scratches, halftone, jpeg"
     )
-    add("--damage", nargs="+", default=[], metavar="KIND", help=damaged)
+    add("--damage", **SEVERAL, default=[], metavar="KIND", help=damaged)
     add("--end-to-end", action="store_true", help="score the whole pipeline, not the network's ab alone")
     add(
         "--threads", type=int, metavar="N", help="processor threads of a network (default: all; timed with 1)"
@@ -84,7 +86,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype compare` takes."""
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL", help="a model by name or file, or gray")
-    add("--images", nargs="+", required=True, metavar="PATH", help="pictures, folders or globs")
+    add("--images", **SEVERAL, required=True, metavar="PATH", help="pictures, folders or globs")
     add("-o", "--output", required=True, metavar="SHEET", help="the sheet: a .png, .jpg or .webp file")
     add("--size", type=int, default=256, metavar="N", help="pixels of a picture's longer side (default: 256)")
     add("--limit", type=int, default=40, metavar="N", help="take N pictures, evenly spread (default: 40)")

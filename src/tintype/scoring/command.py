@@ -33,6 +33,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     places = [Path(p) for p in args.data]
     photographs = evaluate.find_photographs(places, index, args.limit, args.image_column)
     with _folder(args.out) as folder, Report(len(photographs), sys.stderr, single=True) as told:
+        for note in photographs.notes:
+            told.say(note)
         try:
             results = evaluate.evaluate(models, photographs, options, folder, judges=judges, told=told)
         except KeyboardInterrupt:

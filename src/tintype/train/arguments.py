@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from tintype.arguments import count
+from tintype.arguments import SEVERAL, count
 
 _IMAGE_COLUMN: dict[str, Any] = {
     "default": "", "metavar": "NAME", "help": "where Parquet files hold pictures, if not plain"
@@ -106,14 +106,14 @@ def _add_photographs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("photographs").add_argument
     add(
         "--data",
-        nargs="+",
+        **SEVERAL,
         metavar="PATH",
         help="folders, .tar shards, .parquet files, or URLs of shards (shard-{000..099}.tar) to train on "
         "(default with --resume: the run's)",
     )
     add(
         "--val",
-        nargs="+",
+        **SEVERAL,
         metavar="PATH",
         help="the same to validate on (default: 2%% held out; of a stream none)",
     )
@@ -143,7 +143,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help=resume)
     add(
         "--from",
-        nargs="+",
+        **SEVERAL,
         dest="start_from",
         metavar="MODEL|RUN|FILE",
         help="start from the weights of a model (tint, or NAME.onnx), a run, a checkpoint or a safetensors "
@@ -183,7 +183,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="DIR", help="where the model and its card go (default: RUN)")
     add("--name", metavar="NAME", help="the model's name (default: the run's)")
     add("--overwrite", action="store_true", help="replace a model in DIR (in RUN one always is)")
-    add("--data", nargs="+", metavar="PATH", help="photographs to check and score on (default: the run's)")
+    add("--data", **SEVERAL, metavar="PATH", help="photographs to check and score on (default: the run's)")
     add("--image-column", **_IMAGE_COLUMN)
     add("--limit", type=count, default=200, metavar="N", help="how many of them at most (default: 200)")
     add("--size", type=count, metavar="N", help="shorter side at which pictures are shown to the model")
@@ -200,15 +200,15 @@ def add_quantize_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model by name or file")
     add("-o", "--output", required=True, metavar="NAME.onnx", help="the new model; its card goes beside it")
-    add("--data", nargs="+", required=True, metavar="PATH", help="photographs that set the ranges of values")
+    add("--data", **SEVERAL, required=True, metavar="PATH", help="photographs that set the ranges of values")
     add("--count", type=count, default=48, metavar="N", help="how many of them, evenly spread (default: 48)")
-    add("--val", nargs="+", required=True, metavar="PATH", help="other photographs, to tell what is lost")
+    add("--val", **SEVERAL, required=True, metavar="PATH", help="other photographs, to tell what is lost")
     add("--image-column", **_IMAGE_COLUMN)
     add(
         "--limit", type=count, default=200, metavar="N", help="how many of them, evenly spread (default: 200)"
     )
     float32 = "beginnings of the names of nodes that keep float32 (default: as the model's recipe says)"
-    add("--float", nargs="*", metavar="NAME", help=float32)
+    add("--float", action="extend", nargs="*", metavar="NAME", help=float32)
     add("--overwrite", action="store_true", help="replace the model if it exists")
 
 
@@ -239,8 +239,8 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tintype experiment` takes."""
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE.yaml", help="what to compare")
-    add("--data", nargs="+", required=True, metavar="PATH", help="photographs to train on")
-    add("--val", nargs="+", required=True, metavar="PATH", help="photographs to score on")
+    add("--data", **SEVERAL, required=True, metavar="PATH", help="photographs to train on")
+    add("--val", **SEVERAL, required=True, metavar="PATH", help="photographs to score on")
     add("--image-column", **_IMAGE_COLUMN)
     add("--index", metavar="FILE.csv", help="a table with a row for each picture: key, label and more")
     add("--work", required=True, metavar="DIR", help="where runs, models and scores are kept")
@@ -253,7 +253,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--limit", type=count, metavar="N", help="score on the first N alone")
     add("--size", type=count, default=224, metavar="N", help="side of the scored pictures (default: 224)")
-    add("--beside", nargs="+", default=[], metavar="MODEL", help="models to score beside those of FILE")
+    add("--beside", **SEVERAL, default=[], metavar="MODEL", help="models to score beside those of FILE")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: auto)")
     add("--init-encoder", metavar="FILE", help="what {init_encoder} stands for: a pretrained encoder")
     add("--vgg", metavar="FILE", help="what {vgg} stands for: VGG-19's features")

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
 
-from tintype.errors import OutputError
+from tintype.errors import ModelError, OutputError
 from tintype.whole import remove_parts, whole_file
 from tintype.words import plain_words
 
@@ -27,6 +28,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Save `checkpoint` as the file `path`. OutputError where that fails, what was there being left."""
         path = Path(path)
+        _check_finite(checkpoint)
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         try:
@@ -37,15 +39,42 @@ class WholeCheckpoints(TorchCheckpointIO):
         except OSError as error:
             raise OutputError(f"Cannot make the folder {path.parent}: {plain_words(error)}.") from error
         except OutputError as error:
-            what = "The checkpoint before it is whole; make room, then go on with --resume."
-            raise OutputError(f"{error} {what}") from error
+            kept = (path.parent / "last.ckpt").is_file()
+            what = " The checkpoint before it is whole; make room, then go on with --resume." if kept else ""
+            raise OutputError(f"{error}{what}") from error
+
+
+def _check_finite(checkpoint: dict[str, Any]) -> None:
+    """ModelError where training has diverged: such weights are of no use, and those before may be."""
+    weights = [value for value in checkpoint.get("state_dict", {}).values() if value.is_floating_point()]
+    if all(bool(value.isfinite().all()) for value in weights):
+        return
+    raise ModelError(
+        f"Training has diverged: after {checkpoint.get('batches_done', 'some')} steps weights are no numbers "
+        "any more, and were not saved. Begin anew with a smaller --lr-scale."
+    )
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Goes on with the best score in whatever folder the run lies now, where Lightning's would begin anew."""
+    """Keeps the weights of the lowest validation loss, `best.ckpt`.
+
+    It goes on with the best loss in whatever folder the run lies now, where Lightning's would begin anew; but
+    where losses were `judged_by` something else they cannot be compared, and the best is sought anew.
+    """
+
+    def __init__(self, folder: Path, judged_by: str = "") -> None:
+        super().__init__(folder, "best", monitor="val/loss", enable_version_counter=False)
+        self._judged_by = judged_by
+
+    def state_dict(self) -> dict[str, Any]:
+        """As Lightning's, and by what was judged."""
+        return super().state_dict() | {"judged_by": self._judged_by}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As Lightning's, with the paths brought to the folder of today."""
+        if state_dict.get("judged_by", self._judged_by) != self._judged_by:
+            rank_zero_only(print)("It is validated otherwise than before: the best loss is sought anew.")
+            return
         folder = Path(str(self.dirpath))
 
         def here(path: str) -> str:

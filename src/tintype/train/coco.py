@@ -20,36 +20,48 @@ def coco_photographs(paths: Sequence[Path], categories: Sequence[str]) -> Photog
     found = sorted(paths[0].rglob("instances*.json")) or sorted(paths[0].rglob("*.json"))
     if not found:
         raise DataError(f"{paths[0]} has no COCO annotation JSON to take categories from.")
-    files = {p.name: p for p in sorted(paths[0].rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES}
-    chosen: dict[str, str] = {}
+    files: dict[str, list[Path]] = {}
+    for path in sorted(paths[0].rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            files.setdefault(path.name, []).append(path)
+    chosen: dict[Path, str] = {}
     for annotation in found:
-        chosen |= _coco_labels(annotation, categories)
+        for name, label in _coco_labels(annotation, categories).items():
+            if file := _file_of(name, files, annotation):
+                chosen[file] = label
     found_here = [
-        (Record(str(files[name]), files[name].relative_to(paths[0]).as_posix()), chosen[name])
-        for name in sorted(chosen)
-        if name in files
+        (Record(str(path), path.relative_to(paths[0]).as_posix()), chosen[path]) for path in sorted(chosen)
     ]
     if not found_here:
         raise DataError(f"No photograph of {paths[0]} shows any of {', '.join(categories)}.")
     return labelled(found_here)
 
 
-def _coco_labels(annotation: Path, categories: Sequence[str]) -> dict[str, str]:
+def _file_of(name: PurePosixPath, files: dict[str, list[Path]], annotation: Path) -> Path | None:
+    """The file that an annotation calls so, from whatever folder on; None where there is none."""
+    found = files.get(name.name, [])
+    exact = [path for path in found if path.parts[-len(name.parts) :] == name.parts] or found
+    if len(exact) > 1:
+        raise DataError(f"{annotation.name} names {name}, which may be {' or '.join(map(str, exact[:2]))}.")
+    return exact[0] if exact else None
+
+
+def _coco_labels(annotation: Path, categories: Sequence[str]) -> dict[PurePosixPath, str]:
     """File names of the pictures with one of the categories, and the category of their largest object."""
     try:
         content: dict[str, Any] = json.loads(annotation.read_text(encoding="utf-8"))
         kinds = {c["id"]: c for c in content["categories"]}
-        names = {i["id"]: PurePosixPath(i["file_name"]).name for i in content["images"]}
+        names = {i["id"]: PurePosixPath(i["file_name"]) for i in content["images"]}
         objects = [
             (kinds[o["category_id"]], o["image_id"], float(o.get("area") or 0))
             for o in content["annotations"]
         ]
-    except (ValueError, KeyError, TypeError):
+        known = {c["name"] for c in kinds.values()} | {c.get("supercategory") for c in kinds.values()}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{annotation} is no COCO annotation of objects.") from None
-    known = {c["name"] for c in kinds.values()} | {c.get("supercategory") for c in kinds.values()}
     if unknown := [c for c in categories if c not in known]:
         raise DataError(f"{annotation.name} has no category {', '.join(unknown)}.")
-    largest: dict[str, tuple[float, str]] = {}
+    largest: dict[PurePosixPath, tuple[float, str]] = {}
     for kind, image, area in objects:
         if {kind["name"], kind.get("supercategory")} & set(categories) and image in names:
             name = names[image]

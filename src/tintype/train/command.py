@@ -40,6 +40,10 @@ def export(args: argparse.Namespace) -> int:
         raise OutputExistsError(
             f"{out / name}.onnx exists already; --overwrite replaces it, --name adds another."
         )
+    if name != Path(name).name or name.startswith("."):
+        raise SettingsError(f"--name must be a file's name without folder, not {name!r}.")
+    if args.size is not None and not 32 <= args.size <= 2048:
+        raise SettingsError(f"--size must be from 32 to 2048 pixels, not {args.size}.")
     recipe, model, info = runs.load_run(first, *others)
     places = args.data or info.get("val_places") or info.get("places")
     if not places:

@@ -119,14 +119,15 @@ class SkipLog:
             return
         self._told.add(name)
         if name not in self.names():  # other processes write to the file, too
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(f"{name}\t{reason}\n")
 
     def names(self) -> set[str]:
         """The photographs that the file names."""
         if self.path is None or not self.path.is_file():
             return set()
-        return {line.partition("\t")[0] for line in self.path.read_text(encoding="utf-8").splitlines()}
+        text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
+        return {line.partition("\t")[0] for line in text.splitlines()}
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):

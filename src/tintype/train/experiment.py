@@ -25,6 +25,9 @@ from tintype.train.arguments import add_train_arguments
 
 PLOTS = "curves", "train-curves", "intervals", "per-photograph"
 _FLAGS = "init_encoder", "vgg", "grey"  # of what a run's words may name, these have flags of their own
+_DONE, _BEGUN = "done.json", "begun.json"
+_TAKEN = {"models", "scores"}  # by what lies beside the runs
+_PLAIN = re.compile(r"[^./\\:\s][^/\\:]*")  # a run's name, which is its folder's, too
 _NAMED = re.compile(r"\{(\w+)\}")  # a file in a run's words: {init_encoder} and so on
 
 
@@ -98,15 +101,21 @@ def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, b
     """The command line, after `tintype train`, of one run; `budget` replaces the photographs to be seen."""
     name = f"{experiment.name}: run {run.name}"
     words = [*_words(experiment.train, name), *_words(run.words, name)]
-    args = _parse([*words, "--data", "x", "--out", "x"], name)
+    args = _parse([*words[:1], "--out", "", *words[1:]], name)
     if args.batch is None:
         raise SettingsError(f"{name} must say --batch.")
     if args.steps or args.epochs or args.minutes:
         raise SettingsError(
             f"{name} takes its length from the budget: leave out --steps, --epochs, --minutes."
         )
+    if args.out or args.resume or args.start_from:
+        raise SettingsError(f"{name} has a folder and a start of its own: leave out --out, --resume, --from.")
+    if len(settings.sweep(settings.parse_assignments(args.set or []))) > 1:
+        raise SettingsError(f"{name} sets one key to several values: make each a run of its own.")
+    if args.data:  # its own
+        data = _without_photographs(data)
     steps = max(1, round((budget or run.budget or experiment.budget) / args.batch))
-    words = [words[0], *data, *words[1:]]  # a run may name other photographs
+    words = [words[0], *data, *words[1:]]
     words += ["--steps", str(steps), "--out", str(work / experiment.name / run.name)]
     if run.start:
         words += ["--from", str(work / experiment.name / run.start)]
@@ -114,25 +123,46 @@ def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, b
     return words
 
 
-def train_run(words: list[str]) -> Path:
-    """Train what is not trained yet, going on where it was stopped; the run's folder."""
+def train_run(words: list[str], start: str = "") -> Path:
+    """Train what is not trained yet, going on where it was stopped; the run's folder.
+
+    `start` tells which weights it starts from, where they are another run's. SettingsError where there is a
+    run of other words or of another start.
+    """
     from tintype.train import command
 
-    out = Path(words[words.index("--out") + 1])
+    out, noted = check_words(words)
     steps = int(words[words.index("--steps") + 1])
-    done, begun = out / "done.json", out / "begun.json"
-    for file in (done, begun):
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != words:
-            raise SettingsError(f"{out} holds a run of other words; remove it, or name another --work.")
-    if done.is_file():
+    if noted and noted.get("start", start) != start:
+        raise SettingsError(
+            f"{out} started from a run that is another now; remove it, or name another --work."
+        )
+    if (out / _DONE).is_file():
         return out
     out.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(words), encoding="utf-8")
+    note = json.dumps({"words": words, "start": start})
+    (out / _BEGUN).write_text(note, encoding="utf-8")
     resume = ["--resume"] if (out / "checkpoints" / "last.ckpt").is_file() else []
     print(f"tintype train {shlex.join(words)} ({steps} steps)", flush=True)
     command.train(_parse([*words, *resume], str(out)))
-    done.write_text(json.dumps(words), encoding="utf-8")
+    (out / _DONE).write_text(note, encoding="utf-8")
     return out
+
+
+def check_words(words: list[str]) -> tuple[Path, dict[str, Any]]:
+    """The folder of the run that these words make, and what is noted there of it.
+
+    SettingsError where it holds one of other words.
+    """
+    out = Path(words[words.index("--out") + 1])
+    noted: dict[str, Any] = {}
+    for file in (out / _DONE, out / _BEGUN):
+        if file.is_file():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            noted = found if isinstance(found, dict) else {"words": found}  # as earlier versions wrote it
+            if noted.get("words") != words:
+                raise SettingsError(f"{out} holds a run of other words; remove it, or name another --work.")
+    return out, noted
 
 
 def changed_settings(run: Run) -> dict[str, str]:
@@ -194,6 +224,13 @@ def _parse(words: list[str], name: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def _without_photographs(words: list[str]) -> list[str]:
+    """Words of `tintype train` but for --data and the places that follow it."""
+    first = words.index("--data") if "--data" in words else len(words)
+    after = (i for i in range(first + 1, len(words)) if words[i].startswith("--"))
+    return words[:first] + words[next(after, len(words)) :]
+
+
 def _words(text: str, name: str) -> list[str]:
     try:
         return shlex.split(text)
@@ -205,6 +242,8 @@ def _check(experiment: Experiment, file: Path) -> None:
     _check_types(experiment, str(file))
     for run in experiment.runs:
         _check_types(run, f"{file}: run {run.name}")
+        if not _PLAIN.fullmatch(run.name) or run.name in _TAKEN:
+            raise SettingsError(f"{file}: {run.name!r} cannot be a run's name, as it names a folder.")
     names = [run.name for run in experiment.runs]
     for run in experiment.runs:
         for other in (run.weights_of, run.start):

@@ -23,6 +23,7 @@ from tintype.train.experiment import (
     Experiment,
     Run,
     changed_settings,
+    check_words,
     named_files,
     read_experiment,
     train_run,
@@ -67,7 +68,7 @@ def _check(one: Experiment, data: list[str], args: argparse.Namespace) -> None:
         if run.weights_of:
             changed_settings(run)
         else:
-            train_words(one, run, data, Path(args.work), args.photographs or 0)
+            check_words(train_words(one, run, data, Path(args.work), args.photographs or 0))
     given = {f"lpips_{text.partition('=')[0]}" for text in args.lpips or []}
     plotted = one.scores[0]
     if one.plot in ("intervals", "per-photograph") and (
@@ -82,22 +83,20 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
     work = Path(args.work)
     source = work / one.name / (run.weights_of or run.name)
     if not run.weights_of:
-        train_run(train_words(one, run, data, work, args.photographs or 0))
+        start = runs.weights_digest(work / one.name / run.start) if run.start else ""
+        train_run(train_words(one, run, data, work, args.photographs or 0), start)
     models = work / one.name / "models"
-    note, asked = models / f"{run.name}.json", [run.words, run.weights_of, run.precision, one.size]
-    if (models / f"{run.name}.onnx").is_file():
-        if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != asked:
-            raise SettingsError(
-                f"{models / run.name}.onnx was made by other words; remove it, or name another --work."
-            )
+    note = models / f"{run.name}.json"
+    asked = [run.words, run.weights_of, run.precision, one.size, runs.weights_digest(source)]
+    if _is_made(models / f"{run.name}.onnx", note, asked):
         return source, dataclasses.replace(load_card(models / f"{run.name}.onnx"), **_told(args))
     models.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(asked), encoding="utf-8")
+    note.unlink(missing_ok=True)
     recipe, model, info = runs.load_run(source)
     if changes := changed_settings(run) if run.weights_of else {}:
         module = recipes.get(recipe)
         other = module.Model(settings.build(module.Settings, info["settings"] | changes))
-        other.load_state_dict(model.state_dict())
+        runs.set_weights(other, model.state_dict(), source)
         model = other.eval()
     options, length = info["options"], runs.length_of(source, info)
     card = ModelCard(
@@ -119,10 +118,20 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
     )
     card = dataclasses.replace(card, **_told(args))
     places = [Path(p) for p in args.val]
-    return source, export.export(
+    made = export.export(
         model, models, card, places,
         limit=_CHECKED, precision=run.precision, image_column=args.image_column,
     )  # fmt: skip
+    note.write_text(json.dumps(asked), encoding="utf-8")
+    return source, made
+
+
+def _is_made(model: Path, note: Path, asked: list[Any]) -> bool:
+    """Whether a model is what is `asked` for, by what was noted as it was made."""
+    if not (model.is_file() and note.is_file()):
+        return False
+    made: list[Any] = json.loads(note.read_text(encoding="utf-8"))
+    return made == asked
 
 
 def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) -> Results:

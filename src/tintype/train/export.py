@@ -30,6 +30,7 @@ from tintype.train.folding import fold_batch_norm
 from tintype.train.graph_weights import store_as_float16
 from tintype.train.photographs import Record
 from tintype.train.sources import find_records
+from tintype.whole import writing
 
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
@@ -122,7 +123,8 @@ def export(
     `learnt_from` the card says that training saw them. DataError where none is left.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out) as work:
+    temporary = tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out)
+    with writing(out / f"{card.name}.onnx"), temporary as work:
         onnx_file = Path(work) / f"{card.name}.onnx"
         export_onnx(model, onnx_file, precision=precision)
         card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))

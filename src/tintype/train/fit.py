@@ -78,6 +78,7 @@ def fit(
     if resume and _goes_no_further(model, last, options.steps):
         return out
     if not resume:
+        rank_zero_only(runs.clear)(out)
         sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
         check_colour(sample)
         _initialise(recipe, model, options, sample)
@@ -88,7 +89,7 @@ def fit(
     steps_an_epoch = feed.steps_an_epoch()
     with _without_advice():
         kinds = {"validated": val is not None, "adversarial": model.adversarial}
-        callbacks = _callbacks(options, schedule, out, steps_an_epoch, sheet, **kinds)
+        callbacks = _callbacks(options, schedule, out, steps_an_epoch, sheet, val, **kinds)
         trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, **kinds)
         if val is not None and not resume:
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
@@ -148,9 +149,11 @@ def _stopped_by_hand(trainer: lightning.Trainer, fitter: Fitter) -> Iterator[Non
     except SystemExit:
         if not trainer.interrupted:
             raise
+        every = f"of which one is saved every {fitter.options.checkpoint_every} steps"
+        kept = (Path(str(trainer.default_root_dir)) / "checkpoints" / "last.ckpt").is_file()
+        what = "--resume goes on from the last checkpoint" if kept else "there is no checkpoint to go on from"
         rank_zero_only(print)(
-            f"Stopped after {fitter.batches_done} of {fitter.options.steps} steps; --resume goes on from the "
-            f"last checkpoint, of which one is saved every {fitter.options.checkpoint_every} steps."
+            f"Stopped after {fitter.batches_done} of {fitter.options.steps} steps; {what}, {every}."
         )
         raise KeyboardInterrupt from None
     finally:
@@ -216,11 +219,13 @@ def _callbacks(
     out: Path,
     steps_an_epoch: int,
     sheet: Tensor,
+    val: Photographs | Stream | None,
     *,
     validated: bool,
     adversarial: bool,
 ) -> list[lightning.Callback]:
     folder = out / "checkpoints"
+    judged_by = runs.digest_of(val, options.size)
     sheets_every = max(50, options.steps // 20)
     callbacks: list[lightning.Callback] = [
         ModelCheckpoint(
@@ -236,10 +241,10 @@ def _callbacks(
     if schedule.converged:
         callbacks.append(Converged(schedule.converged, steps_an_epoch))
     if validated and not adversarial:  # a generator's loss tells how its rival fares, not what is best
-        callbacks.append(BestCheckpoint(folder, "best", monitor="val/loss", enable_version_counter=False))
+        callbacks.append(BestCheckpoint(folder, judged_by))
     if validated and schedule.patience:
         every = min(steps_an_epoch, options.validate_every)
-        callbacks.append(Patience(math.ceil(schedule.patience * steps_an_epoch / every)))
+        callbacks.append(Patience(math.ceil(schedule.patience * steps_an_epoch / every), judged_by))
     if options.minutes:
         callbacks.append(ThisTime({"seconds": round(60 * options.minutes)}, verbose=False))
     if schedule.ema_decay:

@@ -71,6 +71,8 @@ def inspect(args: argparse.Namespace) -> int:
     if total is None:
         raise DataError(f"None of {len(records)} files could be decoded.")
     print(_report(photographs, sizes, labels, grey, broken))
+    for note in photographs.notes:
+        print(note)
     if args.picture:
         _, data = cv2.imencode(".png", histogram_picture(total))
         with whole_file(Path(args.picture)) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ def named_photographs(
     notes = {"image_column": column, "narrowed": narrowed}
     for name, some_places in (("places", places), ("val_places", val_places)):
         notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
+    from lightning.pytorch.utilities import rank_zero_only
+
     train, val = _split(_found(places, column, **narrowed), _found_to_validate(val_places, column, narrowed))
+    told = (found.notes for found in (train, val) if isinstance(found, Photographs))
+    for note in dict.fromkeys(itertools.chain(*told)):
+        rank_zero_only(print)(note)
     if isinstance(val, Photographs):
         val = val.numbered() if isinstance(train, Stream) else val.labelled_as(train.label_names)
     return train, val, notes

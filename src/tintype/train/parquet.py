@@ -107,10 +107,12 @@ def _picture_bytes(row_group: Any, column: str) -> int:
 
 def _class_names(schema: Any) -> list[str]:
     """The names of whole-number labels, as Hugging Face's library keeps them in the schema's metadata."""
-    notes = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = notes.get("info", {}).get("features", {}).get(LABEL_COLUMN, {})
-    names: list[str] = feature.get("names", []) if isinstance(feature, dict) else []
-    return names
+    try:
+        notes = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        names = notes["info"]["features"][LABEL_COLUMN]["names"]
+    except (ValueError, LookupError, TypeError):  # it says nothing of labels, or something else
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _label(value: Any, class_names: list[str]) -> str:

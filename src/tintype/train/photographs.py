@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+from tintype.images import READABLE_SUFFIXES
+
+PICTURE_SUFFIXES = READABLE_SUFFIXES
 WINDOW_BYTES = 256 * 2**20  # of row groups among which photographs are mixed, and which a reader keeps
 
 
@@ -43,6 +45,8 @@ class Photographs:
 
     records: tuple[Record, ...]
     label_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences on what was left out as they were looked for."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -52,7 +56,7 @@ class Photographs:
         number = {name: i for i, name in enumerate(label_names)}
         new = [number.get(name, -1) for name in self.label_names]
         records = (replace(r, label=new[r.label] if r.label >= 0 else -1) for r in self.records)
-        return Photographs(tuple(records), label_names)
+        return replace(self, records=tuple(records), label_names=label_names)
 
     def numbered(self) -> Photographs:
         """The same, each label the number that it is written as, as a stream has it; −1 for other text."""

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 import pickle
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tintype.cards import ModelCard, list_models, load_card
-from tintype.errors import ModelError
+from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.folding import fold_batch_norm, unfold
 from tintype.train.graph_weights import read_graph
 from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.stream import Stream
-from tintype.whole import whole_file
+from tintype.whole import locked, whole_file
 
 # Of their size: fresh weights of two seeds are 1.4 apart, those long trained from one start seldom over 0.5.
 FAR_APART = 0.7
+# What torch raises, beside UnpicklingError, of files that are damaged or of another kind, and their use.
+_NO_CHECKPOINT = (RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError)
+_NOTED = {"recipe", "settings", "options", "split"}
+_ORPHANS_S = 8.0  # that readers of photographs may live on, and keep the lock, after their run was killed
 MOST_FAR_APART = 0.1  # as a share of the tensors
 
 
@@ -60,6 +69,35 @@ def write_run(
         file.write(json.dumps(info, indent=1).encode())
 
 
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """A run's folder as this training's alone; SettingsError where another has it."""
+    if getattr(rank_zero_only, "rank", 0):  # its processes share it
+        yield
+        return
+    lock = out / ".lock"
+    end = time.monotonic() + _ORPHANS_S
+    while (held := locked(lock)) is None:
+        if time.monotonic() > end:
+            raise SettingsError(f"Another process trains in {out}; wait for it, or name another folder.")
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        if os.name != "nt":  # where no open file is removed
+            lock.unlink(missing_ok=True)
+        held.close()
+
+
+def clear(out: Path) -> None:
+    """Remove what a run left that died before its first checkpoint: its best weights, curves and notes."""
+    if not (out / "run.json").is_file():
+        return
+    found = [*out.glob("checkpoints/*.ckpt"), *out.glob("events.out.tfevents.*"), out / "skipped.tsv"]
+    for file in found:
+        file.unlink(missing_ok=True)
+
+
 def read_run(run: Path) -> dict[str, Any]:
     """The content of `run.json`; ModelError when the folder holds no run."""
     try:
@@ -68,6 +106,8 @@ def read_run(run: Path) -> dict[str, Any]:
         raise ModelError(f"{run} is no training run: run.json is missing.") from None
     except ValueError as error:
         raise ModelError(f"{run}/run.json is damaged: {error}.") from None
+    if not (isinstance(info, dict) and info.keys() >= _NOTED):
+        raise ModelError(f"{run}/run.json is damaged: it does not tell of a run.")
     return info
 
 
@@ -167,6 +207,21 @@ def _checkpoint_of(run: Path) -> Path:
     return next(file for file in files if file.is_file())
 
 
+def digest_of(photographs: Photographs | Stream | None, size: int) -> str:
+    """What tells a validation by some photographs at a size from any other."""
+    if isinstance(photographs, Stream):
+        told = list(photographs.urls)
+    else:
+        told = [record.name for record in photographs.records] if photographs else []
+    return hashlib.sha256(json.dumps([told, size]).encode()).hexdigest()
+
+
+def weights_digest(run: Path) -> str:
+    """What tells a run's best (else last) weights from any others."""
+    with _checkpoint_of(run).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
     """A model's tensors by name, and its recipe where that is known.
 
@@ -183,17 +238,20 @@ def read_weights(source: Path) -> tuple[str | None, dict[str, Tensor]]:
         if source.suffix == ".safetensors":
             return None, load_file(source)
         checkpoint = torch.load(source, map_location="cpu", weights_only=True)
-        state = checkpoint["state_dict"]
+        state = dict(checkpoint["state_dict"])
+        if not all(isinstance(value, Tensor) for value in state.values()):
+            raise TypeError
+        recipe = checkpoint.get("recipe")
     except FileNotFoundError:
         names = ", ".join(card.name for card in list_models())
         raise ModelError(
             f"There is no run or file {source}, and no model of that name among {names}."
         ) from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
+    except (SafetensorError, pickle.UnpicklingError, *_NO_CHECKPOINT):
         raise ModelError(f"{source} is no checkpoint of a run and no safetensors file.") from None
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    return checkpoint.get("recipe"), weights
+    return recipe, weights
 
 
 def exported(source: Path) -> ModelCard | None:

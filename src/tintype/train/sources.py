@@ -10,10 +10,13 @@ from __future__ import annotations
 import csv
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tintype.errors import DataError
+from tintype.plan import is_unread, unread_words
 from tintype.train.coco import coco_photographs
 from tintype.train.photographs import PICTURE_SUFFIXES, Photographs, Record, labelled
 from tintype.train.shards import LABEL_SUFFIXES, Member, members, sidecar_key, sidecar_label
@@ -49,19 +52,25 @@ def find_photographs(
         if index is not None or where:
             raise DataError("--categories chooses by COCO's annotation: leave out it, or --index.")
         return coco_photographs(paths, categories)
-    found = _find(paths, image_column)
-    if index is not None:
-        return _indexed(found, index, where or {})
-    if where:
+    notes: list[str] = []
+    found = _find(paths, image_column, notes)
+    if where and index is None:
         raise DataError("--where needs an --index to look the values up in.")
-    return labelled(found)
+    photographs = labelled(found) if index is None else _indexed(found, index, where or {})
+    return replace(photographs, notes=tuple(notes))
 
 
-def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, str]]:
+def _find(
+    paths: Sequence[Path], image_column: str = "", notes: list[str] | None = None
+) -> list[tuple[Record, str]]:
     found: list[tuple[Record, str]] = []
+    seen: set[Path] = set()
     for path in paths:
+        if path.resolve() in seen:  # what is named twice is taken once
+            continue
+        seen.add(path.resolve())
         if path.is_dir():
-            found += _folder_records(path, image_column)
+            found += _folder_records(path, image_column, [] if notes is None else notes)
         elif path.suffix in (".tar", ".parquet") and path.is_file():
             found += _file_records(path, image_column)
         else:
@@ -71,11 +80,13 @@ def _find(paths: Sequence[Path], image_column: str = "") -> list[tuple[Record, s
     return found
 
 
-def _folder_records(folder: Path, image_column: str) -> list[tuple[Record, str]]:
+def _folder_records(folder: Path, image_column: str, notes: list[str]) -> list[tuple[Record, str]]:
     """The pictures anywhere in a folder, labelled by their folder, or those in its shards and Parquet."""
     files = sorted(_files(folder))
     pictures = [p.relative_to(folder) for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
     packed = [p for p in files if p.suffix in (".tar", ".parquet")]
+    if unread := Counter(p.suffix.lower() for p in files if is_unread(p.name)):
+        notes.append(unread_words(str(folder), unread))
     if pictures and packed:
         what = f"both pictures, as {pictures[0]}, and shards, as {packed[0].relative_to(folder)}"
         raise DataError(f"{folder} holds {what}: name the shards, or the folders of the pictures.")

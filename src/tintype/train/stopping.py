@@ -11,19 +11,28 @@ from torch import Tensor
 
 
 class Patience(EarlyStopping):
-    """Ends training after so many validations without a better loss, as many as this time was said."""
+    """Ends training after so many validations without a better loss, as many as this time was said.
 
-    def __init__(self, validations: int) -> None:
+    A run that goes on counts on, but anew where losses were `judged_by` something else before.
+    """
+
+    def __init__(self, validations: int, judged_by: str = "") -> None:
         super().__init__("val/loss", patience=validations, check_on_train_epoch_end=False)
+        self._judged_by = judged_by
 
     @property
     def has_struck(self) -> bool:
         """Whether it ended training."""
         return self.wait_count >= self.patience
 
+    def state_dict(self) -> dict[str, Any]:
+        """As Lightning's, and by what was judged."""
+        return super().state_dict() | {"judged_by": self._judged_by}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As Lightning's, but for the patience, which a run that goes on may be told anew."""
-        super().load_state_dict(state_dict | {"patience": self.patience})
+        if state_dict.get("judged_by", self._judged_by) == self._judged_by:
+            super().load_state_dict(state_dict | {"patience": self.patience})
 
 
 class Converged(lightning.Callback):

@@ -14,6 +14,7 @@ from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
 from tintype.train.data import CropSettings, SkipLog
 from tintype.train.named_photographs import named_photographs
+from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.recipe import Schedule
 from tintype.train.stream import Stream
@@ -67,8 +68,9 @@ def train(args: argparse.Namespace) -> int:
     photographs, val, notes = named_photographs(
         args, next((plan.before for plan in plans if plan.before), {})
     )
-    for plan in plans:
-        _run(args, plan, photographs, val, notes, alone=len(plans) == 1)
+    options = [_options(args, plan, photographs) for plan in plans]
+    for plan, chosen_options in zip(plans, options, strict=True):
+        _run(args, plan, chosen_options, photographs, val, notes, alone=len(plans) == 1)
     if len(plans) == 1:
         rank_zero_only(print)(f"Run in {args.out}")
         return 0
@@ -168,6 +170,7 @@ def _whole_batch(before: dict[str, Any]) -> int:
 def _run(
     args: argparse.Namespace,
     plan: Plan,
+    options: FitOptions,
     train: Photographs | Stream,
     val: Photographs | Stream | None,
     notes: dict[str, Any],
@@ -177,6 +180,7 @@ def _run(
     """Train one run of a plan. Of a sweep that goes on, one that never began does now."""
     from lightning.pytorch.utilities import rank_zero_only
 
+    from tintype.train import runs
     from tintype.train.feed import plain_errors
     from tintype.train.fit import fit
 
@@ -187,9 +191,9 @@ def _run(
         )
     if resume and isinstance(train, Stream):
         rank_zero_only(print)("A stream cannot be entered in its middle: a new pass over the shards begins.")
-    with plain_errors():
+    with runs.alone(plan.out), plain_errors():
         fit(
-            args.recipe, plan.settings, _options(args, plan, train), train, val, plan.out,
+            args.recipe, plan.settings, options, train, val, plan.out,
             crops=plan.crops, grey=plan.grey, schedule=plan.schedule, resume=resume, notes=notes,
         )  # fmt: skip
     if skipped := SkipLog(plan.out / "skipped.tsv").names():
@@ -198,9 +202,7 @@ def _run(
         )
 
 
-def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) -> Any:
-    from tintype.train.options import FitOptions
-
+def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) -> FitOptions:
     before = plan.before.get("options", {})
 
     def chosen(name: str, default: Any) -> Any:
