@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -257,7 +259,17 @@ def test_what_may_pass_is_tried_again_and_what_cannot_is_not() -> None:
         return "done"
 
     assert patiently(lambda: failing(ConnectionError(), 2), 3, 0) == "done"
-    for error, expected in ((ConnectionError(), 3), (FileNotFoundError(), 1), (InputError(), 1)):
+    denied = 3 if os.name == "nt" else 1
+    for error, expected in (
+        (ConnectionError(), 3),
+        (OSError(errno.ENOSPC, "full"), 3),
+        (FileNotFoundError(), 1),
+        (InputError(), 1),
+        (PermissionError(), denied),
+        (NotADirectoryError(), 1),
+        (OSError(errno.EROFS, "read-only"), 1),
+        (OSError(errno.ENAMETOOLONG, "long"), 1),
+    ):
         tries.clear()
         with pytest.raises(type(error)):
             patiently(partial(failing, error, 9), 3, 0)

@@ -9,6 +9,7 @@ at all: by a temporary name on file systems, by a single upload on object stores
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -170,18 +171,27 @@ class Folder:
 def patiently(action: Callable[[], T], tries: int, wait_s: float) -> T:
     """The action's answer, tried again where it fails, after a wait that doubles. The last error is raised.
 
-    What cannot be mended by waiting is raised at once: a file that is not there, an error of Tintype's own.
+    What cannot be mended by waiting is raised at once: a file that is not there, what may not be written or
+    has an impossible name, an error of Tintype's own.
     """
     for attempt in range(1, tries + 1):
         try:
             return action()
         except (FileNotFoundError, TintypeError, MemoryError):
             raise
-        except Exception:  # each driver has errors of its own for a network or a store that is away
-            if attempt == tries:
+        except Exception as error:  # each driver has errors of its own for a network or a store that is away
+            if attempt == tries or _lasts(error):
                 raise
             time.sleep(wait_s * 2 ** (attempt - 1))
     raise AssertionError  # `tries` is at least 1
+
+
+def _lasts(error: Exception) -> bool:
+    """Whether waiting is in vain. On Windows a virus scanner that looks at a file denies permission, too."""
+    if not isinstance(error, OSError):
+        return False
+    denied = isinstance(error, PermissionError) and os.name != "nt"
+    return denied or isinstance(error, NotADirectoryError) or error.errno in (errno.EROFS, errno.ENAMETOOLONG)
 
 
 def check_there(source: str) -> None:
