@@ -135,6 +135,12 @@ def packets(path, kind):
         ]
 
 
+def chapters_of(path):
+    """The titles of a film's chapters."""
+    with av.open(str(path)) as container:
+        return [chapter["metadata"]["title"] for chapter in container.chapters()]
+
+
 def _plane(frame, index):
     source = frame.planes[index]
     codes = np.frombuffer(source, np.uint8 if frame.format.components[0].bits == 8 else np.uint16)

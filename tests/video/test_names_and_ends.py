@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 pytest.importorskip("av", reason="films need the extra `video`")
 
-from film_makers import luma_planes, make_film, scene
+from film_makers import chapters_of, luma_planes, make_film, scene
 
 from tintype import cli
 from tintype.colorizer import Colorizer
@@ -98,3 +99,11 @@ def test_what_a_container_refuses_in_its_header_is_told_before_the_work(tmp_path
     with pytest.raises(OutputError, match=r"\.mov files cannot hold .*; write an \.mkv"):
         colorize_film(colorizer, source, tmp_path / "out.mov", FilmOptions(codec=codec), pytest.fail)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+def test_where_mp4_keeps_chapters_is_no_stream_that_is_lost(tmp_path, colorizer):
+    chapter = {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}
+    source = make_film(tmp_path / "in.mp4", codec="mpeg4", chapters=[chapter])
+    result = colorize_film(colorizer, source, tmp_path / "out.mp4")
+    assert result.notes == []
+    assert chapters_of(tmp_path / "out.mp4") == ["One"]

@@ -114,7 +114,7 @@ def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[s
     """The result's streams, by the index of those of the source, to which packets are to be copied."""
     streams = {}
     for stream in source.streams:
-        if stream.index == film.stream.index:
+        if stream.index == film.stream.index or _tells_chapters(stream, source):
             continue
         cover = stream.type == "video" and is_cover(stream)
         if stream.type in ("data", "unknown") or (cover and suffix == ".webm"):
@@ -124,6 +124,12 @@ def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[s
         else:
             streams[stream.index] = _copy_of(output, stream, suffix)
     return streams
+
+
+def _tells_chapters(stream: Any, source: Any) -> bool:
+    """Whether a stream is where MP4 keeps the titles of chapters, which FFmpeg has read from it already."""
+    unread = load_av().stream.Discard.all
+    return stream.type == "data" and stream.discard == unread and bool(source.chapters())
 
 
 def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
