@@ -191,6 +191,18 @@ def test_a_place_that_is_named_twice_counts_once(album, tmp_path):
     assert len(twice) == len(find_records([album]))
 
 
+def test_validating_on_what_is_learnt_from_is_told(album, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(album)
+    told = "photographs to validate on 8 are learnt from, too"
+    assert train(album, tmp_path / "a", "--steps", 1, "--val", tmp_path / "link") == 0
+    assert told in capsys.readouterr().out
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "0.png").write_bytes((album / "0.png").read_bytes())
+    assert train(album, tmp_path / "b", "--steps", 1, "--val", other) == 0
+    assert "learnt from, too" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", '{"recipe": "tint"}'])
 def test_a_run_whose_note_says_nothing(tmp_path, content):
     (tmp_path / "run.json").write_text(content)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -178,7 +177,7 @@ def find_photographs(
     found = find(paths, index=index, image_column=image_column)
     places: dict[tuple[object, ...], int] = {}
     for i, record in enumerate(found.records):
-        places.setdefault(_place(record), i)
+        places.setdefault(record.place, i)
     once = list(places.values())
     taken = min(limit or len(once), len(once))
     records = [found.records[once[i * len(once) // taken]] for i in range(taken)]
@@ -261,17 +260,6 @@ def own_names(records: Sequence[Record]) -> list[str]:
         seen[name] += 1
         names[i] = name if seen[name] == 1 else f"{name} ({seen[name]})"
     return names
-
-
-def _place(record: Record) -> tuple[object, ...]:
-    """Where a photograph's bytes lie, however the path to them was written."""
-    within = (getattr(record, key, None) for key in ("group", "offset"))
-    return _real(record.path), *within
-
-
-@cache
-def _real(path: str) -> str:
-    return os.path.realpath(path)
 
 
 def _why_none(survey: Survey) -> str:

@@ -49,6 +49,13 @@ def named_photographs(
     told = (found.notes for found in (train, val) if isinstance(found, Photographs))
     for note in dict.fromkeys(itertools.chain(*told)):
         rank_zero_only(print)(note)
+    if isinstance(val, Photographs) and isinstance(train, Photographs):
+        learnt = {record.place for record in train.records}
+        if shared := sum(record.place in learnt for record in val.records):
+            rank_zero_only(print)(
+                f"Of {len(val)} photographs to validate on {shared} are learnt from, too: the loss "
+                "there tells little of others."
+            )
     if isinstance(val, Photographs):
         val = val.numbered() if isinstance(train, Stream) else val.labelled_as(train.label_names)
     return train, val, notes

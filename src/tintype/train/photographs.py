@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ from tintype.images import READABLE_SUFFIXES
 
 PICTURE_SUFFIXES = READABLE_SUFFIXES
 WINDOW_BYTES = 256 * 2**20  # of row groups among which photographs are mixed, and which a reader keeps
+
+
+@cache
+def _real(path: str) -> str:
+    return os.path.realpath(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,11 @@ class Record:
     def block(self) -> tuple[str, int] | None:
         """What must be read whole to read this picture, where that is more than the picture."""
         return None
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Where the picture's bytes lie, however the path to them was written."""
+        return _real(self.path), self.block and self.block[1], self.offset
 
     def read(self) -> bytes:
         """The picture's bytes; OSError or DataError when they cannot be read."""
