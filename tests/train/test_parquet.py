@@ -90,6 +90,16 @@ def test_notes_of_another_kind_say_nothing(tmp_path, note):
     assert photographs.label_names == ("0", "1")
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())]
+)
+def test_columns_of_any_kind_of_bytes(tmp_path, kind):
+    values = pictures(3)
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"photo": pa.array(values).cast(kind)}), file)
+    assert [record.read() for record in find_records([file])] == values
+
+
 def test_which_column(tmp_path):
     values = pictures(2)
     file = write(tmp_path / "a.parquet", {"small": values[:1], "large": values[1:]})

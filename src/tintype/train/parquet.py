@@ -129,7 +129,10 @@ def _child(struct: Any, name: str) -> Any:
 
 
 def _is_binary(kind: Any) -> bool:
-    return kind is not None and (pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    if kind is not None and pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return kind is not None and any(test(kind) for test in tests)
 
 
 class _RowGroups:
