@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from archive_makers import archive, batch, descendants, environment, files, hidden, line, records, workers_of
 
-COUNT = 24
+COUNT = 150  # so many that the run goes on for a while after its first
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def start(folder: Path, model: Path) -> subprocess.Popen[str]:
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    process.stdout.readline()
+    assert process.stdout.readline(), process.communicate()[1]
     return process
 
 

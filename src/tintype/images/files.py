@@ -139,7 +139,7 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
     try:
         kind = _sniff(data[:_HEAD], "it")
         if kind in _PILLOWS:
-            return to_srgb(_decode_by_pillow(data), data, kind)
+            return to_srgb(_decode_by_pillow(data, kind), data, kind)
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (InputError, cv2.error):
         bgr = None
@@ -148,11 +148,11 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
     return to_srgb(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), data, kind)
 
 
-def _decode_by_pillow(data: bytes) -> NDArray[np.uint8]:
+def _decode_by_pillow(data: bytes, format: str) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=[format]) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError("it is no picture that can be decoded") from None
