@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tintype.errors import DataError, SettingsError
-from tintype.train.photographs import Photographs, some, split
+from tintype.train.photographs import Photographs, Record, some, split
 from tintype.train.remote import expand, is_remote
 from tintype.train.sources import find_photographs
 from tintype.train.stream import Stream
@@ -50,8 +50,7 @@ def named_photographs(
     for note in dict.fromkeys(itertools.chain(*told)):
         rank_zero_only(print)(note)
     if isinstance(val, Photographs) and isinstance(train, Photographs):
-        learnt = {record.place for record in train.records}
-        if shared := sum(record.place in learnt for record in val.records):
+        if shared := _shared(train, val):
             rank_zero_only(print)(
                 f"Of {len(val)} photographs to validate on {shared} are learnt from, too: the loss "
                 "there tells little of others."
@@ -76,6 +75,17 @@ def _split(
         f"Of {len(found)} photographs chance holds none out to validate on; name some with --val."
     )
     return found, None
+
+
+def _shared(train: Photographs, val: Photographs) -> int:
+    """How many of the photographs to validate on are learnt from, too."""
+
+    def last_name(record: Record) -> str:
+        return record.name.rpartition("/")[2]
+
+    names = {last_name(record) for record in val.records}  # looking at paths takes far longer
+    learnt = {record.place for record in train.records if last_name(record) in names}
+    return sum(record.place in learnt for record in val.records)
 
 
 def _found_to_validate(
