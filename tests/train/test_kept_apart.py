@@ -193,7 +193,7 @@ def test_a_place_that_is_named_twice_counts_once(album, tmp_path):
 
 def test_validating_on_what_is_learnt_from_is_told(album, tmp_path, capsys):
     (tmp_path / "link").symlink_to(album)
-    told = "photographs to validate on 8 are learnt from, too"
+    told = "8 of the photographs to validate on are learnt from, too"
     assert train(album, tmp_path / "a", "--steps", 1, "--val", tmp_path / "link") == 0
     assert told in capsys.readouterr().out
     other = tmp_path / "other"

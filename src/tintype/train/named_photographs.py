@@ -49,12 +49,11 @@ def named_photographs(
     told = (found.notes for found in (train, val) if isinstance(found, Photographs))
     for note in dict.fromkeys(itertools.chain(*told)):
         rank_zero_only(print)(note)
-    if isinstance(val, Photographs) and isinstance(train, Photographs):
-        if shared := _shared(train, val):
-            rank_zero_only(print)(
-                f"Of {len(val)} photographs to validate on {shared} are learnt from, too: the loss "
-                "there tells little of others."
-            )
+    if shared := _shared(train, val):
+        rank_zero_only(print)(
+            f"{shared} of the photographs to validate on are learnt from, too: the loss there tells little of "
+            "others."
+        )
     if isinstance(val, Photographs):
         val = val.numbered() if isinstance(train, Stream) else val.labelled_as(train.label_names)
     return train, val, notes
@@ -77,8 +76,10 @@ def _split(
     return found, None
 
 
-def _shared(train: Photographs, val: Photographs) -> int:
-    """How many of the photographs to validate on are learnt from, too."""
+def _shared(train: Photographs | Stream, val: Photographs | Stream | None) -> int:
+    """How many of the photographs to validate on are learnt from, too, as far as is known beforehand."""
+    if val is None:
+        return 0
 
     def last_name(record: Record) -> str:
         return record.name.rpartition("/")[2]
