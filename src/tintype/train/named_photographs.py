@@ -51,8 +51,8 @@ def named_photographs(
         rank_zero_only(print)(note)
     if shared := _shared(train, val):
         rank_zero_only(print)(
-            f"{shared} of the photographs to validate on are learnt from, too: the loss there tells little of "
-            "others."
+            f"{shared} of the photographs to validate on are learnt from, too: the loss there tells "
+            "little of others."
         )
     if isinstance(val, Photographs):
         val = val.numbered() if isinstance(train, Stream) else val.labelled_as(train.label_names)
