@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from skimage import data
 
+Disposition = av.stream.Disposition
 HEIGHT, WIDTH = 64, 96
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("av", reason="films need the extra `video`")
 
-from film_makers import StopError, luma_planes, make_film, packets, scene, stopper
+from film_makers import Disposition, StopError, luma_planes, make_film, packets, scene, stopper
 
 from tintype.colorizer import Colorizer
-from tintype.video import FilmOptions, colorize_film, run
+from tintype.video import FilmOptions, colorize_film, run, timeline
 from tintype.video.film import Film
 
 LENGTHS = (30, 50, 20)
@@ -154,3 +156,86 @@ def test_an_avi_that_breaks_off_is_told(tmp_path, colorizer):
     result = colorize_film(colorizer, source, tmp_path / "out.mkv")
     assert not result.complete
     assert result.notes == ["The film breaks off before its stated end; what there is was coloured."]
+
+
+# --- what is a jump, by streams of packets: (stream, milliseconds), pictures being 0 and 40 ms apart
+
+KIND_OF = ("video", "audio", "audio", "subtitle")
+STREAMS = [SimpleNamespace(index=i, type=t, disposition=Disposition(0)) for i, t in enumerate(KIND_OF)]
+
+
+def eras_of(packets, forward_s=10.0):
+    eras = timeline._Eras(0, 0.04, forward_s)
+    for index, ms in packets:
+        eras.add(
+            SimpleNamespace(stream=STREAMS[index], pts=ms, dts=ms, duration=40, time_base=Fraction(1, 1000))
+        )
+    return eras.timeline()
+
+
+def together(start, end, *streams):
+    """The packets of several streams, in turn."""
+    return [(index, ms) for ms in range(start, end, 40) for index in (0, *streams)]
+
+
+def test_sound_that_pauses_and_comes_back_is_no_jump():
+    pictures = together(0, 60_000)
+    sound = [(2, ms) for ms in (*range(0, 5_000, 40), *range(45_000, 60_000, 40))]
+    assert eras_of(sorted([*pictures, *sound], key=lambda packet: packet[1])).jumps == 0
+
+
+def test_sound_alone_that_goes_back_is_no_jump():
+    assert eras_of([*together(0, 5_000, 1), (1, 4_700), *together(5_000, 20_000, 1)]).jumps == 0
+    late = [packet for ms in range(5_000, 20_000, 40) for packet in ((0, ms), (1, ms - 300))]
+    assert eras_of([*together(0, 5_000, 1), *late]).jumps == 0
+
+
+def test_pictures_alone_that_go_back_are_no_jump_while_sound_goes_on():
+    late = [packet for ms in range(5_000, 20_000, 40) for packet in ((0, ms - 300), (1, ms))]
+    assert eras_of([*together(0, 5_000, 1), *late]).jumps == 0
+
+
+def test_without_sound_pictures_that_go_back_are_a_jump():
+    found = eras_of([*together(0, 5_000), *together(0, 5_000)])
+    assert (found.jumps, found.pictures) == (1, 250)
+    assert found.shifts == {0: [(0, 0.0), (125, pytest.approx(5.0))]}
+    assert found.end == pytest.approx(10)
+
+
+def test_sound_that_comes_late_belongs_to_what_was_before():
+    late = [(1, ms) for ms in range(4_600, 5_000, 40)]
+    found = eras_of([*together(0, 4_600, 1), *[(0, ms) for ms in range(4_600, 5_000, 40)],
+                     (0, 100), (0, 140), *late, (1, 100), (1, 140), *together(180, 6_000, 1)])  # fmt: skip
+    assert found.jumps == 1
+    assert found.shifts[0][1] == found.shifts[1][1] == (125, pytest.approx(4.9))
+
+
+def test_sound_that_jumps_first_takes_the_pictures_along():
+    found = eras_of([*together(0, 5_000, 1), (1, 50), (1, 90), *together(100, 5_000, 1)])
+    assert found.jumps == 1
+    assert {round(shifts[1][1], 6) for shifts in found.shifts.values()} == {4.95}
+
+
+def test_sound_that_had_ended_comes_with_the_others():
+    """In the second part, by whose clock it is nearer to where it ended than it was to the first's end."""
+    found = eras_of(
+        [*together(0, 10_000, 1, 2), *together(10_000, 100_000, 1), *together(50_000, 60_000, 1, 2)]
+    )
+    assert found.jumps == 1
+    assert {shifts[1][1] for shifts in found.shifts.values()} == {pytest.approx(50.0)}
+
+
+def test_subtitles_go_with_the_pictures():
+    found = eras_of([*together(0, 9_000, 1), (3, 8_000), *together(0, 9_000, 1), (3, 8_000)])
+    assert found.shifts[3] == [(0, 0.0), (1, pytest.approx(9.0))]
+
+
+def test_a_stamp_that_is_wrong_alone_moves_nothing_for_good():
+    found = eras_of([*together(0, 5_000, 1), (0, 9_000_000), *together(5_000, 9_000, 1)])
+    moved = [offset for shifts in found.shifts.values() for _, offset in shifts[-1:]]
+    assert max(map(abs, moved), default=0) < 0.2
+
+
+def test_without_clocks_that_begin_anew_far_ahead_is_no_jump():
+    assert eras_of([*together(0, 5_000, 1), *together(90_000, 95_000, 1)], math.inf).jumps == 0
+    assert eras_of([*together(0, 5_000, 1), *together(90_000, 95_000, 1)]).jumps == 1

@@ -22,6 +22,7 @@ _SUMS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi")
 # FFmpeg's own bounds: clocks may jitter, and where clocks begin anew (broadcasts, discs, chained Ogg) so many
 # seconds ahead are a jump; elsewhere a picture may stand for as long as it likes.
 _BACK_S, _FORWARD_S = 0.1, 10.0
+_STAYS_S = 2.0  # by which sound may come later in a file than the pictures that it belongs to
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,32 @@ class _Reach:
     end: float
 
 
+@dataclass
+class _Era:
+    before: float = -math.inf
+    """What the clock of the era before showed when this one began."""
+    clock: float = -math.inf
+    """The last time of decoding."""
+    ignored: bool = False
+    """Whether sound has gone on for long by an earlier clock."""
+    reach: dict[int, _Reach] = field(default_factory=dict)
+
+
 class _Eras:
     """What lies between two jumps is an era, with a clock of its own.
 
-    The first stream of sound or pictures that jumps begins one, the others follow it as they jump too.
+    The first stream of sound or pictures that jumps begins one, the others follow it as they jump too, which
+    need not be at once. Where the pictures do not, or where the sound goes on and they alone do, that stream
+    has lost its way, and all stay as they are.
     """
 
     def __init__(self, pictures: int, step_s: float, forward_s: float) -> None:
         self._pictures, self._step_s, self._forward_s = pictures, step_s, forward_s
-        self._newest = 0
         self._era: dict[int, int] = {}
         self._count: dict[int, int] = defaultdict(int)
         self._last: dict[int, float] = {}
         self._begun: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._reach: list[dict[int, _Reach]] = [{}]
+        self._eras = [_Era()]
 
     def add(self, packet: Packet[Any]) -> None:
         """The next packet of the file."""
@@ -104,48 +117,61 @@ class _Eras:
         index, place = stream.index, self._count[stream.index]
         self._count[index] += 1
         timed = stream.type in ("audio", "video") and not (stream.type == "video" and is_cover(stream))
-        before = self._era.get(index, self._newest if timed else 0)
-        era = self._era_of(packet, before) if timed else self._era.get(self._pictures, 0)
+        before = self._era.get(index, len(self._eras) - 1 if timed else 0)
+        if not timed:
+            era = self._era.get(self._pictures, 0)
+        elif packet.dts is None:  # times of showing are no help: those of pictures may go back
+            era = before
+        else:
+            era = self._era_of(index, float(packet.dts * packet.time_base), before)
         if era != before or index not in self._era:
             self._begun[index].append((place, era))
         self._era[index] = era
         if timed:
-            self._note(packet, index, era)
+            self._note(packet, index, self._eras[era])
 
-    def _era_of(self, packet: Packet[Any], before: int) -> int:
-        if packet.dts is None:  # of pictures in another order the times of showing go back by themselves
-            return before
-        seconds = float(packet.dts * packet.time_base)
-        last = self._last.get(packet.stream.index, seconds)
-        self._last[packet.stream.index] = seconds
-        if last - _BACK_S <= seconds <= last + self._forward_s:
-            return before
-        if before == self._newest:
-            self._newest += 1
-            self._reach.append({})
-        return self._newest
+    def _era_of(self, index: int, seconds: float, before: int) -> int:
+        newest = len(self._eras) - 1
+        back = seconds < self._last.get(index, seconds) - _BACK_S
+        self._last[index] = seconds
+        era = before
+        if before < newest:  # the one whose clock is nearest
+            possible = range(before + back, newest + 1)
+            era = min(possible, key=lambda number: abs(seconds - self._eras[number].clock))
+        elif back or -math.inf < self._eras[newest].clock < seconds - self._forward_s:
+            self._eras.append(_Era(self._eras[newest].clock))
+            era = newest + 1
+        if era < newest and index != self._pictures and seconds > self._eras[newest].before + _STAYS_S:
+            self._eras[newest].ignored = True
+        self._eras[era].clock = max(self._eras[era].clock, seconds)
+        return era
 
-    def _note(self, packet: Packet[Any], index: int, era: int) -> None:
+    def _note(self, packet: Packet[Any], index: int, era: _Era) -> None:
         time = packet.dts if packet.pts is None else packet.pts
         if time is None:
             return
         first = float(time * packet.time_base)
         lasts = self._step_s if index == self._pictures else float((packet.duration or 0) * packet.time_base)
         end = first + lasts
-        reach = self._reach[era].setdefault(index, _Reach(first, end))
+        reach = era.reach.setdefault(index, _Reach(first, end))
         reach.first, reach.end = min(reach.first, first), max(reach.end, end)
 
     def timeline(self) -> Timeline:
         """What is to be done, all packets having been seen."""
-        if not self._newest:
-            return Timeline()
-        offsets = [0.0]
+        offsets: list[float] = []
         ends: dict[int, float] = {}
-        for number, reach in enumerate(self._reach):
-            if number:
-                here = [ends[index] for index in reach if index in ends]
-                begin = max(here or ends.values(), default=0.0)
-                offsets.append(begin - min((r.first for r in reach.values()), default=begin))
-            ends |= {index: r.end + offsets[number] for index, r in reach.items()}
+        jumps = 0
+        for number, era in enumerate(self._eras):
+            others = era.reach.keys() - {self._pictures}
+            offset = offsets[-1] if number else 0.0
+            if number and self._pictures in era.reach and (others or not era.ignored):
+                here = [ends[index] for index in era.reach if index in ends]
+                offset = max(here or ends.values(), default=0.0) - min(r.first for r in era.reach.values())
+                jumps += 1
+            offsets.append(offset)
+            for index, reach in era.reach.items():
+                ends[index] = max(ends.get(index, -math.inf), reach.end + offset)
+        if not jumps:
+            return Timeline()
         shifts = {i: [(place, offsets[era]) for place, era in begun] for i, begun in self._begun.items()}
-        return Timeline(shifts, self._newest, ends.get(self._pictures), self._count[self._pictures])
+        return Timeline(shifts, jumps, ends.get(self._pictures), self._count[self._pictures])
