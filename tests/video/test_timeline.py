@@ -238,3 +238,28 @@ def test_a_stamp_that_is_wrong_alone_moves_nothing_for_good():
 def test_without_clocks_that_begin_anew_far_ahead_is_no_jump():
     assert eras_of([*together(0, 5_000, 1), *together(90_000, 95_000, 1)], math.inf).jumps == 0
     assert eras_of([*together(0, 5_000, 1), *together(90_000, 95_000, 1)]).jumps == 1
+
+
+@pytest.mark.parametrize(("late", "jumps"), [(400, 1), (4_000, 0)])
+def test_sound_that_ends_with_the_first_part_comes_late_but_not_for_long(late, jumps):
+    sound = [(1, ms) for ms in range(4_600, 4_600 + late, 40)]
+    found = eras_of([*together(0, 4_600, 1), *together(0, 200), *sound, *together(200, 5_000)])
+    assert found.jumps == jumps
+
+
+def test_what_ends_in_the_first_part_does_not_hold_up_the_second():
+    longer = [(2, ms) for ms in range(10_000, 12_000, 40)]
+    found = eras_of([*together(0, 10_000, 1, 2), *longer, *together(0, 5_000, 1)])
+    assert {round(found.shifts[index][1][1], 6) for index in (0, 1)} == {10.0}
+
+
+def test_packets_without_time_go_with_their_stream():
+    found = eras_of([(0, None), *together(0, 5_000), *together(0, 5_000)[:50], (0, None)])
+    assert found.jumps == 1
+    assert found.shifts[0] == [(0, 0.0), (126, pytest.approx(5.0))]
+
+
+@pytest.mark.parametrize(("pause", "jumps"), [(9_900, 0), (10_100, 1)])
+def test_a_reception_that_is_lost_for_short_stays_a_gap(pause, jumps):
+    found = eras_of([*together(0, 5_000, 1), *together(5_000 + pause, 9_000 + pause, 1)], timeline._FORWARD_S)
+    assert found.jumps == jumps

@@ -116,7 +116,7 @@ class _Eras:
         stream = packet.stream
         index, place = stream.index, self._count[stream.index]
         self._count[index] += 1
-        timed = stream.type in ("audio", "video") and not (stream.type == "video" and is_cover(stream))
+        timed = stream.type in ("audio", "video") and not is_cover(stream)
         before = self._era.get(index, len(self._eras) - 1 if timed else 0)
         if not timed:
             era = self._era.get(self._pictures, 0)
