@@ -19,7 +19,7 @@ from tintype import Colorizer, cards
 from tintype.cards import ModelCard
 from tintype.errors import DataError, ModelError, OutputError
 from tintype.session import Session
-from tintype.train import export, fit, recipes, runs
+from tintype.train import export, fit, loading, recipes, runs
 from tintype.train.callbacks import WarmAveraging
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.options import FitOptions
@@ -72,18 +72,18 @@ def test_curves_and_sheets_are_in_tensorboard(run):
 
 
 def test_class_weights_are_learnt_from_the_photographs(run):
-    assert not torch.allclose(runs.load_run(run)[1].bin_weights, torch.ones(313))
+    assert not torch.allclose(loading.load_run(run)[1].bin_weights, torch.ones(313))
 
 
 def test_training_moves_the_weights(run, photographs, tmp_path):
     short_run(photographs, tmp_path / "on", start_from=(str(run),), steps=6)
-    before, after = (runs.load_run(r)[1] for r in (run, tmp_path / "on"))
+    before, after = (loading.load_run(r)[1] for r in (run, tmp_path / "on"))
     assert not torch.equal(before.head.weight, after.head.weight)
 
 
 def test_a_second_phase_starts_from_the_first(run, photographs, tmp_path):
     short_run(photographs, tmp_path / "second", start_from=(str(run),), lr_scale=0.0)
-    before, after = (runs.load_run(r)[1] for r in (run, tmp_path / "second"))
+    before, after = (loading.load_run(r)[1] for r in (run, tmp_path / "second"))
     assert torch.allclose(before.head.weight, after.head.weight, atol=1e-6)
 
 
@@ -91,16 +91,16 @@ def test_the_mean_of_runs_is_a_start_and_a_model(run, photographs, tmp_path):
     ways = [tmp_path / "a", tmp_path / "b"]
     for seed, way in enumerate(ways):
         short_run(photographs, way, start_from=(str(run),), steps=3, seed=seed)
-    a, b = (runs.read_weights(way)[1]["head.weight"] for way in ways)
+    a, b = (loading.read_weights(way)[1]["head.weight"] for way in ways)
     assert not torch.allclose(a, b)
-    _, mean, info = runs.load_run(*ways)
+    _, mean, info = loading.load_run(*ways)
     torch.testing.assert_close(mean.head.weight, (a + b) / 2)
     assert info == runs.read_run(ways[0])
-    _, twice, _ = runs.load_run(ways[0], *ways)
+    _, twice, _ = loading.load_run(ways[0], *ways)
     torch.testing.assert_close(twice.head.weight, (2 * a + b) / 3)
     starts = tuple(map(str, ways))
     out = short_run(photographs, tmp_path / "on", start_from=starts, lr_scale=1e-9)
-    torch.testing.assert_close(runs.load_run(out)[1].head.weight, (a + b) / 2, atol=1e-6, rtol=0)
+    torch.testing.assert_close(loading.load_run(out)[1].head.weight, (a + b) / 2, atol=1e-6, rtol=0)
 
 
 def test_the_mean_of_normalised_runs_is_normalised(photographs, tmp_path):
@@ -117,7 +117,7 @@ def test_the_mean_of_normalised_runs_is_normalised(photographs, tmp_path):
             if name.endswith((".0._u", ".0._v")) and run is others[1]:
                 value.neg_()
         torch.save(checkpoint, run / "checkpoints" / "last.ckpt")
-    model = runs.load_run(*others)[1]
+    model = loading.load_run(*others)[1]
     norms = [
         float(torch.linalg.matrix_norm(part.weight.detach().flatten(1), 2))
         for part in model.generator.modules()
@@ -129,14 +129,14 @@ def test_the_mean_of_normalised_runs_is_normalised(photographs, tmp_path):
 def test_runs_of_two_starts_have_no_mean(run, photographs, tmp_path):
     short_run(photographs, tmp_path / "other", seed=5)
     with pytest.raises(ModelError, match="not of one start"):
-        runs.load_run(run, tmp_path / "other")
+        loading.load_run(run, tmp_path / "other")
     wider = tint.Settings(width=24, head_width=16)
     short_run(photographs, tmp_path / "wider", settings=wider)
     with pytest.raises(ModelError, match=r"have no mean: .* is \(24, .* and \(16, "):
-        runs.load_run(run, tmp_path / "wider")
+        loading.load_run(run, tmp_path / "wider")
     short_run(photographs, tmp_path / "small", recipe="colornet", settings=recipes.get("colornet").Settings())
     with pytest.raises(ModelError, match="have no mean"):
-        runs.load_run(run, tmp_path / "small")
+        loading.load_run(run, tmp_path / "small")
 
 
 def test_another_recipes_or_widths_run_is_no_start(run, photographs, tmp_path):
@@ -149,7 +149,7 @@ def test_another_recipes_or_widths_run_is_no_start(run, photographs, tmp_path):
 
 
 def test_export_gives_a_model_in_use(run, folder, tmp_path):
-    recipe, model, _ = runs.load_run(run)
+    recipe, model, _ = loading.load_run(run)
     card = ModelCard(name="mine", version="1", description="a test", recipe=recipe, license="MIT", sha256="")
     card = export.export(model, tmp_path, card, [folder], score_size=96)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.onnx", "mine.toml"]
@@ -161,7 +161,7 @@ def test_export_gives_a_model_in_use(run, folder, tmp_path):
 
 
 def test_a_graph_that_is_not_its_source_is_refused(run, folder, tmp_path):
-    recipe, model, _ = runs.load_run(run)
+    recipe, model, _ = loading.load_run(run)
     card = ModelCard(name="mine", version="1", description="", recipe=recipe, license="MIT", sha256="")
     card = export.export(model, tmp_path, card, [folder], score_size=96)
     torch.nn.init.normal_(model.head.bias, std=3.0)
@@ -170,7 +170,7 @@ def test_a_graph_that_is_not_its_source_is_refused(run, folder, tmp_path):
 
 
 def test_parity_is_checked_at_a_size_that_the_network_takes(run, folder, tmp_path):
-    recipe, model, _ = runs.load_run(run)
+    recipe, model, _ = loading.load_run(run)
     card = ModelCard(name="mine", version="1", description="", recipe=recipe, license="MIT", sha256="")
     card = export.export(model, tmp_path, card, [folder], score_size=90)
     assert card.scores["parity"] == 1
@@ -211,7 +211,7 @@ def test_what_cannot_be_trained_is_said(photographs, run, tmp_path):
     with pytest.raises(DataError, match="do not fill one batch"):
         short_run(photographs, tmp_path, batch=99)
     with pytest.raises(ModelError, match="no training run"):
-        runs.load_run(tmp_path / "nothing")
+        loading.load_run(tmp_path / "nothing")
     with pytest.raises(ModelError, match="holds a run already"):
         short_run(photographs, run)
     settings = recipes.get("autoencoder").Settings()
@@ -226,12 +226,12 @@ def test_a_missing_gpu_is_said(photographs, tmp_path):
 
 
 def test_weights_come_from_a_checkpoint_or_a_safetensors_file_too(run, photographs, tmp_path):
-    _, model, _ = runs.load_run(run)
+    _, model, _ = loading.load_run(run)
     loose = tmp_path / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, loose)
     for start in (run / "checkpoints" / "best.ckpt", loose):
         out = short_run(photographs, tmp_path / start.stem, start_from=(str(start),), lr_scale=1e-9)
-        _, started, _ = runs.load_run(out)
+        _, started, _ = loading.load_run(out)
         assert torch.allclose(started.head.weight, model.head.weight, atol=1e-6)
 
 
@@ -255,15 +255,15 @@ def test_weights_that_do_not_fit_are_refused(run, photographs, tmp_path):
 
 
 def test_a_start_from_before_hints_is_taken_by_training_alone(run, photographs, tmp_path, capsys):
-    _, model, _ = runs.load_run(run)
+    _, model, _ = loading.load_run(run)
     old = tmp_path / "old.safetensors"
     weights = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("hints.")}
     save_file(weights, old)
     out = short_run(photographs, tmp_path / "on", start_from=(str(old),), lr_scale=1e-9)
     assert "knows no hints" in capsys.readouterr().out
-    assert torch.allclose(runs.load_run(out)[1].head.weight, model.head.weight, atol=1e-6)
+    assert torch.allclose(loading.load_run(out)[1].head.weight, model.head.weight, atol=1e-6)
     with pytest.raises(ModelError, match=r"hints\.\S+ is missing"):
-        runs.set_weights(model, weights, old)
+        loading.set_weights(model, weights, old)
 
 
 def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path, capsys):

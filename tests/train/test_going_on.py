@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tintype import cards, cli
-from tintype.train import recipes, runs
+from tintype.train import loading, recipes, runs
 from tintype.train.fit import fit
 from tintype.train.fitter import Fitter
 from tintype.train.options import FitOptions
@@ -76,11 +76,11 @@ def test_a_run_goes_on_from_any_folder(album, tmp_path, monkeypatch):
 def test_a_run_that_has_its_steps_stays_as_it_is(album, tmp_path, capsys):
     run = tmp_path / "run"
     assert begin(album, run) == 0
-    weights = runs.read_weights(run)[1]
+    weights = loading.read_weights(run)[1]
     assert train(run, "--resume") == 0
     assert "has its 2 steps; a higher --steps" in capsys.readouterr().out
     assert steps_of(run) == 2
-    assert all(torch.equal(value, weights[name]) for name, value in runs.read_weights(run)[1].items())
+    assert all(torch.equal(value, weights[name]) for name, value in loading.read_weights(run)[1].items())
     assert train(run, "--resume", "--epochs", 1.5) == 0  # 8 photographs, by fours
     assert steps_of(run) == 3
 
@@ -189,7 +189,7 @@ def test_averaged_weights_do_not_take_the_place_of_those_that_learn(album, tmp_p
     assert begin(album, whole, "--steps", 4, *constant) == 0
     assert begin(album, parts, "--steps", 2, *constant) == 0
     assert train(parts, "--resume", "--steps", 4) == 0
-    for wanted, got in zip(*(runs.read_weights(run)[1].values() for run in (whole, parts)), strict=True):
+    for wanted, got in zip(*(loading.read_weights(run)[1].values() for run in (whole, parts)), strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from tintype import cards, cli
 from tintype.errors import DataError, ModelError, OutputError, SettingsError
-from tintype.train import fit, runs
+from tintype.train import fit, loading, runs
 from tintype.train.checkpoints import BestCheckpoint, WholeCheckpoints
 from tintype.train.data import SkipLog
 from tintype.train.sources import find_photographs, find_records
@@ -218,7 +218,7 @@ def test_a_foreign_checkpoint(tmp_path, content):
     file = tmp_path / "it.pt"
     torch.save(content, file)
     with pytest.raises(ModelError, match="is no checkpoint of a run"):
-        runs.read_weights(file)
+        loading.read_weights(file)
 
 
 def test_a_truncated_checkpoint(tmp_path):
@@ -228,7 +228,7 @@ def test_a_truncated_checkpoint(tmp_path):
         part = tmp_path / f"{size}.ckpt"
         part.write_bytes(file.read_bytes()[:size])
         with pytest.raises(ModelError, match="is no checkpoint of a run"):
-            runs.read_weights(part)
+            loading.read_weights(part)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tintype import cards, cli
 from tintype.cards import ModelCard
 from tintype.errors import ModelError
 from tintype.session import Session
-from tintype.train import export, folding, recipes, runs
+from tintype.train import export, folding, loading, recipes, runs
 from tintype.train.lab import rgb_to_lab
 
 
@@ -69,10 +69,10 @@ def test_what_was_folded_is_taken_out_again(recipe, settings, tmp_path):
     L = torch.rand(3, 1, 96, 96) * 100
     answer = torch.from_numpy(Session(card, 1).run(L.numpy()))
     again = recipes.get(recipe).Model(model.settings)
-    name, weights = runs.read_weights(card.path)
+    name, weights = loading.read_weights(card.path)
     assert name == recipe
     weights, unfolded = folding.unfold(again, weights)
-    runs.set_weights(again, weights, card.path)
+    loading.set_weights(again, weights, card.path)
     with torch.no_grad():
         torch.testing.assert_close(again.eval()(L), answer, atol=0.02, rtol=0.002)
         folding.settle(again, unfolded, L)
@@ -83,12 +83,12 @@ def test_settled_statistics_are_those_of_training(photographs_L):
     model = trained("tint", width=16, head_width=16)
     folded = folding.fold_batch_norm(trained("tint", width=16, head_width=16)).state_dict()
     weights, unfolded = folding.unfold(model, folded)
-    runs.set_weights(model, weights, None)
+    loading.set_weights(model, weights, None)
     assert len(unfolded) == 6
     with torch.no_grad():
         wanted = model(photographs_L)
         far = (model.train()(photographs_L) - wanted).abs().mean()  # its statistics are none yet
-        runs.set_weights(model, weights, None)  # the pass in training has moved them
+        loading.set_weights(model, weights, None)  # the pass in training has moved them
         folding.settle(model.eval(), unfolded, photographs_L)
         near = (model.train()(photographs_L) - wanted).abs().mean()
     assert model.training
@@ -106,7 +106,7 @@ def test_the_shipped_model_is_a_start_by_its_name(album, tmp_path, photographs_L
     run = tmp_path / "mine"
     assert train(album, run, "--from", "tint", "--lr-scale", 1e-9) == 0
     card = cards.find_model("tint")
-    _, model, info = runs.load_run(run)
+    _, model, info = loading.load_run(run)
     for name in model.handed_on:
         assert info["settings"][name] == card.training[name], name
     assert info["settings"]["lpips_weight"] == 0 != card.training["lpips_weight"]  # the loss is the user's
@@ -196,7 +196,7 @@ def test_models_that_are_no_start_are_refused(album, tmp_path, capsys):
         assert message in capsys.readouterr().err
     other.path.write_bytes(b"changed")
     with pytest.raises(ModelError, match="not the file its card describes"):
-        runs.read_weights(other.path)
+        loading.read_weights(other.path)
 
 
 def test_a_half_way_mean_with_the_start(album, tmp_path, capsys):
@@ -205,8 +205,8 @@ def test_a_half_way_mean_with_the_start(album, tmp_path, capsys):
     assert train(album, run, "--from", start.path, "--steps", 3, "--lr-scale", 5) == 0
     assert cli.main(["export", str(run), str(start.path), "-o", str(tmp_path), "--name", "half"]) == 0
     capsys.readouterr()
-    weights = [runs.read_weights(source)[1] for source in (start.path, tmp_path / "half.onnx")]
-    _, model, _ = runs.load_run(run)
+    weights = [loading.read_weights(source)[1] for source in (start.path, tmp_path / "half.onnx")]
+    _, model, _ = loading.load_run(run)
     learnt = folding.fold_batch_norm(model).state_dict()
     for name, value in weights[1].items():
         torch.testing.assert_close(

@@ -29,7 +29,7 @@ def export(args: argparse.Namespace) -> int:
     """Export a run's best weights, or their mean with other runs' and models'; the exit status."""
     from tintype.cards import ModelCard
     from tintype.train import export as exporting
-    from tintype.train import runs
+    from tintype.train import loading, runs
 
     # What is no run has no settings and photographs to begin with.
     first, *others = sorted((Path(folder) for folder in args.folders), key=lambda folder: not folder.is_dir())
@@ -44,7 +44,7 @@ def export(args: argparse.Namespace) -> int:
         raise SettingsError(f"--name must be a file's name without folder, not {name!r}.")
     if args.size is not None and not 32 <= args.size <= 2048:
         raise SettingsError(f"--size must be from 32 to 2048 pixels, not {args.size}.")
-    recipe, model, info = runs.load_run(first, *others)
+    recipe, model, info = loading.load_run(first, *others)
     places = args.data or info.get("val_places") or info.get("places")
     if not places:
         raise SettingsError(f"{first} does not tell where its photographs lie; name some with --data.")

@@ -18,7 +18,7 @@ from tintype.evaluate.networks import open_judges
 from tintype.evaluate.results import Results
 from tintype.evaluate.run import evaluate
 from tintype.evaluate.truths import Photographs, own_names
-from tintype.train import export, recipes, runs, settings
+from tintype.train import export, loading, recipes, runs, settings
 from tintype.train.experiment import (
     Experiment,
     Run,
@@ -83,20 +83,20 @@ def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) 
     work = Path(args.work)
     source = work / one.name / (run.weights_of or run.name)
     if not run.weights_of:
-        start = runs.weights_digest(work / one.name / run.start) if run.start else ""
+        start = loading.weights_digest(work / one.name / run.start) if run.start else ""
         train_run(train_words(one, run, data, work, args.photographs or 0), start)
     models = work / one.name / "models"
     note = models / f"{run.name}.json"
-    asked = [run.words, run.weights_of, run.precision, one.size, runs.weights_digest(source)]
+    asked = [run.words, run.weights_of, run.precision, one.size, loading.weights_digest(source)]
     if _is_made(models / f"{run.name}.onnx", note, asked):
         return source, dataclasses.replace(load_card(models / f"{run.name}.onnx"), **_told(args))
     models.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)
-    recipe, model, info = runs.load_run(source)
+    recipe, model, info = loading.load_run(source)
     if changes := changed_settings(run) if run.weights_of else {}:
         module = recipes.get(recipe)
         other = module.Model(settings.build(module.Settings, info["settings"] | changes))
-        runs.set_weights(other, model.state_dict(), source)
+        loading.set_weights(other, model.state_dict(), source)
         model = other.eval()
     options, length = info["options"], runs.length_of(source, info)
     card = ModelCard(

@@ -27,7 +27,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from tintype.errors import ModelError, SettingsError
-from tintype.train import recipes, runs
+from tintype.train import loading, recipes, runs
 from tintype.train.augment import GreySettings
 from tintype.train.callbacks import RunProgress, Sheets, ThisTime, Throughput, WarmAveraging
 from tintype.train.checkpoints import BestCheckpoint, WholeCheckpoints
@@ -133,7 +133,7 @@ def _look_over(
 
 def _goes_no_further(model: RecipeModel, last: Path, steps: int) -> bool:
     """Whether the run of this checkpoint has its steps. ModelError where it is of another network."""
-    runs.set_weights(model, runs.read_weights(last)[1], last)
+    loading.set_weights(model, loading.read_weights(last)[1], last)
     done = int(torch.load(last, map_location="cpu", weights_only=True)["batches_done"])
     if done >= steps:
         rank_zero_only(print)(f"The run has its {done} steps; a higher --steps or --epochs takes it further.")
@@ -190,7 +190,7 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
     """Weights from another run or a pretrained encoder, and what the model wants to know of the data."""
     if options.start_from:
         starts = [Path(start) for start in options.start_from]
-        other, weights = runs.mean_weights(starts)
+        other, weights = loading.mean_weights(starts)
         if other not in (recipe, None):
             raise ModelError(f"{starts[0]} is of the recipe {other}, not of {recipe}.")
         weights, unfolded = unfold(model, weights)
@@ -201,7 +201,7 @@ def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Te
         if runs.exported(starts[0]) and (lost := own.keys() - weights.keys()):
             why = f"no longer has all that training {recipe} needs ({min(lost)}); start from its run."
             raise ModelError(f"{starts[0]} {why}")
-        runs.set_weights(model, weights, starts[0])
+        loading.set_weights(model, weights, starts[0])
         if unfolded:
             settle(model, unfolded, rgb_to_lab(sample.float() / 255)[:, :1])
         return

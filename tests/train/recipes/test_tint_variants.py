@@ -16,7 +16,7 @@ from small_recipes import exported, of_bins
 from tintype.cards import ModelCard
 from tintype.errors import ModelError, SettingsError
 from tintype.predict import predict_confidence, predict_versions
-from tintype.train import export, fit, recipes, runs
+from tintype.train import export, fit, loading, recipes
 from tintype.train.fitter import Fitter
 from tintype.train.hints import hinted_cells
 from tintype.train.lab import rgb_to_lab
@@ -110,8 +110,8 @@ def test_every_variant_goes_on_exactly_and_is_exported(name, folder, tmp_path, m
     assert sorted(whole) == list(range(5))
     assert {3, 4} <= parts.keys()
     assert parts == {step: whole[step] for step in parts}
-    _, model, _ = runs.load_run(tmp_path / "parts")
-    for key, value in runs.load_run(tmp_path / "whole")[1].state_dict().items():
+    _, model, _ = loading.load_run(tmp_path / "parts")
+    for key, value in loading.load_run(tmp_path / "whole")[1].state_dict().items():
         assert torch.equal(model.state_dict()[key], value), key
     card = ModelCard(name="it", version="1", description="", recipe="tint", license="MIT", sha256="")
     card = export.export(model, tmp_path, card, [folder], score_size=64)
@@ -141,7 +141,7 @@ def test_a_plain_run_is_a_start_whose_colours_stay(name, told, folder, tmp_path,
     options = {"start_from": (str(tmp_path / "plain"),), "lr_scale": 0.0}
     train(folder, tmp_path / "next", VARIANTS[name], steps=1, **options)
     assert told in capsys.readouterr().out
-    plain, later = (runs.load_run(tmp_path / run)[1] for run in ("plain", "next"))
+    plain, later = (loading.load_run(tmp_path / run)[1] for run in ("plain", "next"))
     kept = dict(later.named_parameters())
     for key, value in plain.named_parameters():
         if "hints" not in key and "head.mean" not in key:
@@ -209,7 +209,7 @@ def test_the_mean_alone_is_trained_and_nears_the_truth(folder, tmp_path, batch):
     options = {"start_from": (str(tmp_path / "plain"),)}
     settings = replace(NARROW, learn="mean", lr=0.1, hint_none=1.0)
     train(folder, tmp_path / "next", settings, steps=40, **options)
-    plain, later = (runs.load_run(tmp_path / run)[1].eval() for run in ("plain", "next"))
+    plain, later = (loading.load_run(tmp_path / run)[1].eval() for run in ("plain", "next"))
     own = later.state_dict()
     for key, value in plain.state_dict().items():
         if not key.startswith("head.mean."):
