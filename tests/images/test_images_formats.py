@@ -418,6 +418,16 @@ def test_what_is_learnt_from_is_upright(format):
     assert found[28:, :12].max() < 30
 
 
+def test_a_damaged_avif_is_told():
+    file = BytesIO()
+    Image.fromarray(COLOR).save(file, "AVIF")
+    data = bytearray(file.getvalue())
+    place = data.find(b"mdat") + 4
+    data[place : place + 100] = bytes(100)
+    with pytest.raises(InputError, match="no picture that can be decoded"):
+        decode_rgb8(bytes(data))
+
+
 def test_gifs_can_be_learnt_from():
     file = BytesIO()
     frames = [Image.new("P", (20, 10), n) for n in (0, 1)]

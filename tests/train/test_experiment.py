@@ -193,6 +193,14 @@ def test_every_plot_is_drawn(folder, tmp_path, plot):
 
 
 @pytest.mark.parametrize("note", ["done", "begun"])
+def test_a_damaged_note_is_told(tmp_path, note):
+    words = shlex.split(f"colornet --data x --steps 1 --out {tmp_path}")
+    (tmp_path / f"{note}.json").write_text("")
+    with pytest.raises(SettingsError, match=rf"{note}\.json is damaged; remove"):
+        train_run(words)
+
+
+@pytest.mark.parametrize("note", ["done", "begun"])
 def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
     words = shlex.split(f"colornet --data x --steps 1 --out {tmp_path}")
     (tmp_path / f"{note}.json").write_text('["other"]')

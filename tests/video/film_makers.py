@@ -136,6 +136,36 @@ def packets(path, kind):
         ]
 
 
+def with_short_packets(source, target):
+    """The film with sound whose packets are 0.4 ms long."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as output:
+        pictures = output.add_stream_from_template(film.streams.video[0])
+        sound = output.add_stream("pcm_s16le", rate=48000)
+        sound.layout = "mono"
+        output.start_encoding()
+        for packet in film.demux(video=0):
+            if packet.size:
+                packet.stream = pictures
+                output.mux(packet)
+        for start in range(0, 4800, 20):
+            packet = av.Packet(np.arange(start, start + 20, dtype=np.int16).tobytes())
+            packet.stream, packet.time_base = sound, Fraction(1, 48000)
+            packet.pts = packet.dts = start
+            packet.duration = 20
+            output.mux(packet)
+    return target
+
+
+def with_stamp_astray(path, picture, seconds):
+    """Move the stamp of one picture of an FLV, which stands in its tag's head: milliseconds in four bytes."""
+    with av.open(str(path)) as film:
+        place = [packet.pos for packet in film.demux(video=0) if packet.size][picture]
+    data = bytearray(path.read_bytes())
+    stamp = int.from_bytes(data[place + 4 : place + 7], "big") + 1000 * seconds
+    data[place + 4 : place + 7] = stamp.to_bytes(3, "big")
+    path.write_bytes(data)
+
+
 def chapters_of(path):
     """The titles of a film's chapters."""
     with av.open(str(path)) as container:

@@ -11,7 +11,17 @@ import pytest
 
 pytest.importorskip("av", reason="films need the extra `video`")
 
-from film_makers import Disposition, StopError, luma_planes, make_film, packets, scene, stopper
+from film_makers import (
+    Disposition,
+    StopError,
+    luma_planes,
+    make_film,
+    packets,
+    scene,
+    stopper,
+    with_short_packets,
+    with_stamp_astray,
+)
 
 from tintype.colorizer import Colorizer
 from tintype.video import FilmOptions, colorize_film, run, timeline
@@ -263,3 +273,53 @@ def test_packets_without_time_go_with_their_stream():
 def test_a_reception_that_is_lost_for_short_stays_a_gap(pause, jumps):
     found = eras_of([*together(0, 5_000, 1), *together(5_000 + pause, 9_000 + pause, 1)], timeline._FORWARD_S)
     assert found.jumps == jumps
+
+
+@pytest.mark.parametrize("forward_s", [10.0, math.inf])
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("astray", [-6_000, -300, 6_000, 50_000])
+def test_one_stamp_that_goes_astray_is_no_jump(index, astray, forward_s):
+    packets = together(0, 60_000, 1)
+    packets[1500 + index] = (index, packets[1500 + index][1] + astray)
+    found = eras_of(packets, forward_s)
+    assert (found.jumps, found.astray, found.shifts) == (0, {index: {750}}, {})
+
+
+def test_a_hole_in_the_sound_that_the_file_has_filled_early_is_no_jump():
+    """A muxer places what comes after it as soon as it has it."""
+    early = [(1, ms) for ms in range(22_000, 40_000, 40)]
+    assert eras_of([*together(0, 10_000, 1), (0, 10_000), *early, *together(10_040, 40_000)]).jumps == 0
+
+
+@pytest.mark.parametrize("suffix", [".nut", ".mkv"])
+def test_a_film_that_breaks_off_is_told(tmp_path, colorizer, suffix):
+    source = film_of(tmp_path / f"in{suffix}", 100, codec="libx264", sound="pcm_s16le")
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 3])
+    result = colorize_film(colorizer, source, tmp_path / "out.mkv")
+    assert 0 < result.frames < 100
+    assert (tmp_path / "out.mkv").exists()
+
+
+def test_sound_of_equal_stamps_is_kept(tmp_path, colorizer):
+    """Packets shorter than the millisecond in which Matroska counts, as TrueHD's are."""
+    source = film_of(tmp_path / "in.mkv", 25, codec="libx264")
+    with_short_packets(source, tmp_path / "short.mkv")
+    stamps = [packet[0] for packet in packets(tmp_path / "short.mkv", "audio")]
+    assert len(set(stamps)) < len(stamps)
+    result = colorize_film(colorizer, tmp_path / "short.mkv", tmp_path / "out.mkv")
+    assert result.notes == []
+    assert packets(tmp_path / "out.mkv", "audio") == packets(tmp_path / "short.mkv", "audio")
+
+
+@pytest.mark.parametrize("astray", [-1, 3])
+def test_a_picture_whose_stamp_went_astray_is_where_it_belongs(tmp_path, colorizer, astray):
+    """In FLV a stamp's lowest byte lies eight before the pictures' own data."""
+    source = film_of(tmp_path / "in.flv", 60, codec="flv", sound="aac")
+    with_stamp_astray(source, 30, astray)
+    stamps = [packet[0] for packet in packets(source, "video")]
+    assert abs(stamps[30] - stamps[29]) > 0.9
+    result = colorize_film(colorizer, source, tmp_path / "out.mkv", lossless())
+    assert (result.frames, result.notes) == (60, [])
+    times = luma_planes(tmp_path / "out.mkv")[1]
+    assert all(b - a == Fraction(1, RATE) for a, b in pairwise(times))
+    assert len(packets(tmp_path / "out.mkv", "audio")) == len(packets(source, "audio"))

@@ -154,7 +154,7 @@ def _decode_by_pillow(data: bytes, format: str) -> NDArray[np.uint8]:
     try:
         with Image.open(BytesIO(data), formats=[format]) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
         raise InputError("it is no picture that can be decoded") from None
 
 

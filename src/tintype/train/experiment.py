@@ -158,7 +158,10 @@ def check_words(words: list[str]) -> tuple[Path, dict[str, Any]]:
     noted: dict[str, Any] = {}
     for file in (out / _DONE, out / _BEGUN):
         if file.is_file():
-            found = json.loads(file.read_text(encoding="utf-8"))
+            try:
+                found = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError:
+                raise SettingsError(f"{file} is damaged; remove {out}, or name another --work.") from None
             noted = found if isinstance(found, dict) else {"words": found}  # as earlier versions wrote it
             if noted.get("words") != words:
                 raise SettingsError(f"{out} holds a run of other words; remove it, or name another --work.")

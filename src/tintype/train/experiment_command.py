@@ -130,7 +130,10 @@ def _is_made(model: Path, note: Path, asked: list[Any]) -> bool:
     """Whether a model is what is `asked` for, by what was noted as it was made."""
     if not (model.is_file() and note.is_file()):
         return False
-    made: list[Any] = json.loads(note.read_text(encoding="utf-8"))
+    try:
+        made: list[Any] = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
     return made == asked
 
 

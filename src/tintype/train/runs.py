@@ -19,7 +19,7 @@ from tintype.cards import ModelCard, list_models, load_card
 from tintype.errors import ModelError, SettingsError
 from tintype.train import recipes
 from tintype.train.options import FitOptions
-from tintype.train.photographs import Photographs
+from tintype.train.photographs import Photographs, Record
 from tintype.train.stream import Stream
 from tintype.whole import locked, whole_file
 
@@ -185,12 +185,20 @@ def checkpoint_of(run: Path) -> Path:
     return next(file for file in files if file.is_file())
 
 
+def _bytes_of(record: Record) -> int:
+    """How many a photograph has, which tells it from others of its name; −1 where that is unknown."""
+    try:
+        return record.size if record.size >= 0 else Path(record.path).stat().st_size
+    except OSError:
+        return -1
+
+
 def digest_of(photographs: Photographs | Stream | None, size: int) -> str:
     """What tells a validation by some photographs at a size from any other."""
     if isinstance(photographs, Stream):
-        told = list(photographs.urls)
+        told: list[Any] = list(photographs.urls)
     else:
-        told = [record.name for record in photographs.records] if photographs else []
+        told = [[record.name, _bytes_of(record)] for record in photographs.records] if photographs else []
     return hashlib.sha256(json.dumps([told, size]).encode()).hexdigest()
 
 

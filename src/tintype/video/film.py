@@ -190,7 +190,7 @@ class Film(AbstractContextManager["Film"]):
 
     def _decoded_before(self, start: int) -> Iterator[VideoFrame]:
         """Pictures from a key picture at or before the tick `start` on, or from the beginning."""
-        if self.timeline.jumps:  # a time stamp of the file may occur in several places
+        if not self.timeline.is_straight:  # a time stamp of the file may occur in several places
             return self._decode()
         try:
             self.container.seek(start, stream=self.stream)

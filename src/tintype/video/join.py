@@ -139,7 +139,11 @@ def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
         raise OutputError(
             f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
         ) from None
-    if stream.type == "audio" and all(channel.name == "NONE" for channel in stream.layout.channels):
+    if (
+        stream.type == "audio"
+        and stream.layout.nb_channels
+        and all(channel.name == "NONE" for channel in stream.layout.channels)
+    ):
         # AVI and Matroska need not say where the loudspeakers stand. Uncompressed sound in MP4 must, or is
         # refused once all else has been written: the usual places for so many.
         copy.codec_context.layout = f"{stream.layout.nb_channels}c"
@@ -255,7 +259,7 @@ def _copied(
     """
     last, backward = 0.0, 0
     times: dict[int, int] = {}
-    packets = source.demux(*(source.streams[i] for i in streams))
+    packets = _whole(source.demux(*(source.streams[i] for i in streams)), notes)
     for packet in film.timeline.straighten(packets):
         own = packet.stream
         if not packet.size or own.index not in streams:
@@ -271,8 +275,7 @@ def _copied(
         seconds = float(time * packet.time_base)
         if (span[0] is not None and seconds < span[0]) or (span[1] is not None and seconds >= span[1]):
             continue
-        rises = own.type != "subtitle"  # of which several may begin together
-        if time < times.get(own.index, time - 1) + rises:
+        if time < times.get(own.index, time):
             backward += 1
             continue
         times[own.index] = time
@@ -285,6 +288,15 @@ def _copied(
     if backward:
         places = "place" if backward == 1 else "places"
         notes.append(f"Sound or subtitles whose time stamps go back are left out in {backward} {places}.")
+
+
+def _whole(packets: Iterator[Packet[Any]], notes: list[str]) -> Iterator[Packet[Any]]:
+    """The packets of a film up to where it breaks off."""
+    error_classes = load_av().error
+    try:
+        yield from packets
+    except (error_classes.InvalidDataError, error_classes.EOFError):
+        notes.append("Sound and subtitles end where the film breaks off.")
 
 
 def _muxer_options(suffix: str) -> dict[str, str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tintype.video.media import file_url, is_cover, load_av
 
@@ -22,6 +23,7 @@ _SUMS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi")
 # FFmpeg's own bounds: clocks may jitter, and where clocks begin anew (broadcasts, discs, chained Ogg) so many
 # seconds ahead are a jump; elsewhere a picture may stand for as long as it likes.
 _BACK_S, _FORWARD_S = 0.1, 10.0
+_STEADY_S = 1.0  # by which pictures may go on at once while sound is in a later era
 _STAYS_S = 2.0  # by which sound may come later in a file than the pictures that it belongs to
 
 
@@ -36,10 +38,20 @@ class Timeline:
     """When the pictures end, in seconds, if there are jumps; the file tells nothing of use then."""
     pictures: int | None = None
     """How many there are, if there are jumps."""
+    astray: dict[int, set[int]] = field(default_factory=dict)
+    """By a stream's index: which of its packets have a time that cannot be."""
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether all packets stay as they are."""
+        return not (self.jumps or self.astray)
 
     def straighten(self, packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
-        """All packets of a container, or of some of its streams, from its beginning on, moved in place."""
-        if not self.jumps:
+        """All packets of a container, or of some of its streams, from its beginning on, moved in place.
+
+        Those that have gone astray have no time any more.
+        """
+        if self.is_straight:
             yield from packets
             return
         places: dict[int, int] = defaultdict(int)
@@ -50,9 +62,10 @@ class Timeline:
             coming = ahead.get(index)
             if coming and places[index] == coming[-1][0]:
                 ticks[index] = round(coming.pop()[1] / packet.time_base)
+            lost = places[index] in self.astray.get(index, ())
             places[index] += 1
-            packet.pts = None if packet.pts is None else packet.pts + ticks[index]
-            packet.dts = None if packet.dts is None else packet.dts + ticks[index]
+            packet.pts = None if lost or packet.pts is None else packet.pts + ticks[index]
+            packet.dts = None if lost or packet.dts is None else packet.dts + ticks[index]
             yield packet
 
 
@@ -70,14 +83,15 @@ def timeline_of(path: Path, pictures: int, step_s: float) -> Timeline:
         flags = load_av().format.Flags
         anew = flags.ts_discont in flags(container.format.flags)
         eras = _Eras(pictures, step_s, _FORWARD_S if anew else math.inf)
-        for packet in container.demux():
-            if packet.size:
-                eras.add(packet)
+        broken = (load_av().error.InvalidDataError, load_av().error.EOFError)
+        with suppress(*broken):  # a film that breaks off, which its decoding tells
+            for packet in container.demux():
+                if packet.size:
+                    eras.add(packet)
     return eras.timeline()
 
 
-@dataclass
-class _Reach:
+class _Reach(NamedTuple):
     """From when to when a stream goes between two jumps, by the file's own stamps."""
 
     first: float
@@ -95,6 +109,22 @@ class _Era:
     reach: dict[int, _Reach] = field(default_factory=dict)
 
 
+class _Held(NamedTuple):
+    """A packet that is far from the one before; the next tells whether it went astray or begins an era."""
+
+    place: int
+    seconds: float
+    reach: _Reach
+
+
+class _Late(NamedTuple):
+    """A stream's last packet, which the next may show to have gone astray."""
+
+    place: int
+    era: int
+    reach: _Reach
+
+
 class _Eras:
     """What lies between two jumps is an era, with a clock of its own.
 
@@ -108,6 +138,10 @@ class _Eras:
         self._era: dict[int, int] = {}
         self._count: dict[int, int] = defaultdict(int)
         self._last: dict[int, float] = {}
+        self._until: dict[int, float] = {}
+        self._held: dict[int, _Held] = {}
+        self._late: dict[int, _Late] = {}
+        self._astray: dict[int, set[int]] = defaultdict(set)
         self._begun: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._eras = [_Era()]
 
@@ -117,47 +151,94 @@ class _Eras:
         index, place = stream.index, self._count[stream.index]
         self._count[index] += 1
         timed = stream.type in ("audio", "video") and not is_cover(stream)
-        before = self._era.get(index, len(self._eras) - 1 if timed else 0)
         if not timed:
-            era = self._era.get(self._pictures, 0)
-        elif packet.dts is None:  # times of showing are no help: those of pictures may go back
-            era = before
+            self._enter(index, place, self._era.get(self._pictures, 0))
+            return
+        if index not in self._era:
+            self._enter(index, place, len(self._eras) - 1)
+        if packet.dts is None:  # times of showing are no help: those of pictures may go back
+            return
+        seconds = float(packet.dts * packet.time_base)
+        if held := self._held.pop(index, None):
+            if abs(seconds - held.seconds) < abs(seconds - self._last[index]):  # it goes on there
+                self._follow(index, held)
+            else:
+                self._astray[index].add(held.place)
+        if self._is_steady(index, seconds):
+            self._note(index, place, seconds, self._reach_of(packet, index))
         else:
-            era = self._era_of(index, float(packet.dts * packet.time_base), before)
-        if era != before or index not in self._era:
-            self._begun[index].append((place, era))
-        self._era[index] = era
-        if timed:
-            self._note(packet, index, self._eras[era])
+            self._held[index] = _Held(place, seconds, self._reach_of(packet, index))
 
-    def _era_of(self, index: int, seconds: float, before: int) -> int:
-        newest = len(self._eras) - 1
-        back = seconds < self._last.get(index, seconds) - _BACK_S
-        self._last[index] = seconds
-        era = before
-        if before < newest:  # the one whose clock is nearest
+    def _enter(self, index: int, place: int, era: int) -> None:
+        if self._era.get(index) != era:
+            self._begun[index].append((place, era))
+            self._era[index] = era
+
+    def _is_steady(self, index: int, seconds: float) -> bool:
+        last, newest = self._last.get(index), len(self._eras) - 1
+        if last is None:
+            return True
+        if seconds < last - _BACK_S:
+            return False
+        era = self._era[index]
+        if era < newest and index == self._pictures:
+            return seconds <= last + _STEADY_S  # which may run on to where an era of sound has begun
+        if era < newest:
+            return abs(seconds - self._eras[era].clock) <= abs(seconds - self._eras[newest].clock)
+        return seconds <= max(self._eras[newest].clock, last) + self._forward_s
+
+    def _follow(self, index: int, held: _Held) -> None:
+        """Let a stream that has jumped into the era whose clock is nearest, or begin one."""
+        if self._is_back(index, held.seconds):
+            self._astray[index].add(self._late.pop(index).place)
+            self._note(index, *held)
+            return
+        before, newest = self._era[index], len(self._eras) - 1
+        if before < newest:
+            back = held.seconds < self._last[index] - _BACK_S
             possible = range(before + back, newest + 1)
-            era = min(possible, key=lambda number: abs(seconds - self._eras[number].clock))
-        elif back or -math.inf < self._eras[newest].clock < seconds - self._forward_s:
+            era = min(possible, key=lambda number: abs(held.seconds - self._eras[number].clock))
+        else:
             self._eras.append(_Era(self._eras[newest].clock))
             era = newest + 1
-        if era < newest and index != self._pictures and seconds > self._eras[newest].before + _STAYS_S:
-            self._eras[newest].ignored = True
-        self._eras[era].clock = max(self._eras[era].clock, seconds)
-        return era
+        self._enter(index, held.place, era)
+        self._note(index, *held)
 
-    def _note(self, packet: Packet[Any], index: int, era: _Era) -> None:
-        time = packet.dts if packet.pts is None else packet.pts
-        if time is None:
-            return
+    def _is_back(self, index: int, seconds: float) -> bool:
+        """Whether it was the packet before that went astray, ahead, and the stream is where it was."""
+        until = self._until.get(index)
+        return until is not None and until - _BACK_S <= seconds <= until + _STEADY_S
+
+    def _note(self, index: int, place: int, seconds: float, reach: _Reach) -> None:
+        """Take a packet for one of the era that its stream is in."""
+        number, newest = self._era[index], len(self._eras) - 1
+        era = self._eras[number]
+        if index in self._late:
+            self._until[index] = self._last[index]
+            self._reach(index)
+        self._late[index] = _Late(place, number, reach)
+        self._last[index] = seconds
+        era.clock = max(era.clock, seconds)
+        if number < newest and index != self._pictures and seconds > self._eras[newest].before + _STAYS_S:
+            self._eras[newest].ignored = True
+
+    def _reach(self, index: int) -> None:
+        """Count the last packet of a stream, which had not gone astray."""
+        _, number, reach = self._late.pop(index)
+        known = self._eras[number].reach.setdefault(index, reach)
+        both = _Reach(min(known.first, reach.first), max(known.end, reach.end))
+        self._eras[number].reach[index] = both
+
+    def _reach_of(self, packet: Packet[Any], index: int) -> _Reach:
+        time: Any = packet.dts if packet.pts is None else packet.pts
         first = float(time * packet.time_base)
         lasts = self._step_s if index == self._pictures else float((packet.duration or 0) * packet.time_base)
-        end = first + lasts
-        reach = era.reach.setdefault(index, _Reach(first, end))
-        reach.first, reach.end = min(reach.first, first), max(reach.end, end)
+        return _Reach(first, first + lasts)
 
     def timeline(self) -> Timeline:
         """What is to be done, all packets having been seen."""
+        for index in list(self._late):
+            self._reach(index)
         offsets: list[float] = []
         ends: dict[int, float] = {}
         jumps = 0
@@ -172,6 +253,8 @@ class _Eras:
             for index, reach in era.reach.items():
                 ends[index] = max(ends.get(index, -math.inf), reach.end + offset)
         if not jumps:
-            return Timeline()
+            return Timeline(astray=dict(self._astray))
         shifts = {i: [(place, offsets[era]) for place, era in begun] for i, begun in self._begun.items()}
-        return Timeline(shifts, jumps, ends.get(self._pictures), self._count[self._pictures])
+        return Timeline(
+            shifts, jumps, ends.get(self._pictures), self._count[self._pictures], dict(self._astray)
+        )
