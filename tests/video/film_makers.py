@@ -32,6 +32,7 @@ def make_film(
     pts=None,
     time_base=Fraction(1, 12800),
     sound=None,
+    sound_from=0.0,
     layout="mono",
     subtitles=(),
     chapters=(),
@@ -77,7 +78,7 @@ def make_film(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if audio:
-            _play(output, audio, pts[-1] * time_base)
+            _play(output, audio, sound_from, pts[-1] * time_base)
         for start, end, text in subtitles:
             packet = av.Packet(f"0,0,Default,,0,0,0,,{text}".encode())
             packet.stream, packet.time_base = texts, Fraction(1, 1000)
@@ -186,10 +187,10 @@ def _add_sound(output, codec, layout):
     return audio
 
 
-def _play(output, audio, seconds):
+def _play(output, audio, begin, end):
     step = audio.codec_context.frame_size or 1024
     format_ = audio.codec_context.format.name
-    for start in range(0, int(seconds * 48000), step):
+    for start in range(int(begin * 48000), int(end * 48000), step):
         tone = np.sin(np.arange(start, start + step) / 20)[None]
         values = tone.astype(np.float32) if "flt" in format_ else np.int16(9000 * tone)
         values = np.repeat(values, audio.layout.nb_channels, axis=1)  # as packed formats have them

@@ -7,10 +7,12 @@ from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("av", reason="films need the extra `video`")
 
+import av
 from film_makers import (
     Disposition,
     StopError,
@@ -24,7 +26,8 @@ from film_makers import (
 )
 
 from tintype.colorizer import Colorizer
-from tintype.video import FilmOptions, colorize_film, run, timeline
+from tintype.errors import OutputError
+from tintype.video import FilmOptions, colorize_film, media, run, timeline
 from tintype.video.film import Film
 
 LENGTHS = (30, 50, 20)
@@ -323,3 +326,74 @@ def test_a_picture_whose_stamp_went_astray_is_where_it_belongs(tmp_path, coloriz
     times = luma_planes(tmp_path / "out.mkv")[1]
     assert all(b - a == Fraction(1, RATE) for a, b in pairwise(times))
     assert len(packets(tmp_path / "out.mkv", "audio")) == len(packets(source, "audio"))
+
+
+def long_film(path, **more):
+    """Of 20 s."""
+    pictures = list(scene(20, width=48, colored=False)) * 25
+    return make_film(path, pictures, time_base=Fraction(1, RATE), pts=list(range(500)), **more)
+
+
+def disc_with_late_text(path):
+    """As on a DVD: 12 s, a picture of a subtitle at 10 s, and too much behind it to be seen from the end."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 128, 160, 1), np.uint8).repeat(3, -1)
+    text = (200).to_bytes(2, "big") + bytes(range(198))
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=RATE, options={"b": "6M"})
+        stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+        texts = output.add_stream("dvdsub")
+        texts.time_base = Fraction(1, 90000)
+        output.start_encoding()
+        for i in range(12 * RATE):
+            frame = av.VideoFrame.from_ndarray(noise[i % 20], "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = i, Fraction(1, RATE)
+            output.mux(stream.encode(frame))
+            if i == 10 * RATE:
+                packet = av.Packet(text)
+                packet.stream, packet.time_base = texts, texts.time_base
+                packet.pts = packet.dts = 10 * 90000
+                packet.duration = 90000
+                output.mux(packet)
+        output.mux(stream.encode(None))
+    return text
+
+
+def test_sound_that_begins_late_is_kept(tmp_path, colorizer):
+    """FFmpeg by itself looks for 5 s."""
+    source = long_film(tmp_path / "in.ts", codec="libx264", sound="aac", sound_from=15)
+    result = colorize_film(colorizer, source, tmp_path / "out.mkv", FilmOptions(every=50))
+    assert (result.frames, result.notes) == (500, [])
+    heard = packets(tmp_path / "out.mkv", "audio")
+    assert len(heard) > 100
+    seen = luma_planes(tmp_path / "out.mkv")[1]
+    assert heard[0][0] - seen[0] == pytest.approx(15, abs=0.1)
+
+
+@pytest.mark.parametrize("thoroughly", [True, False])
+def test_text_that_begins_late_on_a_disc(tmp_path, colorizer, monkeypatch, thoroughly):
+    """It is kept where it is looked for so far, and stops nothing where it is not."""
+    if not thoroughly:
+        monkeypatch.setattr(media, "_THOROUGHLY", {})
+    text = disc_with_late_text(tmp_path / "in.vob")
+    result = colorize_film(colorizer, tmp_path / "in.vob", tmp_path / "out.mkv", FilmOptions(every=50))
+    assert (result.frames, result.notes) == (300, [])
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        found = [bytes(p) for p in container.demux() if p.stream.type == "subtitle" and p.size]
+    assert found == ([text] if thoroughly else [])
+
+
+def test_sound_of_which_there_is_nothing_is_told(tmp_path, colorizer):
+    """As where a broadcast lists languages that are not spoken."""
+    source = film_of(tmp_path / "in.ts", 20, codec="libx264", sound="aac", sound_from=9)
+    result = colorize_film(colorizer, source, tmp_path / "out.mkv")
+    assert result.notes == ["A stream of sound in which there is nothing is left out (1)."]
+
+
+def test_sound_that_begins_too_late_is_refused_before_the_work(tmp_path, colorizer, monkeypatch):
+    monkeypatch.setattr(media, "_THOROUGHLY", {})
+    source = long_film(tmp_path / "in.ts", codec="libx264", sound="aac", sound_from=15)
+    told = []
+    with pytest.raises(OutputError, match=r"its sound \(stream 1\) begins later"):
+        colorize_film(colorizer, source, tmp_path / "out.mkv", progress=lambda *done: told.append(done))
+    assert told == []
+    assert [p.name for p in tmp_path.iterdir()] == ["in.ts"]

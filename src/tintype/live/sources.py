@@ -18,7 +18,7 @@ from tintype.errors import InputError, TintypeError
 from tintype.framing import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
 from tintype.video.layout import orientation_of
-from tintype.video.media import display_matrix, file_url, is_cover, load_av, reason
+from tintype.video.media import display_matrix, file_url, is_cover, load_av, packets_of, reason
 
 Rgb8 = NDArray[np.uint8]
 
@@ -128,7 +128,7 @@ class Stream:
 
     def _decoded(self, stream: Any) -> Iterator[Any]:
         """All pictures; what is damaged on the way is passed over, as a view is to go on."""
-        for packet in self._container.demux(stream):
+        for packet in packets_of(self._container, stream):
             try:
                 yield from packet.decode()
             except self._av.error.EOFError:

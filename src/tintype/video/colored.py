@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tintype.images.toning import shows_color as picture_shows_color
 from tintype.video.film import Film
-from tintype.video.media import file_url, load_av
+from tintype.video.media import load_av, open_film
 
 _SAMPLES, _SHARE = 12, 0.25  # a grey film may open with a coloured emblem
 _SIDE = 128
@@ -18,8 +20,8 @@ def shows_color(film: Film) -> bool:
     found = looked = 0
     scale = _SIDE / min(film.size)
     size = {"height": max(1, round(film.size[0] * scale)), "width": max(1, round(film.size[1] * scale))}
-    with av.open(file_url(film.path)) as container:
-        stream = container.streams[film.stream.index]
+    with open_film(film.path) as container:
+        stream: Any = container.streams[film.stream.index]
         length = (film.duration or 0) / float(film.time_base)
         for i in range(_SAMPLES if length else 1):
             try:

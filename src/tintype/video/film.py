@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tintype.color import Signal
 from tintype.errors import InputError, TintypeError
 from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
-from tintype.video.media import display_matrix, file_url, is_cover, load_av, reason
+from tintype.video.media import display_matrix, is_cover, load_av, open_film, packets_of, reason
 from tintype.video.timeline import Timeline, may_jump, timeline_of
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Film(AbstractContextManager["Film"]):
         if self.path.is_dir():
             raise InputError(f"{self.path} is a folder, not a film.")
         try:
-            self.container: InputContainer = self._av.open(file_url(self.path))
+            self.container: InputContainer = open_film(self.path)
         except FileNotFoundError:
             raise InputError(f"{self.path}: there is no such file.") from None
         except PermissionError:
@@ -271,7 +271,7 @@ class Film(AbstractContextManager["Film"]):
             raise InputError(f"{self.path}: {error}.") from None
 
     def _decode(self) -> Iterator[VideoFrame]:
-        packets = self.timeline.straighten(self.container.demux(self.stream))
+        packets = self.timeline.straighten(packets_of(self.container, self.stream))
         errors = (self._av.error.InvalidDataError, self._av.error.EOFError)
         while True:
             try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tintype.errors import OutputError
 from tintype.video.encoder import tag
 from tintype.video.film import Film
-from tintype.video.media import file_url, is_cover, load_av, reason
+from tintype.video.media import file_url, is_cover, is_described, load_av, open_film, packets_of, reason
 from tintype.video.work import Work
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
     av = load_av()
     suffix = path.suffix.lower()
     try:
-        with av.open(file_url(film.path)) as source, _segment(work, 0) as first:
+        with open_film(film.path) as source, _segment(work, 0) as first:
             output = av.open(file_url(path), "w", options=_muxer_options(suffix))
             try:
                 pictures = _add_pictures(output, first.streams.video[0], film, suffix)
@@ -62,7 +62,7 @@ def check_container(film: Film, path: Path, codec: str, pix_fmt: str) -> None:
     """
     av = load_av()
     try:
-        with av.open(file_url(film.path)) as source, av.open(file_url(path), "w") as output:
+        with open_film(film.path) as source, av.open(file_url(path), "w") as output:
             try:
                 pictures = output.add_stream(codec, rate=film.rate)
             except ValueError:
@@ -121,6 +121,14 @@ def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[s
             notes.append(f"A stream that is no picture, sound or subtitle is left out ({stream.index}).")
         elif cover and suffix == ".mkv":
             _attach_cover(output, film.path, stream)
+        elif stream.index in film.timeline.empty and stream.type == "audio":
+            notes.append(f"A stream of sound in which there is nothing is left out ({stream.index}).")
+        elif not is_described(stream):
+            raise OutputError(
+                f"{film.path}: its sound (stream {stream.index}) begins later than it is looked for, "
+                "after five minutes or 256 MiB; cut the film there, or copy it without that stream, by "
+                "ffmpeg -c copy."
+            )
         else:
             streams[stream.index] = _copy_of(output, stream, suffix)
     return streams
@@ -155,7 +163,7 @@ def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
 def _attach_cover(output: Any, path: Path, stream: Any) -> None:
     """Matroska keeps a cover as an attached file, not as a stream."""
     kind = "png" if stream.codec_context.name == "png" else "jpeg"
-    with load_av().open(file_url(path)) as container:
+    with open_film(path) as container:
         packets = container.demux(container.streams[stream.index])
         data = next((bytes(packet) for packet in packets if packet.size), b"")
     output.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)
@@ -259,7 +267,7 @@ def _copied(
     """
     last, backward = 0.0, 0
     times: dict[int, int] = {}
-    packets = _whole(source.demux(*(source.streams[i] for i in streams)), notes)
+    packets = _whole(packets_of(source, *(source.streams[i] for i in streams)), notes)
     for packet in film.timeline.straighten(packets):
         own = packet.stream
         if not packet.size or own.index not in streams:

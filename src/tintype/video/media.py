@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import TintypeError
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
+
+# How much of a film is read to find its streams where FFmpeg's 5 MB or 5 s do not tell them all.
+_THOROUGHLY = {"probesize": str(256 << 20), "analyzeduration": str(300 * 1_000_000)}
 
 
 def load_av() -> Any:
@@ -27,6 +34,33 @@ def load_av() -> Any:
 def file_url(path: Path) -> str:
     """A path as FFmpeg takes it: what stands before a colon in a name is no protocol."""
     return f"file:{path}"
+
+
+def open_film(path: Path) -> InputContainer:
+    """The file, for reading. Its streams have the same numbers each time; FFmpegError where it is no film.
+
+    Sound that begins late in a broadcast, and all that does on a DVD, which has no list of its streams, is
+    looked for in the first five minutes, or 256 MiB. What begins later on a DVD is as if it were not there.
+    """
+    container: InputContainer = load_av().open(file_url(path))
+    if container.format.name == "mpeg" or not all(is_described(s) for s in container.streams):
+        container.close()
+        container = load_av().open(file_url(path), options=_THOROUGHLY)
+    return container
+
+
+def packets_of(container: InputContainer, *streams: Any) -> Iterator[Packet[Any]]:
+    """All packets of a film, or of some of its streams, and an empty one of each at the end.
+
+    FFmpegError where the film breaks off.
+    """
+    with suppress(IndexError):  # of PyAV, at the end, where streams came that were not known at the opening
+        yield from container.demux(*streams)
+
+
+def is_described(stream: Any) -> bool:
+    """Whether it is known of a stream of sound what it holds, without which it cannot be copied."""
+    return stream.type != "audio" or bool(stream.codec_context is None or stream.codec_context.sample_rate)
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:

@@ -10,11 +10,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tintype.video.media import file_url, is_cover, load_av
+from tintype.video.media import is_cover, load_av, open_film, packets_of
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -40,6 +40,8 @@ class Timeline:
     """How many there are, if there are jumps."""
     astray: dict[int, set[int]] = field(default_factory=dict)
     """By a stream's index: which of its packets have a time that cannot be."""
+    empty: frozenset[int] = frozenset()
+    """Which streams the file lists, and has nothing of."""
 
     @property
     def is_straight(self) -> bool:
@@ -79,16 +81,17 @@ def timeline_of(path: Path, pictures: int, step_s: float) -> Timeline:
 
     `pictures` is the index of their stream, `step_s` the seconds that one lasts: many a stream does not tell.
     """
-    with load_av().open(file_url(path)) as container:
+    with open_film(path) as container:
         flags = load_av().format.Flags
         anew = flags.ts_discont in flags(container.format.flags)
         eras = _Eras(pictures, step_s, _FORWARD_S if anew else math.inf)
         broken = (load_av().error.InvalidDataError, load_av().error.EOFError)
         with suppress(*broken):  # a film that breaks off, which its decoding tells
-            for packet in container.demux():
+            for packet in packets_of(container):
                 if packet.size:
                     eras.add(packet)
-    return eras.timeline()
+        empty = frozenset(stream.index for stream in container.streams) - eras.seen
+    return replace(eras.timeline(), empty=empty)
 
 
 class _Reach(NamedTuple):
@@ -168,6 +171,11 @@ class _Eras:
             self._note(index, place, seconds, self._reach_of(packet, index))
         else:
             self._held[index] = _Held(place, seconds, self._reach_of(packet, index))
+
+    @property
+    def seen(self) -> frozenset[int]:
+        """The streams of which there were packets."""
+        return frozenset(self._count)
 
     def _enter(self, index: int, place: int, era: int) -> None:
         if self._era.get(index) != era:
