@@ -9,6 +9,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -84,6 +85,11 @@ def pictures() -> dict[str, bytes]:
         "webp": _saved(color, "WEBP", **rich),
         "webp lossless": _saved(alpha, "WEBP", lossless=True),
         "avif": _saved(color, "AVIF", speed=10, **rich),
+        "jpeg 2000": _saved(grey, "JPEG2000"),
+        "jpeg 2000 tiles": _saved(color, "JPEG2000", tile_size=(32, 32)),
+        "jpeg 2000 16": cv2.imencode(".jp2", np.tile(np.asarray(color) * np.uint16(257), (2, 2, 1)))[
+            1
+        ].tobytes(),
         "gif": _saved(grey, "GIF"),
         "gif color": _saved(color.convert("P"), "GIF"),
         "gif animated": _saved(grey, "GIF", save_all=True, append_images=[color, alpha], duration=50),

@@ -14,7 +14,7 @@ from PIL import Image
 from tintype import cli
 
 KINDS = {"a.jpg": "JPEG", "b.png": "PNG", "c.tif": "TIFF", "d.webp": "WEBP", "e.gif": "GIF", "f.bmp": "BMP",
-         "g.avif": "AVIF"}  # fmt: skip
+         "g.avif": "AVIF", "h.jp2": "JPEG2000"}  # fmt: skip
 
 
 @pytest.fixture

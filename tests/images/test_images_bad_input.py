@@ -32,6 +32,9 @@ WHOLE = {
     "webp": encoded(GREY, "WEBP"),
     "webp lossless": encoded(COLOR, "WEBP", lossless=True),
     "avif": encoded(COLOR, "AVIF"),
+    "jp2": encoded(GREY, "JPEG2000"),
+    "jp2 tiles": encoded(COLOR, "JPEG2000", tile_size=(64, 64)),
+    "jp2 with loss": encoded(COLOR, "JPEG2000", irreversible=True, quality_layers=[20]),
     "gif": encoded(GREY, "GIF"),
     "bmp": encoded(GREY, "BMP"),
 }
@@ -106,6 +109,9 @@ def huge(kind: str) -> bytes:
         data[16:24] = struct.pack(">II", side, side)
     elif kind == "BMP":
         data[18:26] = struct.pack("<ii", side, side)
+    elif kind == "JPEG2000":
+        at = data.index(b"\xff\x51") + 6
+        data[at : at + 8] = struct.pack(">II", side, side)
     elif kind == "GIF":
         data[6:10] = struct.pack("<HH", side, side)
     else:
@@ -117,14 +123,14 @@ def huge(kind: str) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "JPEG2000", "BMP", "GIF"])
 def test_a_claim_of_gigapixels_is_refused_from_the_header(kind: str) -> None:
     with pytest.raises(TooLargeError, match="60000 × 60000") as caught:
         open_picture(huge(kind))
     assert_one_sentence(str(caught.value))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "JPEG2000", "WEBP", "AVIF", "GIF", "BMP"])
 def test_limits_can_be_set(kind: str) -> None:
     with pytest.raises(TooLargeError):
         open_picture(encoded(GREY, kind), Limits(max_pixels=GREY.size - 1))

@@ -8,6 +8,7 @@ import weakref
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,6 +78,10 @@ LOSSLESS = {
     "png transparent grey": encoded(with_transparent_color(), "PNG", transparency=7),
     "webp": encoded(GREY, "WEBP", lossless=True),
     "webp with alpha": encoded(RGBA, "WEBP", lossless=True, exact=True),
+    "jp2 grey": encoded(GREY, "JPEG2000"),
+    "jp2 grey and alpha": encoded(LA, "JPEG2000"),
+    "jp2 rgb": encoded(COLOR, "JPEG2000"),
+    "jp2 rgba": encoded(RGBA, "JPEG2000"),
     "bmp grey": encoded(GREY, "BMP"),
     "bmp rgb": encoded(COLOR, "BMP"),
     "bmp one bit": encoded(BILEVEL, "BMP"),
@@ -194,7 +199,7 @@ def test_a_jpeg_keeps_its_luma(name: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (2, 3), (7, 8), (16, 17)])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "JPEG2000", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
 def test_any_size(shape: tuple[int, int], kind: str) -> None:
     values = np.random.default_rng(1).integers(60, 200, shape, np.uint8)
     result, _ = colored(encoded(values, kind))
@@ -202,9 +207,10 @@ def test_any_size(shape: tuple[int, int], kind: str) -> None:
 
 
 @pytest.mark.parametrize("pixels", [GREY, RGBA], ids=["grey", "rgba"])
-def test_avif_and_lossy_webp_stay_near(pixels: Pixels) -> None:
-    for kind in ("AVIF", "WEBP"):
-        source = encoded(pixels, kind, quality=95)
+def test_what_was_stored_with_loss_stays_near(pixels: Pixels) -> None:
+    j2k: dict[str, Any] = {"irreversible": True, "quality_mode": "dB", "quality_layers": [45]}
+    for kind in ("AVIF", "WEBP", "JPEG2000"):
+        source = encoded(pixels, kind, **(j2k if kind == "JPEG2000" else {"quality": 95}))
         luma = luma_of_file(source)
         result, _ = colored(source, quality=95)
         after = opened(result)
@@ -279,7 +285,7 @@ def test_animations_say_so() -> None:
     assert notes == ["The JPEG holds further pictures behind the first: these were left out."]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "AVIF", "GIF", "BMP"])
 def test_the_content_counts_not_the_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "wrong.xyz"
     path.write_bytes(encoded(GREY, kind))

@@ -50,7 +50,7 @@ def test_a_noisy_scan_in_rgb_is_not_color() -> None:
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_color_is_color(name: str) -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF"):
+    for kind in ("JPEG", "PNG", "JPEG2000", "WEBP", "AVIF", "BMP", "TIFF"):
         assert is_colored(encoded(PHOTOGRAPHS[name], kind)), kind
 
 

@@ -71,7 +71,7 @@ def test_the_result_is_what_the_colorizer_gives(client, telling_model, jpeg):
         assert response.content == expected
 
 
-@pytest.mark.parametrize("format", ["jpg", "png", "tif", "webp", "avif", "gif", "bmp"])
+@pytest.mark.parametrize("format", ["jpg", "png", "tif", "jp2", "webp", "avif", "gif", "bmp"])
 def test_another_format(client, jpeg, format):
     response = client.post("/v1/colorize", params={"format": format}, content=jpeg)
     assert response.status_code == 200

@@ -77,7 +77,9 @@ def whole_pictures() -> list[bytes]:
     grey = noise.integers(0, 256, (24, 37), np.uint8)
     deep = Image.fromarray(noise.integers(0, 65536, (24, 37), np.uint16))
     color = noise.integers(0, 256, (24, 37, 4), np.uint8)
-    pictures = [encoded(grey, kind) for kind in ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP")]
+    pictures = [
+        encoded(grey, kind) for kind in ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "AVIF", "GIF", "BMP")
+    ]
     pictures += [encoded(color[..., :3], kind) for kind in ("JPEG", "TIFF", "BMP")]
     pictures += [encoded(color, kind) for kind in ("PNG", "WEBP")]
     for kind, options in (("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})):

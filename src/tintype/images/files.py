@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, OutputError
+from tintype.images.jp2_boxes import SIGNATURE
 from tintype.images.losses import note_losses
 from tintype.images.picture import Coloring, Limits, Picture
 
 _SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG",
     ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".avif": "AVIF",
-    ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
+    ".jp2": "JPEG2000", ".jpx": "JPEG2000", ".jpf": "JPEG2000", ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
 }  # fmt: skip
 READABLE_SUFFIXES = frozenset(_SUFFIXES)
 UNREAD_SUFFIXES = frozenset({
-    ".heic", ".heif", ".pdf", ".psd", ".jp2", ".j2k", ".jxl", ".tga",
+    ".heic", ".heif", ".pdf", ".psd", ".j2k", ".j2c", ".jpc", ".jxl", ".tga",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
 })  # fmt: skip
 """Of pictures that are not read, such as cameras and telephones make."""
@@ -73,6 +74,10 @@ def _opened(data: bytes, name: str, limits: Limits) -> Picture:
         from tintype.images.tiff_read import open_tiff
 
         return open_tiff(data, name, limits)
+    if kind == "JPEG2000":
+        from tintype.images.jp2 import open_jp2
+
+        return open_jp2(data, name, limits)
     from tintype.images.pillow_formats import open_pillow
 
     return open_pillow(data, name, kind, limits)
@@ -96,11 +101,17 @@ def _sniff(head: bytes, name: str) -> str:
         return "GIF"
     if head.startswith(b"BM") and len(head) > 18 and head[14:18] in _BMP_HEADERS:
         return "BMP"
+    if head.startswith(SIGNATURE):
+        return "JPEG2000"
+    if head.startswith(b"\xff\x4f\xff\x51"):
+        raise InputError(
+            f"{name} is the bare codestream of a JPEG 2000, which is not read; save it as .jp2 first."
+        )
     if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"heic", b"heix", b"mif1", b"msf1")):
         raise InputError(f"{name} is in HEIC, which is not read; {ELSEWHERE}.")
     if head.startswith(b"%PDF"):
         raise InputError(f"{name} is a PDF, which is not read; {ELSEWHERE}, each page.")
-    raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, WebP, AVIF, GIF or BMP.")
+    raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, GIF or BMP.")
 
 
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
@@ -138,6 +149,10 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
 
     try:
         kind = _sniff(data[:_HEAD], "it")
+        if kind == "JPEG2000":
+            from tintype.images.jp2 import jp2_rgb8
+
+            return to_srgb(jp2_rgb8(data), data, kind)
         if kind in _PILLOWS:
             return to_srgb(_decode_by_pillow(data, kind), data, kind)
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -170,8 +185,8 @@ def save_picture(
 ) -> None:
     """Write `picture` in colour to `target`, a coloring a page; what is lost is told in `picture.notes`.
 
-    Each coloring is asked for when its page is written, once. `quality` 1…100 is for JPEG, AVIF and lossy
-    WebP. Raises OutputError when the format cannot hold it.
+    Each coloring is asked for when its page is written, once. `quality` 1…100 is for JPEG, AVIF, lossy
+    WebP and lossy JPEG 2000. Raises OutputError when the format cannot hold it.
     """
     if len(colorings) != len(picture.pages):
         raise ValueError(f"{len(colorings)} colorings for {len(picture.pages)} pages")
@@ -197,6 +212,10 @@ def save_picture(
         from tintype.images.png import write_png
 
         write_png(picture, colorings[0], target)
+    elif format == "JPEG2000":
+        from tintype.images.jp2 import write_jp2
+
+        write_jp2(picture, colorings[0], target, quality)
     else:
         from tintype.images.pillow_formats import write_pillow
 

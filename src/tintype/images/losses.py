@@ -8,11 +8,11 @@ from tintype.images.icc import SRGB_PROFILE
 from tintype.images.metadata import exif_directory
 from tintype.images.picture import Page, Picture
 
-_KEEPS_16_BIT = ("PNG", "TIFF")
-_KEEPS_ALPHA = ("PNG", "TIFF", "WEBP", "AVIF")
-_KEEPS_EXIF_AND_XMP = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")  # and ICC profiles
-_KEEPS_IPTC = ("JPEG", "TIFF")
-_KEEPS_RESOLUTION = ("JPEG", "PNG", "TIFF", "BMP")
+_KEEPS_16_BIT = ("PNG", "TIFF", "JPEG2000")
+_KEEPS_ALPHA = ("PNG", "TIFF", "JPEG2000", "WEBP", "AVIF")
+_KEEPS_EXIF_AND_XMP = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "AVIF")  # and ICC profiles
+_KEEPS_IPTC = ("JPEG", "TIFF", "JPEG2000")
+_KEEPS_RESOLUTION = ("JPEG", "PNG", "TIFF", "JPEG2000", "BMP")
 _X_RESOLUTION = 282
 
 

@@ -160,7 +160,7 @@ def write_pillow(picture: Picture, coloring: Coloring, target: BinaryIO, kind: s
     if kind in ("WEBP", "AVIF"):
         options = _rich_options(picture, page, kind, quality)
     else:
-        pixels = _upright(pixels, page.orientation)
+        pixels = turned_upright(pixels, page.orientation)
     image = Image.fromarray(pixels)
     if kind == "GIF":
         image, options = _palette_of(image)
@@ -192,7 +192,7 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
     return options
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def turned_upright(pixels: Pixels, orientation: int) -> Pixels:
     """Pixels turned as EXIF's orientation asks, for formats that cannot carry the tag."""
     for step in _TURNS.get(orientation, ""):
         if step == "t":

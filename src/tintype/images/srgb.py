@@ -80,11 +80,20 @@ def _of_pillow(data: bytes, kind: str) -> bytes:
         from PIL.WebPImagePlugin import WebPImageFile
 
         return WebPImageFile(io.BytesIO(data)).info.get("icc_profile") or b""
+    if kind == "JPEG2000":
+        return _of_jp2(data)
     if kind == "AVIF":
         from PIL.AvifImagePlugin import AvifImageFile
 
         return AvifImageFile(io.BytesIO(data)).info.get("icc_profile") or b""
     return b""
+
+
+def _of_jp2(data: bytes) -> bytes:
+    from tintype.images.jp2_boxes import boxes
+
+    head = next(body for kind, body in boxes(data) if kind == b"jp2h")
+    return next((body[3:] for kind, body in boxes(head) if kind == b"colr" and body[0] == 2), b"")
 
 
 @lru_cache(maxsize=16)

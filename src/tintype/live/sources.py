@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError, TintypeError
 from tintype.framing import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
+from tintype.running import opencv_silence
 from tintype.video.layout import orientation_of
 from tintype.video.media import display_matrix, file_url, is_cover, load_av, packets_of, reason
 
@@ -61,10 +62,8 @@ class Camera:
 
     def __init__(self, index: int, name: str) -> None:
         self._name = f"/dev/video{index}" if name.startswith("/dev") else f"camera {index}"
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # told below in our words
-        self._capture = cv2.VideoCapture(index)
-        cv2.utils.logging.setLogLevel(level)
+        with opencv_silence():
+            self._capture = cv2.VideoCapture(index)
         if not self._capture.isOpened():
             raise InputError(
                 f"There is no {self._name} that can be opened; is it plugged in, free, and are you in the "

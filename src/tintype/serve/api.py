@@ -26,7 +26,7 @@ from tintype.serve.shelf import Shelf
 
 MOST_HINTS = 1000
 
-Format = Literal["jpg", "png", "tif", "webp", "avif", "gif", "bmp"]
+Format = Literal["jpg", "png", "tif", "jp2", "webp", "avif", "gif", "bmp"]
 _HINTS_HELP = (
     "Colours of points, as JSON: the text of a file that `tintype colorize --hints` takes. "
     "May come as the form's part `hints` instead."

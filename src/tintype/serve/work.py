@@ -27,7 +27,7 @@ from tintype.serve.desk import Job
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
-    "AVIF": "image/avif", "GIF": "image/gif", "BMP": "image/bmp",
+    "JPEG2000": "image/jp2", "AVIF": "image/avif", "GIF": "image/gif", "BMP": "image/bmp",
 }  # fmt: skip
 _QUALITY = 90  # of a preview
 

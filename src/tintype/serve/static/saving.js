@@ -4,7 +4,7 @@ import { Zip } from "/zip.js";
 
 const SUFFIXES = {
   "image/jpeg": ["jpg", "jpeg", "jpe", "jfif"], "image/png": ["png"], "image/tiff": ["tif", "tiff"],
-  "image/webp": ["webp"], "image/avif": ["avif"], "image/gif": ["gif"], "image/bmp": ["bmp", "dib"],
+  "image/jp2": ["jp2", "jpx", "jpf"], "image/webp": ["webp"], "image/avif": ["avif"], "image/gif": ["gif"], "image/bmp": ["bmp", "dib"],
 };
 
 function download(blob, name) {

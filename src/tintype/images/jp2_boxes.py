@@ -1,0 +1,143 @@
+"""JPEG 2000: its boxes (ISO/IEC 15444-1, annex I) and the header of its codestream (annex A)."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+_SOC, _SIZ, _COD, _SOT, _SOD, _EOC = 0xFF4F, 0xFF51, 0xFF52, 0xFF90, 0xFF93, 0xFFD9
+_SIZ_HEAD = struct.Struct(">2x8IH")  # right, bottom, left, top; of tiles width, height, left, top; components
+_IRREVERSIBLE = 0  # the 9-7 wavelet; 1 is the 5-3, which loses nothing
+
+
+class Box(NamedTuple):
+    """A box's four letters and what is in it."""
+
+    kind: bytes
+    body: bytes
+
+
+class Codestream(NamedTuple):
+    """What the header of a codestream tells. `bits` and `shrunk` are of the components, in turn."""
+
+    height: int
+    width: int
+    bits: tuple[int, ...]
+    shrunk: tuple[tuple[int, int], ...]
+    """By how much they are smaller: across and down."""
+    signed: bool
+    """Whether any of them is."""
+    at_origin: bool
+    levels: int
+    """How often it can be halved in being decoded."""
+    irreversible: bool
+    tiles: int
+    header_ends: int
+    """Where the parts of the tiles begin."""
+
+
+def boxes(data: bytes) -> Iterator[Box]:
+    """The boxes that lie side by side in `data`; ValueError where one is cut off."""
+    position, end = 0, len(data)
+    while position < end:
+        if position + 8 > end:
+            raise ValueError("it ends within a box's head")
+        size, kind = struct.unpack_from(">I4s", data, position)
+        head = 8
+        if size == 1:
+            if position + 16 > end:
+                raise ValueError("it ends within a box's head")
+            size, head = struct.unpack_from(">Q", data, position + 8)[0], 16
+        elif size == 0:
+            size = end - position
+        if size < head or position + size > end:
+            raise ValueError(f"its {_shown(kind)} box is cut off")
+        yield Box(kind, data[position + head : position + size])
+        position += size
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    """A box as it is stored."""
+    if len(body) + 8 < 1 << 32:
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+    return struct.pack(">I4sQ", 1, kind, len(body) + 16) + body
+
+
+def read_codestream(data: bytes) -> Codestream:
+    """The header of a codestream; ValueError where it is damaged."""
+    if len(data) < 4 or struct.unpack_from(">HH", data) != (_SOC, _SIZ):
+        raise ValueError("its codestream has no header")
+    found, position = dict[int, bytes](), 2
+    while True:
+        if position + 4 > len(data):
+            raise ValueError("it ends within its header")
+        marker, size = struct.unpack_from(">HH", data, position)
+        if marker == _SOT:
+            break
+        if marker < 0xFF01 or size < 2:
+            raise ValueError("its header is damaged")
+        found.setdefault(marker, data[position + 4 : position + 2 + size])
+        position += 2 + size
+    if _COD not in found or len(found[_COD]) < 10:
+        raise ValueError("its header lacks the coding style")
+    if len(found[_SIZ]) < _SIZ_HEAD.size:
+        raise ValueError("its header is damaged")
+    return _described(found[_SIZ], found[_COD], position)
+
+
+def _described(size: bytes, style: bytes, header_ends: int) -> Codestream:
+    right, bottom, left, top, *tile, count = _SIZ_HEAD.unpack_from(size)
+    across, down, first_left, first_top = tile
+    if not (across and down and first_left < right and first_top < bottom):
+        raise ValueError("its header is damaged")
+    if count < 1 or len(size) < _SIZ_HEAD.size + 3 * count:
+        raise ValueError("its header lacks components")
+    components = [struct.unpack_from(">BBB", size, _SIZ_HEAD.size + 3 * i) for i in range(count)]
+    return Codestream(
+        height=bottom - top,
+        width=right - left,
+        bits=tuple((depth & 0x7F) + 1 for depth, _, _ in components),
+        shrunk=tuple((across, down) for _, across, down in components),
+        signed=any(depth & 0x80 for depth, _, _ in components),
+        at_origin=left == top == 0,
+        levels=style[5],
+        irreversible=style[9] == _IRREVERSIBLE,
+        tiles=math.ceil((right - first_left) / across) * math.ceil((bottom - first_top) / down),
+        header_ends=header_ends,
+    )
+
+
+def check_whole(data: bytes, header: Codestream) -> None:
+    """ValueError where tiles of a codestream, or its end, are missing: decoders make up what was there."""
+    if len(_tiles(data, header.header_ends)) != header.tiles:
+        raise ValueError("tiles of it are missing")
+
+
+def _tiles(data: bytes, position: int) -> set[int]:
+    """The tiles of which there is a part; ValueError where a part is cut off, or the end is missing."""
+    found = set[int]()
+    while True:
+        if position + 2 > len(data):
+            raise ValueError("it ends before its end marker")
+        marker = struct.unpack_from(">H", data, position)[0]
+        if marker == _EOC:
+            return found
+        if marker != _SOT or position + 12 > len(data):
+            raise ValueError("a part of it is damaged")
+        tile, size = struct.unpack_from(">HI", data, position + 4)
+        found.add(tile)
+        if size == 0:  # up to the end
+            if not data.rstrip(b"\0").endswith(_EOC.to_bytes(2)):
+                raise ValueError("it ends before its end marker")
+            return found
+        if size < 14:
+            raise ValueError("a part of it is damaged")
+        position += size
+
+
+def _shown(kind: bytes) -> str:
+    """A box's kind for people: four letters, or garbage in hexadecimal."""
+    return kind.decode("latin-1").strip() if kind.replace(b" ", b"").isalnum() else kind.hex()
