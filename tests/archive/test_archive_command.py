@@ -444,6 +444,26 @@ def test_workers_are_sized_to_processors_and_memory(monkeypatch: pytest.MonkeyPa
     assert 1 <= default_workers() <= processors()
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max", 6), (f"{5 << 30}", 3), (f"{1 << 30}", 1), (None, 6)],
+    ids=["no limit", "a limit", "one that is passed", "no group"],
+)
+def test_workers_by_what_memory_the_system_and_the_group_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, expected: int
+) -> None:
+    """6 GiB to be had of the system; of the group's limit 2 are used."""
+    memory = tmp_path / "meminfo"
+    memory.write_text(f"MemTotal: 99999999 kB\nMemFree: 1 kB\nMemAvailable: {6 << 20} kB\n")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
+    monkeypatch.setattr(local, "_SYSTEM", memory)
+    monkeypatch.setattr(local, "_GROUP", tmp_path)
+    monkeypatch.setattr(local, "processors", lambda: 8)
+    assert default_workers() == expected
+
+
 def test_a_record_becomes_what_is_told_of_a_picture() -> None:
     result = Record(source="a", output="b", status="failed", reason="why", notes=["n"]).result()
     assert (result.source, result.status, result.reason, result.notes) == ("a", "failed", "why", ["n"])

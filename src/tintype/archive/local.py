@@ -16,6 +16,7 @@ WORKER_BYTES = 1 << 30
 """Memory that a worker is counted with: some 0.25 GiB for model and libraries, the rest for a large scan."""
 
 _GRACE_S = 1.0
+_SYSTEM, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 class LocalEngine:
@@ -70,14 +71,14 @@ def _free_memory() -> int | None:
     """Bytes that are to be had, by the system's word and the limit of this control group; None if unknown."""
     found = []
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        for line in _SYSTEM.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 found.append(int(line.split()[1]) << 10)
     except OSError:
         pass
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii").strip()
+        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (_GROUP / "memory.current").read_text(encoding="ascii").strip()
         if limit.isdigit():
             found.append(max(0, int(limit) - int(used)))
     except OSError:
