@@ -265,7 +265,8 @@ def test_further_pictures_are_told() -> None:
 def test_what_is_learnt_from() -> None:
     assert (decode_rgb8(encoded(COLOR, "JPEG2000")) == COLOR).all()
     assert (decode_rgb8(deep(COLOR_16))[..., 1].astype(int) - COLOR[..., 1]).max() <= 1
-    assert decode_rgb8(deep(GREY_16)).shape == (*GREY.shape, 3)
+    for pixels in (GREY_16, RGBA_16):
+        assert decode_rgb8(deep(pixels)).shape == (*GREY.shape, 3)
     assert off(decode_rgb8(deep(GREY_16))[..., 2], np.rint(GREY_16 / 257).astype(np.uint8)).max() == 0
     assert decode_rgb8(rich()).shape == (GREY.shape[1], GREY.shape[0], 3)  # upright
     with pytest.raises(InputError, match="no picture that can be decoded"):

@@ -68,6 +68,11 @@ class _Described(NamedTuple):
     """What kind of alpha the last component is, where the boxes tell."""
     has_palette: bool
 
+    @property
+    def is_grey(self) -> bool:
+        """Whether there is one channel, and alpha maybe."""
+        return len(self.stream.bits) < 3 and not self.has_palette
+
 
 def open_jp2(data: bytes, name: str, limits: Limits) -> Picture:
     """A JPEG 2000 in memory; its header is read now, its pixels are decoded when they are asked for."""
@@ -78,7 +83,8 @@ def jp2_rgb8(data: bytes) -> NDArray[np.uint8]:
     """A JPEG 2000 as upright RGB (H, W, 3) of 8 bits, in its own colour space; InputError as `open_jp2`."""
     picture, pixels = _opened(data, "it", Limits())
     with decoding("it", _KIND):
-        rgb = picture.pages[0].luma()[..., None].repeat(3, -1) if pixels.is_grey else pixels.rgb()
+        grey = pixels.described.is_grey
+        rgb = picture.pages[0].luma()[..., None].repeat(3, -1) if grey else pixels.rgb()[..., :3]
     return turned_upright(to_8_bit(rgb), picture.pages[0].orientation)
 
 
@@ -104,11 +110,11 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
         np.uint16 if pixels.is_deep else np.uint8,
         partial(_decoded, pixels, name),
         has_alpha=len(stream.bits) in (2, 4),
-        small_rgb=None if pixels.is_grey else partial(_small, pixels, name),
+        small_rgb=None if described.is_grey else partial(_small, pixels, name),
         name=name,
     )
     page.orientation = exif_orientation(picture.metadata.exif)
-    page.profile = read_profile(described.profile, picture.notes, grey=pixels.is_grey)
+    page.profile = read_profile(described.profile, picture.notes, grey=described.is_grey)
     if page.has_alpha and described.alpha_kind == _PREMULTIPLIED_OPACITY:
         page.alpha_kind = PREMULTIPLIED
     picture.pages.append(page)
@@ -117,8 +123,7 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
 
 def _bare(described: _Described, heads: list[Box], stream: bytes) -> bytes:
     """The file with no more boxes than its pixels need, as Pillow stumbles over damage in the others."""
-    grey = len(described.stream.bits) < 3 and not described.has_palette
-    space = described.space or (_GREY if grey else _SRGB)
+    space = described.space or (_GREY if described.is_grey else _SRGB)
     needed = dict(reversed(heads))  # the first of each kind
     head = box(b"ihdr", needed[b"ihdr"]) + box(b"colr", struct.pack(">BBBI", _BY_NUMBER, 0, 0, space))
     head += b"".join(box(kind, needed[kind]) for kind in _OF_PIXELS if kind in needed)
@@ -151,11 +156,6 @@ class _Stored(NamedTuple):
     data: bytes
     """The file with no more boxes than they need."""
     described: _Described
-
-    @property
-    def is_grey(self) -> bool:
-        """Whether it has one channel, and alpha maybe."""
-        return len(self.described.stream.bits) < 3 and not self.described.has_palette
 
     @property
     def is_deep(self) -> bool:
@@ -213,7 +213,7 @@ def _is_plain(described: _Described) -> bool:
 def _decoded(pixels: _Stored, name: str) -> tuple[Pixels, Pixels | None]:
     """Luma and alpha (H, W), at their type's full scale."""
     with decoding(name, _KIND):
-        if pixels.is_deep and not pixels.is_grey:
+        if pixels.is_deep and not pixels.described.is_grey:
             rgb = pixels.rgb()
             alpha = np.ascontiguousarray(rgb[..., 3]) if rgb.shape[2] == 4 else None
             return luma_of_codes(np.ascontiguousarray(rgb[..., :3])), alpha
