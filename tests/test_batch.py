@@ -18,7 +18,7 @@ import pytest
 from tintype import batch
 from tintype.archive.cluster import ClusterEngine
 from tintype.batch import Options, run_plan
-from tintype.errors import InputError, ModelError, OutputError, SettingsError
+from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
 from tintype.plan import Job, make_plan
 from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, run_jobs
@@ -170,6 +170,27 @@ def test_one_named_file_whose_result_exists_is_an_error(
         "tintype: album/a.jpg: album/a.color.jpg exists already; --overwrite replaces it."
     )
     assert run(["album/a.jpg"], overwrite=True) == 0
+
+
+def test_one_named_file_whose_result_is_a_link_to_nothing_is_an_error(
+    album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (album / "a.color.jpg").symlink_to("nowhere")
+    assert run(["album/a.jpg"]) == 1
+    assert "album/a.color.jpg exists already; --overwrite replaces it." in err_lines(capsys)[-1]
+    assert (album / "a.color.jpg").is_symlink()
+
+
+def test_one_named_file_whose_result_appears_meanwhile_is_an_error(
+    album: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise OutputExistsError("album/a.color.jpg has appeared meanwhile, and was left as it is.")
+
+    monkeypatch.setattr(FakeColorizer, "colorize_file", late)
+    assert run(["album/a.jpg"]) == 1
+    assert "has appeared meanwhile" in err_lines(capsys)[-1]
+    assert run(["album"]) == 0
 
 
 def test_one_named_file_is_told_in_a_line(album: Path, capsys: pytest.CaptureFixture[str]) -> None:

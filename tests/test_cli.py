@@ -148,6 +148,7 @@ def test_wrong_arguments_exit_with_2(
     [
         ("album/a.jpg -o out", "has no suffix"),
         ("album/a.jpg -o out.xyz", "no format is known by .xyz"),
+        ("album/a.jpg --confidence chart/", "--confidence chart/ is a folder; give the name of a file."),
         ("- -o out.xyz", "no format is known by .xyz"),
         ("album -o album", "would replace itself"),
         ("album/a.jpg - ", "only one picture"),
@@ -157,7 +158,7 @@ def test_wrong_arguments_exit_with_2(
         ("album --size 5", "size must be from 32"),
         ("album/a.jpg --candidates 17", "from 1 to 16 candidates, not 17"),
         ("album --confidence c.png", "--confidence is for one picture"),
-        ("album/a.jpg --confidence chart", "--confidence chart has no suffix"),
+        ("album/a.jpg --confidence chart", "chart has no suffix: write chart.jpg for a file."),
         ("album/a.jpg -o - --candidates 2", "--candidates writes files of its own"),
         ("- --confidence c.png", "--confidence writes files of its own"),
         ("album/a.jpg --confidence album/a.jpg", "--confidence album/a.jpg is the picture itself or its"),

@@ -121,6 +121,24 @@ def test_the_output_folder_is_no_input_of_a_glob(album: Path) -> None:
     assert sorted(targets(plan)) == ["album/a.PNG", "album/b.jpg", "album/sub/c.tif"]
 
 
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "**", "album/**/*", "*/*.jpg", "*/*/*.tif"])
+def test_what_lies_in_the_output_folder_is_no_input_of_a_glob(album: Path, pattern: str) -> None:
+    """The same command goes on after a stop, when there are results already."""
+    before = make_plan([pattern], "album/out")
+    for job in before.jobs:
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        Path(job.target).write_bytes(b"")
+    after = make_plan([pattern], "album/out")
+    assert after.jobs == before.jobs != []
+
+
+def test_a_glob_that_names_the_output_folder_itself_is_refused_as_ever(album: Path) -> None:
+    (album / "out").mkdir()
+    (album / "out" / "b.jpg").write_bytes(b"")
+    with pytest.raises(SettingsError, match="would replace itself"):
+        make_plan(["album/out/*.jpg"], "album/out")
+
+
 def test_what_a_folder_links_to_is_told_and_not_followed(album: Path) -> None:
     (album / "sub" / "loop").symlink_to(album)
     (album / "elsewhere").symlink_to(album / "sub")

@@ -102,7 +102,7 @@ def run_plan(plan: Plan, options: Options) -> int:
             colorizer = options.colorizer()
             _check_tells(colorizer, options)
             _tell_provider(colorizer, options, report)
-            work = Worker(colorizer, options)
+            work = Worker(colorizer, options, plan.single)
             report.begin(len(jobs))
             if len(jobs) == 1:
                 report.add(work.at_once(jobs[0]))
@@ -144,8 +144,9 @@ def _tell_provider(colorizer: Colorizer, options: Options, report: Report) -> No
 class Worker:
     """Colours one job at a time for each thread that calls it."""
 
-    def __init__(self, colorizer: Colorizer, options: Options) -> None:
-        self._colorizer, self._options = colorizer, options
+    def __init__(self, colorizer: Colorizer, options: Options, single: bool) -> None:
+        """Of a `single` picture, one that was named, it is an error that its result is there."""
+        self._colorizer, self._options, self._single = colorizer, options, single
 
     def __call__(self, job: Job) -> FileResult:
         """Never raises for a picture that fails: that is a result with status `failed`."""
@@ -172,6 +173,8 @@ class Worker:
                 candidates=options.candidates,
             )
         except OutputExistsError:  # another process was faster than this one
+            if self._single:
+                raise
             return FileResult(job.source, job.target, "skipped", EXISTS)
         if options.candidates and result.status == "done":
             last = versions_of(target, options.candidates)[-1].name

@@ -131,7 +131,7 @@ class Colorizer:
         luma, _, orientation, tone = _luma_of(picture)
         return self._proposer.confidence(self._lens.array(luma, orientation, tone), hints)
 
-    def confidence_file(self, source: Path, target: Path, *, overwrite: bool = False) -> None:
+    def confidence_file(self, source: str | Path, target: str | Path, *, overwrite: bool = False) -> None:
         """Write `confidence_picture` of a picture's first page to `target`, whose suffix sets the format.
 
         Errors as `confidence` and `colorize_file`.
@@ -148,8 +148,8 @@ class Colorizer:
 
     def colorize_file(
         self,
-        source: Path,
-        target: Path | None = None,
+        source: str | Path,
+        target: str | Path | None = None,
         *,
         overwrite: bool = False,
         skip_colored: bool = False,
@@ -200,7 +200,7 @@ class Colorizer:
 
     def colorize_into(
         self,
-        source: Path | bytes,
+        source: str | Path | bytes,
         target: BinaryIO,
         *,
         skip_colored: bool = False,
@@ -212,6 +212,7 @@ class Colorizer:
         Nothing is written of a picture skipped because it is in colour. Errors as `colorize_file`.
         """
         started = time.perf_counter()
+        source = source if isinstance(source, bytes) else Path(source)
         with images.open_picture(source, self.limits) as picture:
             if skip_colored and any(page.is_colored() for page in picture.pages):
                 result = self._result("-", picture)
@@ -304,6 +305,20 @@ class Colorizer:
         if candidate:
             check_count(candidate)
         return self._proposer.fields(self._lens.page(page), candidate, hints)[-1]
+
+    def shown_in_color(
+        self,
+        page: images.Page,
+        luma8: NDArray[np.uint8],
+        *,
+        hints: Sequence[Hint] | None = None,
+        candidate: int = 0,
+    ) -> NDArray[np.uint8]:
+        """The colours that `field_of` gives a page on its `luma8` (h, w), upright, in sRGB, at any size."""
+        if candidate:
+            check_count(candidate)
+        ab = self._proposer.proposals(self._lens.page(page), candidate, hints)[-1]
+        return self._proposer.field(self._lens.array(luma8), ab).rgb(0, luma8)
 
     def ab_of(self, page: images.Page, *, hints: Sequence[Hint] | None = None) -> Float:
         """The model's chroma for one page, upright: ab (h, w, 2) in Lab units, as `predict_ab` gives it."""

@@ -81,22 +81,21 @@ def make_plan(
 def check_file_name(output: str, option: str = "-o") -> None:
     """Raises SettingsError when a result's name has no suffix, or one of no format that is written."""
     suffix = Path(output).suffix
+    if not output:
+        raise SettingsError(f"{option} has an empty name; give the name of a file.")
     if output.endswith(("/", os.sep)):
-        raise SettingsError(
-            f"{option} {output} is a folder, and standard input has no name; give a file name."
-        )
+        raise SettingsError(f"{option} {output} is a folder; give the name of a file.")
     if not suffix:
-        raise SettingsError(
-            f"{option} {output} has no suffix: write {output}.jpg for a file, {output}/ for a folder."
-        )
+        folder = f", {output}/ for a folder" if option == "-o" else ""
+        raise SettingsError(f"{option} {output} has no suffix: write {output}.jpg for a file{folder}.")
     if suffix.lower() not in READABLE_SUFFIXES:
         known = " ".join(sorted(READABLE_SUFFIXES))
         raise SettingsError(f"{option} {output}: no format is known by {suffix}; choose one of {known}.")
 
 
 def is_there(path: str) -> bool:
-    """Whether the path exists; not an error, but False, where one may not look."""
-    return os.path.exists(path)
+    """Whether there is something, if only a link to nothing; False, no error, where one may not look."""
+    return os.path.lexists(path)
 
 
 def why_no_file(path: str) -> str | None:
@@ -137,8 +136,11 @@ def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) ->
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
     root = str(Path(*parts[:fixed]))
+    own = (
+        None if _lies_in(root, output) else output
+    )  # whoever names the output folder itself gets what is there
     # A set, for `**` gives a file once for every way to reach it.
-    matches = sorted(set(glob.glob(pattern, recursive=True)))
+    matches = sorted(name for name in set(glob.glob(pattern, recursive=True)) if not _lies_in(name, own))
     inside = {name for name in matches if os.path.isdir(name)}
     folders = [] if _matches_all(pattern) else [n for n in matches if n in inside and not _is_same(n, output)]
     names = [name for name in matches if is_picture(os.path.basename(name)) and name not in inside]
@@ -230,6 +232,14 @@ def _is_same(folder: str, output: str | None) -> bool:
         return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
     except OSError:  # which listing it will tell
         return False
+
+
+def _lies_in(path: str, output: str | None) -> bool:
+    """Whether a path leads to the output folder, where that is one, or into it."""
+    if output is None or not os.path.isdir(output):
+        return False
+    folder, found = os.path.realpath(output), os.path.realpath(path)
+    return found == folder or found.startswith(os.path.join(folder, ""))
 
 
 def is_picture(name: str) -> bool:

@@ -37,9 +37,9 @@ class Proposer:
     ) -> None:
         self.session = session
         self.strength, self.vividness = _checked_strength(strength), vividness
+        self._check(hints)
         self.colors, self.hints, self.threads = tuple(colors), tuple(hints), threads
         self._inputs = guidance.graph_inputs(session, vividness, colors)
-        self._check(hints)
 
     def at(self, *, strength: float, vividness: float) -> Proposer:
         """The same loaded model at another strength and vividness."""
@@ -50,12 +50,18 @@ class Proposer:
 
     def fields(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[chroma.ChromaField]:
         """The colours of what is seen, or `count` versions of them where that is not 0."""
+        return [self.field(view, ab) for ab in self.proposals(view, count, hints)]
+
+    def field(self, view: View, ab: Float) -> chroma.ChromaField:
+        """Upright ab (h, w, 2) as the colours of what is seen."""
+        return view.field(ab, self.strength, self.threads)
+
+    def proposals(self, view: View, count: int, hints: Sequence[Hint] | None) -> list[Float]:
+        """The chroma of what is seen, upright, or of `count` versions of it where that is not 0."""
         maps = self._maps(view, hints)
         if count:
-            found = predict.predict_versions(self.session, view.L(), self._inputs | maps, count)
-        else:
-            found = [self.predict(view.L(), maps)]
-        return [view.field(ab, self.strength, self.threads) for ab in found]
+            return list(predict.predict_versions(self.session, view.L(), self._inputs | maps, count))
+        return [self.predict(view.L(), maps)]
 
     def ab(self, view: View, hints: Sequence[Hint] | None) -> Float:
         """The chroma alone of what is seen, upright: ab (h, w, 2) in Lab units."""

@@ -227,9 +227,11 @@ def test_jpeg_data_inside_a_tiff_cannot_be_larger_than_its_strip(monkeypatch: py
     assert_one_sentence(str(caught.value))
 
 
-def png(header: tuple[int, ...], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+def png(
+    header: tuple[int, ...], rows: bytes, *chunks: tuple[bytes, bytes], interlaced: bool = False
+) -> bytes:
     """A PNG of `header` (width, height, bits, kind), filtered `rows`, and further chunks before these."""
-    head = struct.pack(">IIBBBBB", *header, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", *header, 0, 0, interlaced)
     every = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     parts = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in every]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -256,6 +258,36 @@ def test_a_transparent_color_that_is_cut_short_is_refused(bits: int, kind: int, 
     with pytest.raises(InputError, match="tRNS chunk") as caught:
         read_all(png((4, 4, bits, kind), rows, (b"tRNS", color)))
     assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"), [(8, 0), (8, 2), (4, 3), (8, 6), (1, 0), (16, 0), (16, 2), (16, 4)]
+)
+def test_a_png_that_lacks_rows_is_refused(bits: int, kind: int) -> None:
+    """Its checksums are right, and Pillow would have the rest black."""
+    row = b"\0" + b"\x4d" * -(-9 * bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind] // 8)
+    palette = [(b"PLTE", bytes(range(48)))] if kind == 3 else []
+    read_all(png((9, 12, bits, kind), 12 * row, *palette))
+    for rows in (11, 3):
+        with pytest.raises(InputError, match="damaged or truncated PNG") as caught:
+            read_all(png((9, 12, bits, kind), rows * row, *palette))
+        assert_one_sentence(str(caught.value))
+
+
+def test_a_png_that_is_black_below_lacks_nothing() -> None:
+    for mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
+        for size in ((35, 41), (1, 1), (3, 2)):
+            read_all(encoded(Image.new(mode, size), "PNG"))
+    sides = [(2, 1), (1, 1), (3, 1), (2, 2), (5, 1), (4, 3), (9, 2)]  # of the seven passes over 9 × 5
+    rows = b"".join(bytes(height * (1 + width)) for width, height in sides)
+    read_all(png((9, 5, 8, 0), rows, interlaced=True))
+    with pytest.raises(InputError, match="damaged or truncated PNG"):
+        read_all(png((9, 5, 8, 0), rows[:-1], interlaced=True))
+
+
+def test_a_palette_that_is_missing_is_told() -> None:
+    with pytest.raises(InputError, match="it has no palette"):
+        read_all(png((4, 4, 8, 3), bytes(4 * 5)))
 
 
 def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence() -> None:

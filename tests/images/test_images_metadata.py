@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -136,6 +137,34 @@ def test_a_resolution_within_exif_is_no_loss() -> None:
     data[ExifTags.Base.XResolution] = data[ExifTags.Base.YResolution] = 300.0
     result, notes = colored(encoded(GREY, "JPEG", exif=data, dpi=(300, 300)), "WEBP")
     assert opened(result).getexif()[ExifTags.Base.XResolution] == 300
+    assert notes == []
+
+
+@pytest.mark.parametrize("into", [*RICH, "JPEG2000"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_preview_that_would_still_be_grey_is_left_out(kind: str, into: str) -> None:
+    """EXIF's second directory, with the words of what stands in the first."""
+    data = exif()
+    plain = data.tobytes().removeprefix(b"Exif\0\0")
+    preview = encoded(GREY[:40, :60], "JPEG")
+    end = struct.pack(">I", 0)
+    entries = [(0x0201, 4, len(plain) + 2 + 12 * 2 + 4), (0x0202, 4, len(preview))]
+    second = struct.pack(">H", 2) + b"".join(
+        struct.pack(">HHII", tag, form, 1, v) for tag, form, v in entries
+    )
+    link = 8 + 2 + 12 * struct.unpack_from(">H", plain, 8)[0]
+    whole = plain[:link] + struct.pack(">I", len(plain)) + plain[link + 4 :] + second + end + preview
+    source = encoded(GREY, kind, exif=b"Exif\0\0" + whole)
+    if kind == "PNG":
+        source = encoded(GREY, kind, exif=whole)
+    assert preview in source
+    result, notes = colored(source, into)
+    if into == "JPEG2000":
+        assert b"Ensign" in result
+    else:
+        found = opened(result).getexif()
+        assert found[ExifTags.Base.Make] == "Ensign"
+        assert not found.get_ifd(ExifTags.IFD.IFD1)
     assert notes == []
 
 

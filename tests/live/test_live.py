@@ -385,6 +385,36 @@ def test_a_film_is_a_source_and_ends(tmp_path):
     assert greys == pytest.approx([5 * i for i in range(8)], abs=3)
 
 
+def test_a_photograph_with_exif_is_a_source(tmp_path):
+    """FFmpeg hands EXIF on in a kind of side data that PyAV does not name; 6 is to be turned to the right."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, 32:] = 200
+    Image.fromarray(picture).save(tmp_path / "a.jpg", exif=exif)
+    source = open_source(str(tmp_path / "a.jpg"), paced=False)
+    rgb = source.read()
+    source.close()
+    assert rgb.shape == (64, 48, 3)
+    assert (rgb[:24].mean(), rgb[40:].mean()) == pytest.approx((0, 200), abs=5)
+
+
+def test_a_source_that_ends_before_a_picture_is_an_error(tmp_path, capsys):
+    (tmp_path / "words.jpg").write_text("Dear Sir,\nyours.\n" * 20)
+    line = [
+        "live",
+        "--source",
+        str(tmp_path / "words.jpg"),
+        "--view",
+        "none",
+        "--record",
+        str(tmp_path / "t.mkv"),
+    ]
+    assert cli.main(line) == 1
+    assert "tintype: " in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["words.jpg"]
+
+
 def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path):
     path = tmp_path / "phone.mp4"
     picture = np.zeros((48, 64, 3), np.uint8)

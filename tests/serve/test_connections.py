@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -182,3 +182,42 @@ def test_services_of_one_host_have_cookies_of_their_own(tiny_model):
             head = told(client).decode()
             names.add(head.partition("set-cookie: ")[2].partition("=")[0])
     assert len(names) == 2
+
+
+REFUSED = (
+    b"POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: close\r\nContent-Length: 30000000\r\n\r\n"  # as Python's urllib closes
+)
+
+
+def test_who_is_still_sending_hears_the_answer(tiny_model):
+    with running(model=str(tiny_model)) as (address, _), connect(address) as client:
+        client.sendall(REFUSED)
+        for _ in range(30):
+            client.sendall(bytes(1_000_000))
+        client.shutdown(socket.SHUT_WR)
+        assert told(client).startswith(b"HTTP/1.1 404")
+
+
+def test_who_sends_on_and_on_is_closed(tiny_model, monkeypatch):
+    monkeypatch.setattr(door, "LINGER_SECONDS", 0.5)
+    with running(model=str(tiny_model)) as (address, _), connect(address) as client:
+        client.sendall(REFUSED)
+        began = time.monotonic()
+        with suppress(OSError):
+            while time.monotonic() - began < PATIENCE:
+                client.sendall(b"x")
+                time.sleep(0.01)
+        assert 0.3 < time.monotonic() - began < PATIENCE
+
+
+def test_the_end_does_not_wait_for_who_sends_on(tiny_model):
+    with ExitStack() as stack:
+        service = stack.enter_context(running(model=str(tiny_model)))
+        client = stack.enter_context(connect(service[0]))
+        client.sendall(REFUSED)
+        assert client.recv(12) == b"HTTP/1.1 404"
+        kept = stack.pop_all()
+    began = time.monotonic()
+    kept.close()
+    assert time.monotonic() - began < 4

@@ -151,6 +151,20 @@ def test_the_command_tells_what_is_lost(place, capsys):
     assert in_8_bits(place / "new.onnx") == {"/body/Conv", "/head/Conv"}
 
 
+def test_the_command_passes_over_what_cannot_be_read(place, capsys):
+    (place / "photos" / "junk.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    line = "quantize conv.onnx --data photos --val photos --limit 99 --count 99 -o new.onnx"
+    assert cli.main(line.split()) == 0
+    told = capsys.readouterr()
+    assert told.err.count("junk.jpg cannot be used: it is no picture that can be decoded.\n") == 1
+    count = len(list((place / "photos").iterdir())) - 1
+    assert load_card(place / "new.onnx").scores["how"].startswith(f"{count} photographs")
+    (place / "bad").mkdir()
+    (place / "bad" / "junk.jpg").write_bytes(b"")
+    assert cli.main(["quantize", "conv.onnx", "--data", "bad", "--val", "photos", "-o", "other.onnx"]) == 1
+    assert "Of 1 photograph none can be used." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "status", "message"),
     [

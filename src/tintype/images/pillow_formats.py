@@ -15,7 +15,7 @@ import numpy as np
 from tintype.errors import OutputError
 from tintype.images.icc import read_profile
 from tintype.images.luma import luma_of_codes, pil_to_luma
-from tintype.images.metadata import Metadata, exif_orientation, repacked, sensible_dpi
+from tintype.images.metadata import Metadata, exif_orientation, repacked, sensible_dpi, without_thumbnail
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -179,7 +179,7 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
     metadata = picture.metadata
     options: dict[str, Any] = {"quality": quality, "icc_profile": page.profile.icc}
     if metadata.exif and kind == "WEBP":
-        options["exif"] = _EXIF_HEAD + metadata.exif
+        options["exif"] = _EXIF_HEAD + without_thumbnail(metadata.exif)
     elif metadata.exif:
         options["exif"] = repacked(metadata.exif) or b""  # Pillow takes the orientation out of it
         if not options["exif"]:

@@ -6,13 +6,14 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from functools import cache
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, gamma_profile, read_profile
-from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi
+from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi, without_thumbnail
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -30,6 +31,11 @@ _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that stay true when the pixels change from grey to colour.
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _KEPT = (*_TEXTS, b"pHYs", b"tIME", b"eXIf")
+_PALETTE = 3
+_SAMPLES = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}  # of a pixel, by kind
+# Where each pass of an interlaced PNG begins, and its steps: across, down.
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+_AT_ONCE = 1 << 20
 _KEY_BYTES = {0: 2, 2: 6}  # of the transparent colour, by the kind of a PNG that has no alpha
 _XMP_KEY = b"XML:com.adobe.xmp"
 _XMP_HEAD = _XMP_KEY + bytes(5)  # uncompressed, no language, no translated key
@@ -53,6 +59,8 @@ def open_png(data: bytes, name: str, limits: Limits) -> Picture:
         chunks = list(_chunks(data))
         if sum(kind == b"IHDR" for kind, _ in chunks) != 1:
             raise ValueError("it has more than one header")
+        if kind == _PALETTE and not any(name == b"PLTE" for name, _ in chunks):
+            raise ValueError("it has no palette")
     found = dict(reversed(chunks))
     picture = Picture(name, "PNG", [], _metadata(chunks))
     if b"acTL" in found:
@@ -147,9 +155,7 @@ def _page(
     from tintype.images.pillow_formats import pillow_page
 
     def image() -> object:
-        from PIL.PngImagePlugin import PngImageFile
-
-        return PngImageFile(io.BytesIO(_assembled(pixel_chunks)))
+        return _image(pixel_chunks)
 
     has_alpha = kind in (4, 6) or b"tRNS" in found
     grey = kind in (0, 4)
@@ -194,13 +200,54 @@ def _deep_grey(chunks: list[Chunk], kind: int) -> Pixels:
     A pixel has as many bytes as one of grey and alpha, or RGBA, of 8 bits, and PNG's filters work on
     bytes: under such a header Pillow gives the very bytes. (OpenCV swaps them in grey with alpha.)
     """
-    from PIL.PngImagePlugin import PngImageFile
-
     header = bytearray(chunks[0][1])
     header[8], header[9] = 8, 4 if kind == 0 else 6
     body = [chunk for chunk in chunks[1:] if chunk[0] in (b"IDAT", b"IEND")]
-    image = PngImageFile(io.BytesIO(_assembled([(b"IHDR", bytes(header)), *body])))
+    image = _image([(b"IHDR", bytes(header)), *body])
     return np.ascontiguousarray(np.asarray(image)).view(">u2").astype(np.uint16)
+
+
+@cache
+def _image_class() -> Any:
+    """Pillow's, but that it does not take rows that are missing at the end for black ones."""
+    from PIL.PngImagePlugin import PngImageFile
+
+    class WholeImage(PngImageFile):
+        chunks: list[Chunk]
+
+        def load_end(self) -> None:
+            super().load_end()
+            width, height = self.size
+            last = range(max(0, height - 2), height)  # of interlaced rows the odd ones come last
+            if any(self.im.crop((0, y, width, y + 1)).getbbox() is None for y in last):
+                _check_rows(self.chunks)
+
+    return WholeImage
+
+
+def _image(chunks: list[Chunk]) -> Any:
+    """A PNG of these chunks as Pillow opens it."""
+    image = _image_class()(io.BytesIO(_assembled(chunks)))
+    image.chunks = chunks
+    return image
+
+
+def _check_rows(chunks: list[Chunk]) -> None:
+    """ValueError where less is compressed than the header's pixels take."""
+    width, height, bits, kind, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1][:13])
+    pixel = bits * _SAMPLES[kind]
+    passes = _ADAM7 if interlaced else [(0, 0, 1, 1)]
+    sides = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in passes]
+    missing = sum(
+        rows * (1 + -(-columns * pixel // 8)) for columns, rows in sides if columns > 0 and rows > 0
+    )
+    inflater = zlib.decompressobj()
+    for name, body in chunks:
+        while name == b"IDAT" and body and missing > 0:
+            missing -= len(inflater.decompress(body, _AT_ONCE))
+            body = inflater.unconsumed_tail
+    if missing > 0:
+        raise ValueError("rows of it are missing")
 
 
 def _deep_color(chunks: list[Chunk]) -> Pixels:
@@ -246,13 +293,14 @@ def _spliced(picture: Picture, profile: Profile) -> bytes:
     if picture.format == "PNG":
         # Its own XMP stays as it is stored, compressed maybe, where nothing was added to it.
         as_stored = xmp == metadata.xmp
-        chunks += [chunk for chunk in metadata.native if as_stored or not _is_xmp(chunk)]
+        kept = [chunk for chunk in metadata.native if as_stored or not _is_xmp(chunk)]
+        chunks += [(kind, without_thumbnail(body) if kind == b"eXIf" else body) for kind, body in kept]
     else:
         if metadata.dpi:
             x, y = (round(value / _INCH) for value in metadata.dpi)
             chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
         if metadata.exif:
-            chunks.append((b"eXIf", metadata.exif))
+            chunks.append((b"eXIf", without_thumbnail(metadata.exif)))
     if xmp and (picture.format != "PNG" or xmp != metadata.xmp):
         chunks.append((b"iTXt", _XMP_HEAD + xmp))
     return b"".join(_chunk(*chunk) for chunk in chunks)

@@ -86,7 +86,11 @@ def read_layout(directory: Directory, reader: Reader, name: str) -> Layout:
 def _check_kind(name: str, photometric: int, compression: int, bits: list[int], tags: Directory) -> None:
     known = (NO_COMPRESSION, JPEG, *DEFLATE, *FAX, *BYTE_CODECS)
     formats = tags[339].numbers() if 339 in tags else [1]
-    if _FLOAT in formats or (bits and bits[0] > 16):
+    if _FLOAT in formats:
+        raise InputError(
+            f"{name} has floating-point samples: bring it to whole numbers of 8 or 16 bits first."
+        )
+    if bits and bits[0] > 16:
         raise InputError(f"{name} has samples of {bits[0]} bits: bring it to 8 or 16 bits first.")
     if len(set(bits)) != 1 or bits[0] not in (1, 2, 4, 8, 16) or set(formats) - {1, 4}:
         raise InputError(f"{name} is a TIFF with samples of an unusual kind: bring it to 8 or 16 bits first.")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tintype.cards import list_models
 from tintype.colorizer import Colorizer
-from tintype.errors import OutputError, SettingsError
+from tintype.errors import InputError, OutputError, SettingsError
 from tintype.live.arguments import PORT
 from tintype.live.picture import LivePainter, Screen
 from tintype.live.record import Recorder
@@ -74,6 +74,8 @@ def run_live(args: argparse.Namespace) -> int:
         finally:
             if live.summary.shown:
                 say(live.summary.sentence())
+        if not live.summary.shown and newest.ended:
+            raise InputError(f"{args.source} ended before a picture came.")
     return 0
 
 

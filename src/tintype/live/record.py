@@ -70,7 +70,7 @@ class Recorder:
                 self._container.close()
             finally:
                 self._container = None
-                if self._part.exists():
+                if self._part.exists() and self._part.stat().st_size:
                     name_whole(self._part, self._target, replace=self._overwrite)
         except OutputExistsError:
             raise OutputExistsError(
@@ -78,7 +78,8 @@ class Recorder:
             ) from None
         except (OSError, self._av.error.FFmpegError) as error:
             words = plain_words(error) if isinstance(error, OSError) else reason(error)
-            raise OutputError(f"Cannot finish {self._target}: {words}; what there is of it plays.") from error
+            plays = "; what there is of it plays" if self._target.exists() else ""
+            raise OutputError(f"Cannot finish {self._target}: {words}{plays}.") from error
 
     def _begin(self, picture: NDArray[np.uint8]) -> None:
         suffix = self._target.suffix.lower()

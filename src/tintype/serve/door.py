@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 20.0
 """That a client has for a request's head; what follows has the service's own time limits."""
+
+LINGER_SECONDS = 10.0
+"""That a client who has its answer may go on sending what is not read."""
 
 _MOST = 1000
 _FULL = b'{"error": "Too many connections at once; try again later."}'
@@ -17,6 +21,42 @@ _ANSWER = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b"retry-after: 5\r\ncontent-length: %d\r\n\r\n%b" % (len(_FULL), _FULL)
 )
+
+
+class _Transport:
+    """A connection's, that is not closed while its client still sends, who would never read the answer.
+
+    The system tells a client whose bytes nobody takes that the connection is broken, and what lies there for
+    it is lost.
+    """
+
+    def __init__(self, transport: asyncio.Transport, door: Door) -> None:
+        self._transport, self._door = transport, door
+        self.lingers = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is closed for good."""
+        return self._transport.is_closing()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is to be said."""
+        return self.lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Say no more; once the client has sent all, or LINGER_SECONDS have passed, hear no more."""
+        if self.is_closing():
+            return
+        if self._door.conn.their_state is not h11.SEND_BODY or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self.lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._door.loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
 class Door(H11Protocol):
@@ -39,7 +79,7 @@ class Door(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Transport(transport, self)))
         if self._has_room():
             self._wait()
         else:
@@ -48,11 +88,20 @@ class Door(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """It sends something."""
+        if self._own_transport.lingers:
+            return
         super().data_received(data)
         if not self.waits:
             self._wait_no_more()
         elif self._timer is None:
             self._wait()
+
+    def shutdown(self) -> None:
+        """The service ends."""
+        if self._own_transport.lingers:
+            self._own_transport.abort()
+        else:
+            super().shutdown()
 
     def on_response_complete(self) -> None:
         """It has its answer."""
@@ -63,6 +112,10 @@ class Door(H11Protocol):
         """It has gone."""
         self._wait_no_more()
         super().connection_lost(exc)
+
+    @property
+    def _own_transport(self) -> _Transport:
+        return cast("_Transport", self.transport)
 
     def _wait(self) -> None:
         self._since = self.loop.time()
@@ -77,7 +130,7 @@ class Door(H11Protocol):
         """Whether it may stay, another having gone for it where need be."""
         if len(self.connections) <= (most := most_connections()):
             return True
-        here = [c for c in self.connections if isinstance(c, Door) and not c.transport.is_closing()]
+        here = [c for c in self.connections if isinstance(c, Door) and not c._own_transport.is_gone]
         idle = [connection for connection in here if connection.waits and connection is not self]
         if len(here) > most and idle:
             min(idle, key=lambda connection: connection._since).transport.abort()

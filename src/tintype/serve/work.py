@@ -21,7 +21,6 @@ from tintype.confidence import confidence_picture
 from tintype.errors import TooLargeError
 from tintype.framing import upright
 from tintype.hints import Hint, as_seen
-from tintype.images.picture import ArrayPage
 from tintype.serve.bodies import MEMORY_BYTES, Upload
 from tintype.serve.desk import Job
 
@@ -88,10 +87,9 @@ def preview(
     with _opened(colorizer, upload, job) as picture:
         page = picture.pages[0]
         luma8 = _shown(page, side)
-        hints = tuple(as_seen(hint, (page.height, page.width), page.orientation) for hint in look.hints)
         headers = _headers(picture, colorizer) | {"Tintype-Notes": json.dumps(picture.notes)}
-    job.check()
-    pixels = _PICTURES[showing](colorizer, luma8, Look(hints, look.candidate))
+        job.check()
+        pixels = _PICTURES[showing](colorizer, page, luma8, look)
     space = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "420")
     file = io.BytesIO(simplejpeg.encode_jpeg(pixels, _QUALITY, *space))
     return _answer(file, "image/jpeg", headers)
@@ -104,23 +102,28 @@ def _answer(body: IO[bytes], media_type: str, headers: dict[str, str]) -> Answer
     return Answer(body, media_type, headers | {"Content-Length": str(size)})
 
 
-def _grey(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+def _grey(colorizer: Colorizer, page: images.Page, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
     return luma8[..., None]
 
 
-def _colored(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
-    page = ArrayPage(luma8.shape, np.uint8, lambda: (luma8, None))
-    return colorizer.field_of(page, hints=look.hints, candidate=look.candidate).rgb(0, luma8)
+def _colored(
+    colorizer: Colorizer, page: images.Page, luma8: NDArray[np.uint8], look: Look
+) -> NDArray[np.uint8]:
+    """With the colours of the page as it is, so that a version is the same at every size."""
+    return colorizer.shown_in_color(page, luma8, hints=look.hints, candidate=look.candidate)
 
 
-def _sureness(colorizer: Colorizer, luma8: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+def _sureness(
+    colorizer: Colorizer, page: images.Page, luma8: NDArray[np.uint8], look: Look
+) -> NDArray[np.uint8]:
     """Without the scale below, which the page has itself."""
+    hints = tuple(as_seen(hint, (page.height, page.width), page.orientation) for hint in look.hints)
     height, width = luma8.shape
-    chart = confidence_picture(luma8, colorizer.confidence(luma8, hints=look.hints))
+    chart = confidence_picture(luma8, colorizer.confidence(luma8, hints=hints))
     return np.ascontiguousarray(chart[:height, :width])
 
 
-_PICTURES: dict[str, Callable[[Colorizer, NDArray[np.uint8], Look], NDArray[np.uint8]]] = {
+_PICTURES: dict[Showing, Callable[[Colorizer, images.Page, NDArray[np.uint8], Look], NDArray[np.uint8]]] = {
     "grey": _grey,
     "color": _colored,
     "confidence": _sureness,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,17 @@ def quantize(args: argparse.Namespace) -> int:
     if out.exists() and not args.overwrite:
         raise OutputExistsError(f"{out} exists already; --overwrite replaces it.")
     stays_float = args.float if args.float is not None else _stays_float(card.recipe)
-    calibration, judged = (
-        evaluate.find_photographs([Path(p) for p in places], limit=limit, image_column=args.image_column)
-        for places, limit in ((args.data, args.count), (args.val, args.limit))
-    )
+    found, told = [], dict[str, None]()
+    for places, limit in ((args.data, args.count), (args.val, args.limit)):
+        named = evaluate.find_photographs(
+            [Path(p) for p in places], limit=limit, image_column=args.image_column
+        )
+        good, reasons = quantizing.usable(named)
+        found.append(good)
+        told |= dict.fromkeys(reasons)
+    for sentence in told:
+        print(sentence, file=sys.stderr)
+    calibration, judged = found
     new = quantizing.quantize(card, out, calibration, judged, stays_float)
     before, after = (new.scores[name]["psnr"] for name in (card.name, new.name))
     print(

@@ -30,6 +30,7 @@ from tintype.images import decode_rgb8
 from tintype.session import Session
 from tintype.train.export import commit_id, predictor
 from tintype.train.graph_weights import store_as_float16
+from tintype.words import count_of
 
 _PASS_ON = ("Clip", "Relu", "Add", "Resize")  # they compute in 8 bits where all that they are given is
 _HINTED = 4  # every so many of the calibration photographs comes with hints, if the model takes some …
@@ -107,13 +108,34 @@ def compare(session: Session, other: Session, photographs: Photographs, size: in
     return {"how": how, "ab_distance": round(float(np.mean(distances)), 4)} | rounded
 
 
+def usable(photographs: Photographs) -> tuple[Photographs, list[str]]:
+    """Those that can be read, and sentences on the others. InputError where there is none."""
+    good, told = [], []
+    for place, (record, name) in enumerate(zip(photographs.records, photographs.names, strict=True)):
+        try:
+            decode_rgb8(record.read())
+            good.append(place)
+        except (TintypeError, OSError) as error:
+            told.append(_why_not(name, error))
+    if not good:
+        raise InputError(f"Of {count_of(len(told), 'photograph')} none can be used. {told[0]}")
+    chosen = {
+        key: [getattr(photographs, key)[place] for place in good] for key in ("records", "names", "labels")
+    }
+    return dataclasses.replace(photographs, **chosen), told
+
+
+def _why_not(name: str, error: Exception) -> str:
+    return f"{name} cannot be used: {str(error).rstrip('.')}."
+
+
 def _truths(photographs: Photographs, size: int) -> Iterator[Truth]:
     """Centre crops of `size` pixels. InputError, naming the photograph, for one that cannot be read."""
     for record, name in zip(photographs.records, photographs.names, strict=True):
         try:
             yield Truth(name, cut(decode_rgb8(record.read()), size, "center"))
         except (TintypeError, OSError) as error:
-            raise InputError(f"{name} cannot be used: {error}") from None
+            raise InputError(_why_not(name, error)) from None
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]

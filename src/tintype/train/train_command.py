@@ -18,6 +18,7 @@ from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.recipe import Schedule
 from tintype.train.stream import Stream
+from tintype.words import count_of
 
 # The dataclasses that --set and --config may write to, in the order in which a key is looked up.
 _SHARED = {"crops": CropSettings, "grey": GreySettings, "schedule": Schedule}
@@ -198,7 +199,7 @@ def _run(
         )  # fmt: skip
     if skipped := SkipLog(plan.out / "skipped.tsv").names():
         rank_zero_only(print)(
-            f"{len(skipped)} photographs could not be used; {plan.out}/skipped.tsv names them."
+            f"{count_of(len(skipped), 'photograph')} could not be used; {plan.out}/skipped.tsv names them."
         )
 
 

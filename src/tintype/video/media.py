@@ -23,12 +23,21 @@ def load_av() -> Any:
     """The module `av`; TintypeError when the extra that brings it is missing."""
     try:
         import av
+        from av.sidedata.sidedata import Type
     except ModuleNotFoundError:
         raise TintypeError(
             "Films and cameras need more than is installed (av is missing): pip install 'tintype[video]'."
         ) from None
     av.logging.set_level(None)  # what goes wrong is told in our own words
+    setattr(Type, "_missing_", classmethod(_nameless))  # noqa: B010 - a method, to a type checker
     return av
+
+
+def _nameless(kind: Any, value: int) -> Any:
+    """A kind of side data that PyAV's list lacks, such as a JPEG's EXIF; over such it would fail."""
+    member = object.__new__(kind)
+    member._name_, member._value_ = f"KIND_{value}", value
+    return member
 
 
 def file_url(path: Path) -> str:

@@ -13,21 +13,32 @@ function busy(change) {
   document.getElementById("stage").setAttribute("aria-busy", asked > 0);
 }
 
-async function once(path, options) {
+/** Whether the browser can still read a file: a folder it never can, nor one that was changed since it was chosen. */
+async function isReadable(blob) {
+  try {
+    await blob.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function once(path, options, blob) {
   busy(1);
   try {
     return await fetch(path, options);
   } catch {
-    throw new Refusal("Tintype cannot be reached: is it still running?");
+    if (!blob || (await isReadable(blob))) throw new Refusal("Tintype cannot be reached: is it still running?");
+    throw new Refusal("It cannot be read: it is a folder, or was changed or removed since it was chosen. Choose it again.");
   } finally {
     busy(-1);
   }
 }
 
-/** A response that is well; one that says "too many" is asked for again. Throws Refusal. */
-async function ask(path, options = {}) {
+/** A response that is well; one that says "too many" is asked for again. Throws Refusal. `blob` is what is sent. */
+async function ask(path, options = {}, blob = null) {
   for (let tries = 0; ; tries++) {
-    const response = await once(path, options);
+    const response = await once(path, options, blob);
     if (response.ok) return response;
     if (response.status === 429 && tries < 30) {
       await pause(1000 * Math.min(10, Number(response.headers.get("Retry-After")) || 1));
@@ -57,7 +68,7 @@ export function post(path, blob, settings = {}, hints = null) {
   for (const [name, value] of Object.entries(settings)) {
     if (value !== null && value !== undefined && value !== "") query.set(name, value);
   }
-  return ask(`${path}?${query}`, { method: "POST", body: body(blob, hints) });
+  return ask(`${path}?${query}`, { method: "POST", body: body(blob, hints) }, blob);
 }
 
 /** Runs one call at a time; of those that come meanwhile only the newest is run. */

@@ -7,6 +7,11 @@ const LARGEST = 8192; // pixels of the longer side that a browser still shows we
 const STILL = 350; // milliseconds without a change before the full size is asked for
 const SMALL = 192;
 
+/** What colours are tried on: the grey preview, which is soon sent; of versions, which the least change upsets, the file. */
+function seen(picture, state) {
+  return state.candidate > 1 ? picture.file : picture.grey;
+}
+
 export class Coloring {
   #colors;
   #fine;
@@ -29,8 +34,7 @@ export class Coloring {
 
   /** A picture's small version in colour. */
   async thumb(picture) {
-    const response = await post("/v1/preview", picture.grey, { ...picture.query(), side: SMALL }, picture.hintsJson());
-    return picture.show("thumb", await response.blob());
+    return picture.show("thumb", await this.#preview(picture, picture.state, seen(picture, picture.state), "color", SMALL));
   }
 
   /** Put a picture on the stage. */
@@ -47,7 +51,7 @@ export class Coloring {
     const picture = this.picture;
     this.#fineFor = null;
     return this.#colors.run(async () => {
-      const blob = await this.#preview(picture, state, picture.grey, "color", PREVIEW);
+      const blob = await this.#preview(picture, state, seen(picture, state), "color", PREVIEW);
       if (picture !== this.picture) return;
       await this.viewer.show("after", picture.show("color", blob));
       if (this.sureness && !this.#colors.stale) await this.#showSureness(picture, state);
@@ -78,7 +82,8 @@ export class Coloring {
     const state = picture.state;
     return this.#versions.run(async () => {
       for (let number = 1; number <= count && state === picture.state; number++) {
-        const blob = await this.#preview(picture, { ...state, candidate: number }, picture.grey, "color", SMALL);
+        const version = { ...state, candidate: number };
+        const blob = await this.#preview(picture, version, seen(picture, version), "color", SMALL);
         if (picture !== this.picture || this.#versions.stale) return;
         show(number, picture.show(`version-${number}`, blob));
       }

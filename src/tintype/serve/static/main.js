@@ -23,11 +23,11 @@ const coloring = new Coloring(viewer, complain);
 const marks = new Marks(viewer);
 const swatches = new Swatches();
 const strip = new Strip();
-const panel = await start();
+let panel = null; // once the service has told its models
 
 async function start() {
   try {
-    return new Panel(await models());
+    panel = new Panel(await models());
   } catch (error) {
     complain(error);
     throw error;
@@ -70,8 +70,10 @@ async function add(files) {
     for (const picture of fresh) {
       if (!pictures.includes(picture)) continue;
       try {
+        if (!picture.file.size) throw new Error("The file is empty.");
         await coloring.read(picture);
-        if (!opened) open(picture);
+        if (!pictures.includes(picture)) continue; // it was closed meanwhile
+        if (!opened || !current) open(picture);
         opened = true;
         await coloring.thumb(picture);
       } catch (error) {
@@ -108,8 +110,17 @@ function close(picture) {
   for (const name of Object.keys(picture.urls)) picture.show(name, null);
   const next = pictures.slice(index).concat(pictures.slice(0, index).reverse()).find((other) => other.grey);
   if (picture === current && next) return open(next);
-  if (picture === current) location.reload();
+  if (picture === current) leave();
   strip.draw(pictures, current);
+}
+
+/** Clear the stage; where nothing is still to come, begin anew. */
+function leave() {
+  if (pictures.every((picture) => picture.problem)) return location.reload();
+  current = coloring.picture = null;
+  byId("main").classList.add("is-empty");
+  for (const id of ["view", "zoom"]) byId(id).hidden = true;
+  byId("empty").hidden = false;
 }
 
 function step(by) {
@@ -303,6 +314,21 @@ async function loadHints(file) {
 
 // --- wiring
 
+const ready = start();
+setUpPage({
+  add: (files) => ready.then(() => add(files)),
+  loadHints,
+  save,
+  step,
+  undo: () => travel("undo"),
+  redo: () => travel("redo"),
+  hint: () => current && startHint(viewer.middle(), true),
+  escape: endHint,
+  hasPicture: () => current !== null,
+  isUnsaved: () => pictures.some((picture) => picture.hasUnsavedHints),
+  viewer,
+});
+
 viewer.addEventListener("spot", (event) => startHint(event.detail));
 viewer.addEventListener("placed", () => coloring.sharpen());
 marks.addEventListener("ask", (event) => askColor(event.detail, true));
@@ -318,6 +344,7 @@ swatches.addEventListener("close", endHint);
 strip.addEventListener("open", (event) => open(event.detail));
 strip.addEventListener("close", (event) => close(event.detail));
 
+await ready;
 panel.addEventListener("try", (event) => coloring.refresh({ ...current.state, ...event.detail }));
 panel.addEventListener("set", (event) => set(event.detail));
 panel.addEventListener("model", (event) => changeModel(event.detail));
@@ -354,17 +381,3 @@ function zip() {
     }
   });
 }
-
-setUpPage({
-  add,
-  loadHints,
-  save,
-  step,
-  undo: () => travel("undo"),
-  redo: () => travel("redo"),
-  hint: () => current && startHint(viewer.middle(), true),
-  escape: endHint,
-  hasPicture: () => current !== null,
-  isUnsaved: () => pictures.some((picture) => picture.hasUnsavedHints),
-  viewer,
-});

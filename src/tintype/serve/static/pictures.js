@@ -85,6 +85,10 @@ export class Picture {
       throw new Error("These hints are no JSON.");
     }
     if (!Array.isArray(told?.points) || !told.points.length) throw new Error("These hints have no points.");
+    const unknown = Object.keys(told).filter((key) => !["points", "units", "orientation"].includes(key));
+    if (unknown.length) throw new Error(`These hints have unknown entries: ${unknown.join(", ")}.`);
+    if (!["pixels", "fractions"].includes(told.units ?? "pixels")) throw new Error("The units of hints are pixels or fractions.");
+    if (!["upright", "stored"].includes(told.orientation ?? "upright")) throw new Error("The orientation of hints is upright or stored.");
     return told.points.map((point, i) => this.#hint(point, told, i + 1));
   }
 
@@ -98,7 +102,9 @@ export class Picture {
     const at = orientation === "stored" ? upright(x / perX, y / perY, this.orientation) : [x / perX, y / perY];
     if (at.some((v) => v < 0 || v > 1)) throw new Error(`Point ${number} of these hints lies outside of the picture.`);
     const hint = { x: at[0], y: at[1], color: color.startsWith("#") ? color.toLowerCase() : `#${color}`.toLowerCase() };
-    return Number.isFinite(radius) ? { ...hint, radius: radius / perR } : hint;
+    if (radius === undefined || radius === null) return hint;
+    if (!(Number.isFinite(radius) && radius > 0)) throw new Error(`The radius of point ${number} of these hints is no number above 0.`);
+    return { ...hint, radius: Math.min(1, radius / perR) };
   }
 
   /** The name of its result with a suffix such as "jpg". */

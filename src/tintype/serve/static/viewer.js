@@ -104,10 +104,10 @@ export class Viewer extends EventTarget {
 
   zoomTo(scale, center = [this.#view.clientWidth / 2, this.#view.clientHeight / 2]) {
     const least = this.#fitting();
-    const next = clamp(scale, Math.min(least, 1), Math.max(MOST_ZOOM, least));
+    const next = clamp(scale, Math.min(least, 1 / devicePixelRatio), Math.max(MOST_ZOOM, least));
     this.#at = this.#at.map((at, i) => center[i] - ((center[i] - at) * next) / this.#scale);
     this.#scale = next;
-    this.#fits = next <= least * 1.001;
+    this.#fits = Math.abs(next / least - 1) < 0.001;
     if (this.#fits) this.fit();
     else this.#place();
   }

@@ -56,7 +56,7 @@ export class Zip {
   }
 
   #free(name) {
-    const [, stem, suffix] = name.match(/^(.*?)((?:\.color)?\.[^.]*)?$/);
+    const [, stem, suffix] = name.match(/^(.*?)((?:\.color)?\.[^.]*)?$/s);
     let free = name;
     for (let n = 2; this.#names.has(free); n++) free = `${stem}-${n}${suffix || ""}`;
     this.#names.add(free);
