@@ -121,7 +121,7 @@ def test_the_output_folder_is_no_input_of_a_glob(album: Path) -> None:
     assert sorted(targets(plan)) == ["album/a.PNG", "album/b.jpg", "album/sub/c.tif"]
 
 
-@pytest.mark.parametrize("pattern", ["**/*.jpg", "**", "album/**/*", "*/*.jpg", "*/*/*.tif"])
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "**", "album/**/*", "al*/**/*.tif"])
 def test_what_lies_in_the_output_folder_is_no_input_of_a_glob(album: Path, pattern: str) -> None:
     """The same command goes on after a stop, when there are results already."""
     before = make_plan([pattern], "album/out")

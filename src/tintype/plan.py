@@ -136,9 +136,8 @@ def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) ->
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
     root = str(Path(*parts[:fixed]))
-    own = (
-        None if _lies_in(root, output) else output
-    )  # whoever names the output folder itself gets what is there
+    # Like a folder, `**` leaves out the output folder; who names that itself gets what is there.
+    own = output if "**" in parts and not _lies_in(root, output) else None
     # A set, for `**` gives a file once for every way to reach it.
     matches = sorted(name for name in set(glob.glob(pattern, recursive=True)) if not _lies_in(name, own))
     inside = {name for name in matches if os.path.isdir(name)}
