@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,10 @@ def page(browser: Any, tint_service: str) -> Iterator[Any]:
 
 
 def is_complaint(message: Any) -> bool:
-    """An error that is not just a picture's refusal, which the page tells in words."""
-    return message.type == "error" and "422" not in message.text
+    """An error that is not just a picture's refusal, or its file's, which the page tells in words."""
+    return message.type == "error" and not any(
+        known in message.text for known in ("422", "ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED")
+    )
 
 
 @pytest.fixture
@@ -93,6 +96,15 @@ def settle(page: Any) -> None:
     while quiet < 3:
         page.wait_for_timeout(70)
         quiet = 0 if page.locator("#stage").get_attribute("aria-busy") == "true" else quiet + 1
+
+
+def until(page: Any, condition: Callable[[], bool]) -> None:
+    """The page forbids Playwright's own waiting for a condition."""
+    for _ in range(200):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come to be within 10 s")
 
 
 def seen(page: Any, x: float, y: float, half: int = 3) -> np.ndarray:
@@ -429,3 +441,138 @@ def test_the_interfaces_page_tells_every_route(page: Any, tint_service: str) -> 
     page.goto(tint_service + "api")
     for route in ("/v1/colorize", "/v1/ab", "/v1/preview", "/v1/models", "/healthz", "/metrics"):
         page.locator("article h2", has_text=route).wait_for()
+
+
+def on_stage(page: Any) -> np.ndarray:
+    """The colour picture of the stage as it came, RGB (H, W, 3)."""
+    address = page.evaluate(
+        """() => {
+            const image = document.getElementById("after");
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            return canvas.toDataURL("image/png");
+        }"""
+    )
+    data = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float)
+
+
+def test_the_version_that_is_chosen_is_saved(page: Any, photo: Path, tmp_path: Path) -> None:
+    drop(page, photo)
+    shown, saved = {}, {}
+    for number in (1, 2, 3, 4):
+        page.locator("#versions button").nth(number - 1).click()
+        settle(page)
+        shown[number] = on_stage(page)
+        with page.expect_download() as download:
+            page.locator("#save").click()
+        download.value.save_as(tmp_path / f"{number}.png")
+        saved[number] = np.asarray(Image.open(tmp_path / f"{number}.png").convert("RGB"), float)
+    for number, picture in shown.items():
+        away = {other: np.abs(picture - found).mean() for other, found in saved.items()}
+        assert min(away, key=lambda other: away[other]) == number, away
+        assert away[number] < 3, away
+
+
+def delay(page: Any, condition: str, milliseconds: int) -> None:
+    """Have the page's next requests wait where the condition on `path` holds, from its next loading on."""
+    page.add_init_script(
+        f"""const plainly = window.fetch;
+        window.fetch = async (path, options) => {{
+            if ({condition}) await new Promise((done) => setTimeout(done, {milliseconds}));
+            return plainly(path, options);
+        }};"""
+    )
+
+
+def test_what_is_dropped_before_the_page_knows_its_models_is_taken(page: Any, photo: Path) -> None:
+    delay(page, 'path === "/v1/models"', 700)
+    page.reload(wait_until="domcontentloaded")
+    drop(page, photo)
+    assert page.locator("#strip li, #strip button").count() > 0
+    assert page.locator("#after").is_visible()
+
+
+def test_closing_a_picture_keeps_those_that_are_still_read(page: Any, photo: Path, tmp_path: Path) -> None:
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    delay(page, '(path.includes("show=grey") && window.read++ > 0)', 1500)
+    page.add_init_script("window.read = 0;")
+    page.reload()
+    files = [{"name": name, "bytes": list((tmp_path / name).read_bytes())} for name in names]
+    page.evaluate(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const file of files) transfer.items.add(new File([new Uint8Array(file.bytes)], file.name));
+            window.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
+        }""",
+        files,
+    )
+    page.locator("#after[src]").wait_for()
+    page.get_by_role("button", name="Close a.png").click()
+    until(page, lambda: page.title().startswith("b.png"))
+    settle(page)
+    assert page.locator("#view").is_visible()
+    until(page, lambda: page.locator("#strip img").count() == 2)
+    assert page.evaluate("window.read") == 3  # the page was not loaded anew
+
+
+def test_a_small_picture_is_seen_pixel_on_pixel(page: Any, photo: Path) -> None:
+    drop(page, photo)
+    assert page.locator("#percent").inner_text() != "100%"
+    page.keyboard.press("1")
+    assert page.locator("#percent").inner_text() == "100%"
+    box = page.locator("#sheet").bounding_box()
+    assert (box["width"], box["height"]) == (451, 300)
+    page.keyboard.press("0")
+    assert page.locator("#percent").inner_text() != "100%"
+
+
+def test_a_name_of_two_lines_in_a_zip(page: Any, photo: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a\nb.png"
+    odd.write_bytes(photo.read_bytes())
+    drop(page, photo, odd)
+    until(page, lambda: page.locator("#strip img").count() == 2)
+    with page.expect_download() as saved:
+        page.locator("#zip").click()
+    saved.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as packed:
+        assert packed.namelist() == ["cat.color.png", "a\nb.color.png"]
+
+
+def test_a_file_that_has_gone_is_told_as_such(page: Any, photo: Path, tmp_path: Path) -> None:
+    page.set_input_files("#files", photo)
+    page.locator("#after[src]").wait_for()
+    settle(page)
+    photo.unlink()
+    page.locator("#save").click()
+    page.locator("#status", has_text="changed or removed since it was chosen").wait_for()
+
+
+def test_an_empty_file_is_told_as_such(page: Any, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    drop(page, tmp_path / "empty.png", photo)
+    page.locator("#strip .is-bad").wait_for()
+    assert page.locator("#strip .is-bad").get_attribute("title") == "The file is empty."
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"points": [{"x": 9, "y": 9, "color": "#c04020"}], "unit": "pixels"}, "unknown entries: unit"),
+        ({"points": [{"x": 9, "y": 9, "color": "#c04020"}], "units": "feet"}, "pixels or fractions"),
+        ({"points": [{"x": 9, "y": 9, "color": "#c04020"}], "orientation": "left"}, "upright or stored"),
+        ({"points": [{"x": 9, "y": 9, "color": "#c04020", "radius": 0}]}, "radius of point 1"),
+        ({"points": [{"x": 9, "y": 9, "color": "#c04020", "radius": 9000}]}, "1 hints loaded."),
+    ],
+)
+def test_a_file_of_hints_is_read_as_strictly_as_by_the_command(
+    page: Any, photo: Path, tmp_path: Path, told: dict[str, Any], sentence: str
+) -> None:
+    drop(page, photo)
+    (tmp_path / "h.json").write_text(json.dumps(told), encoding="utf-8")
+    page.set_input_files("#hints-file", tmp_path / "h.json")
+    page.locator("#status", has_text=sentence).wait_for()
+    settle(page)
