@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 from skimage import data
 
-from tintype import Colorizer
+from tintype import Colorizer, Hint
 from tintype.chroma import ChromaField
 from tintype.color import luma_of
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
@@ -440,3 +440,21 @@ def test_a_result_is_on_the_disk_before_it_has_its_name(replace, tmp_path, monke
         file.write(b"whole")
     assert seen == [(5, False)]
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_names_may_be_text(tiny_model, tmp_path):
+    """As README writes them."""
+    Image.fromarray(np.full((40, 50), 90, np.uint8)).save(tmp_path / "a.png")
+    colorizer = Colorizer(tiny_model)
+    result = colorizer.colorize_file(str(tmp_path / "a.png"), str(tmp_path / "b.png"))
+    assert (tmp_path / "b.png").exists()
+    assert result.target == str(tmp_path / "b.png")
+    out = io.BytesIO()
+    assert colorizer.colorize_into(str(tmp_path / "a.png"), out).source == str(tmp_path / "a.png")
+    assert out.getvalue() == (tmp_path / "b.png").read_bytes()
+
+
+def test_one_hint_is_no_list_of_hints(tiny_model):
+    hint = Hint(x=1, y=1, color="#c04020")
+    with pytest.raises(SettingsError, match="Hints are a list of tintype.Hint, not a Hint"):
+        Colorizer(tiny_model, hints=hint)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from onnx import TensorProto, helper
 
 from tintype import running
 from tintype.arguments import PROVIDER_NAMES
-from tintype.cards import ModelCard, load_card
+from tintype.cards import ModelCard, find_model, load_card
 from tintype.errors import ModelError, SettingsError
 from tintype.session import PROVIDERS, Session
 
@@ -210,3 +212,13 @@ def test_a_provider_that_cannot_start_is_no_reason_to_go_on_without_it(tiny_mode
 
 def test_the_command_line_knows_all_providers():
     assert tuple(PROVIDERS) == PROVIDER_NAMES
+
+
+def test_a_model_that_cannot_be_read_is_told(tiny_model, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    card = find_model(tiny_model)
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(ModelError, match=r"cannot be read: permission denied \(.*onnx\)\.$"):
+        Session(card)

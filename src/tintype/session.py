@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tintype.cards import ModelCard, read_model
 from tintype.errors import ModelError, SettingsError
 from tintype.running import held_signals, processor_quota
+from tintype.words import plain_words
 
 with held_signals():  # an interrupt would end in a traceback of its extension module's
     import onnxruntime
@@ -56,6 +57,8 @@ class Session:
             self._session = onnxruntime.InferenceSession(read_model(card), options, providers=[name])
         except ModelError:
             raise
+        except OSError as error:
+            raise ModelError(f"The model {card.path} cannot be read: {plain_words(error)}.") from error
         except Exception as error:  # onnxruntime raises its own classes, which share no base but this
             raise ModelError(f"{card.path.name} is not a model that onnxruntime can load: {error}") from error
         if self._session.get_providers()[0] != name:

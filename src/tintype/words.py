@@ -13,6 +13,7 @@ _WORDS = {
     errno.EFBIG: "it would be larger than a file may be here",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "something else has that name",
     errno.EISDIR: "it is a folder, not a file",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EMFILE: "too many files are open",

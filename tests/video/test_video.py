@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 av = pytest.importorskip("av", reason="films need the extra `video`")
 
@@ -34,6 +36,7 @@ from tintype.errors import (  # noqa: E402
     TintypeError,
 )
 from tintype.video import FilmOptions, colorize_film, work  # noqa: E402
+from tintype.video.film import Film  # noqa: E402
 from tintype.video.layout import choose_layout  # noqa: E402
 from tintype.video.work import Work  # noqa: E402
 
@@ -638,3 +641,24 @@ raise SystemExit(main(["video", "x.mp4", "--model", {str(tiny_model)!r}]))
         "tintype: Films and cameras need more than is installed (av is missing): "
         "pip install 'tintype[video]'.\n"
     )
+
+
+def test_pictures_of_a_camera_with_their_exif_are_a_film(tmp_path, colorizer):
+    """JPEGs as they come make time-lapses; FFmpeg hands on their EXIF, which PyAV does not name."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Ensign", 6
+    with av.open(str(tmp_path / "in.mkv"), "w") as output:
+        stream = output.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for i, rgb in enumerate(scene(10, colored=False)):
+            file = BytesIO()
+            Image.fromarray(rgb).convert("L").convert("RGB").save(file, "JPEG", exif=exif, quality=95)
+            packet = av.Packet(file.getvalue())
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 25), i, i
+            packet.is_keyframe = True
+            output.mux(packet)
+    result = colorize_film(colorizer, tmp_path / "in.mkv", tmp_path / "out.mkv", FilmOptions(codec="ffv1"))
+    assert (result.frames, result.notes) == (10, [])
+    assert (luma_planes(tmp_path / "out.mkv")[0] == luma_planes(tmp_path / "in.mkv")[0]).all()
+    with Film(tmp_path / "out.mkv") as film:
+        assert film.orientation == 6
