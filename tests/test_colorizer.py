@@ -456,5 +456,5 @@ def test_names_may_be_text(tiny_model, tmp_path):
 
 def test_one_hint_is_no_list_of_hints(tiny_model):
     hint = Hint(x=1, y=1, color="#c04020")
-    with pytest.raises(SettingsError, match="Hints are a list of tintype.Hint, not a Hint"):
+    with pytest.raises(SettingsError, match=r"Hints are a list of tintype\.Hint, not a Hint"):
         Colorizer(tiny_model, hints=hint)
