@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype import __version__, cards, chroma, images
-from tintype.color import SRGB_TONE, ToneCurve
 from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
@@ -26,7 +25,6 @@ from tintype.session import Session
 from tintype.view import Lens
 from tintype.whole import whole_file, whole_files
 
-_ORIENTATION = 0x0112  # the EXIF tag
 _MOST_THREADS = 1024
 _MADE_GREY = "It was in colour and was made grey first."
 
@@ -128,7 +126,7 @@ class Colorizer:
             source = Path(picture) if isinstance(picture, (str, os.PathLike)) else bytes(picture)
             with images.open_picture(source, self.limits) as opened:
                 return self._proposer.confidence(self._lens.page(opened.pages[0]), hints)
-        luma, _, orientation, tone = _luma_of(picture)
+        luma, _, orientation, tone = images.luma_in_memory(picture)
         return self._proposer.confidence(self._lens.array(luma, orientation, tone), hints)
 
     def confidence_file(self, source: str | Path, target: str | Path, *, overwrite: bool = False) -> None:
@@ -337,7 +335,7 @@ class Colorizer:
             with images.open_picture(bytes(picture), self.limits) as opened:
                 self._write(opened, files, images.output_format(opened, None), count, hints)
             return [file.getvalue() for file in files]
-        luma, alpha, orientation, tone = _luma_of(picture)
+        luma, alpha, orientation, tone = images.luma_in_memory(picture)
         fields = self._proposer.fields(self._lens.array(luma, orientation, tone), count, hints)
         results = [field.rgb(0, luma) for field in fields]
         if isinstance(picture, np.ndarray):
@@ -400,18 +398,3 @@ class _Fields(Sequence[chroma.ChromaField]):
 
     def __iter__(self) -> Iterator[chroma.ChromaField]:
         return map(self._make, self._pages)
-
-
-def _luma_of(picture: Any) -> tuple[NDArray[Any], NDArray[Any] | None, int, ToneCurve]:
-    """Luma (H, W), alpha (H, W) where there is one, EXIF orientation and tone of an array or PIL picture."""
-    if isinstance(picture, np.ndarray):
-        return *images.array_to_luma(picture), 1, SRGB_TONE
-    if hasattr(picture, "getexif"):
-        try:
-            luma, alpha = images.pil_to_luma(picture)
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow decodes it there
-            raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
-        orientation = picture.getexif().get(_ORIENTATION, 1)  # of what was decoded: Pillow turns TIFFs
-        return luma, alpha, orientation, images.pil_profile(picture).tone
-    kind = type(picture).__name__
-    raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")

@@ -12,7 +12,14 @@ from tintype.images.files import (
     write_rgb8,
 )
 from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
-from tintype.images.luma import array_to_luma, luma_of_codes, merge_pil, pil_profile, pil_to_luma
+from tintype.images.luma import (
+    array_to_luma,
+    luma_in_memory,
+    luma_of_codes,
+    merge_pil,
+    pil_profile,
+    pil_to_luma,
+)
 from tintype.images.picture import Band, Coloring, Limits, Page, Picture
 from tintype.images.provenance import Provenance
 
@@ -30,6 +37,7 @@ __all__ = [
     "array_to_luma",
     "decode_rgb8",
     "format_of",
+    "luma_in_memory",
     "luma_of_codes",
     "merge_pil",
     "open_picture",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.color import LUMA_WEIGHTS, luma_of
+from tintype.color import LUMA_WEIGHTS, SRGB_TONE, ToneCurve, luma_of
 from tintype.errors import InputError
+from tintype.images.metadata import ORIENTATION
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +28,24 @@ def luma_of_codes(rgb: Pixels) -> Pixels:
     import cv2
 
     return np.asarray(cv2.transform(rgb, LUMA_WEIGHTS[None])).reshape(rgb.shape[:2])
+
+
+def luma_in_memory(picture: Any) -> tuple[Pixels, Pixels | None, int, ToneCurve]:
+    """Luma (H, W), alpha (H, W) where there is one, EXIF orientation and tone of an array or Pillow picture.
+
+    Raises InputError for what is neither, and for what cannot be used.
+    """
+    if isinstance(picture, np.ndarray):
+        return *array_to_luma(picture), 1, SRGB_TONE
+    if hasattr(picture, "getexif"):
+        try:
+            luma, alpha = pil_to_luma(picture)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow decodes it there
+            raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
+        orientation = picture.getexif().get(ORIENTATION, 1)  # of what was decoded: Pillow turns TIFFs
+        return luma, alpha, orientation, pil_profile(picture).tone
+    kind = type(picture).__name__
+    raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
 
 
 def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:

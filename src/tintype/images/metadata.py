@@ -9,7 +9,7 @@ from typing import Any
 
 from tintype.images.tiff_tags import Directory, Reader, header, pack
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112  # the EXIF tag
 _IIM_RESOURCE = 0x0404
 _DPI_MAX = 100_000
 
@@ -42,7 +42,7 @@ def exif_orientation(exif: bytes | None) -> int:
     endian, entries, _ = _first_directory(exif)
     for position in entries:
         code, kind = struct.unpack_from(endian + "HH", exif, position)
-        if code == _ORIENTATION and kind == 3:
+        if code == ORIENTATION and kind == 3:
             value = int(struct.unpack_from(endian + "H", exif, position + 8)[0])
             return value if 1 <= value <= 8 else 1
     return 1
