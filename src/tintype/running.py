@@ -16,6 +16,7 @@ from typing import TypeVar
 J = TypeVar("J")
 R = TypeVar("R")
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_silencing, _silenced = threading.Lock(), list[int]()  # the levels of those that want silence
 STOPPING = "Stopping after the pictures in hand; press Ctrl-C again to stop at once."
 
 
@@ -123,12 +124,23 @@ def opencv_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def opencv_silence() -> Iterator[None]:
-    """OpenCV without its own lines on standard error, where what goes wrong is told in our words."""
+    """OpenCV without its own lines on standard error, where what goes wrong is told in our words.
+
+    It knows only one level for the whole process, which the last of several threads puts back.
+    """
     import cv2
 
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    log = cv2.utils.logging
+    with _silencing:
+        if not _silenced:
+            _silenced.append(log.getLogLevel())
+            log.setLogLevel(log.LOG_LEVEL_SILENT)
+        else:
+            _silenced.append(_silenced[0])
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        with _silencing:
+            level = _silenced.pop()
+            if not _silenced:
+                log.setLogLevel(level)

@@ -576,3 +576,23 @@ def test_a_file_of_hints_is_read_as_strictly_as_by_the_command(
     page.set_input_files("#hints-file", tmp_path / "h.json")
     page.locator("#status", has_text=sentence).wait_for()
     settle(page)
+
+
+def test_a_picture_that_is_closed_while_its_hint_is_chosen(page: Any, photo: Path, tmp_path: Path) -> None:
+    """The next one, which is still read, comes to the stage all the same."""
+    delay(page, '(path.includes("show=grey") && window.read++ > 0)', 2500)
+    page.add_init_script("window.read = 0;")
+    page.reload()
+    (tmp_path / "next.png").write_bytes(photo.read_bytes())
+    page.set_input_files("#files", [photo, tmp_path / "next.png"])
+    page.locator("#after[src]").wait_for()
+    page.wait_for_timeout(700)
+    page.mouse.click(*screen_place(page, 0.7, 0.55))
+    page.locator("#swatches").wait_for()
+    page.get_by_role("button", name="Close cat.png").click()
+    until(page, lambda: not page.locator("#swatches").is_visible())
+    assert page.title() == "Tintype"
+    until(page, lambda: page.title().startswith("next.png"))
+    settle(page)
+    hint(page, 0.7, 0.55, "#c02020")
+    assert page.locator("#view").is_visible()

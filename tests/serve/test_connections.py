@@ -14,8 +14,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
-from service_helpers import PATIENCE, Caller, running
+from service_helpers import PATIENCE, Caller, encoded, running
 
 from tintype.serve import door, server
 
@@ -106,9 +107,13 @@ def test_where_all_have_a_request_new_ones_are_told(tiny_model, jpeg, monkeypatc
         while desk.taken < 2:
             assert time.monotonic() < end
             time.sleep(0.01)
-        answer = told(stack.enter_context(connect(address)))
-        assert answer.startswith(b"HTTP/1.1 503")
-        assert "Too many connections" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+        for body in (b"", bytes(5_000_000)):  # which is not to break the connection
+            client = stack.enter_context(connect(address))
+            client.sendall(head + body)
+            client.shutdown(socket.SHUT_WR)
+            answer = told(client)
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert "Too many connections" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
         for connection in busy:
             connection.sendall(jpeg)
             assert connection.recv(12) == b"HTTP/1.1 200"
@@ -221,3 +226,44 @@ def test_the_end_does_not_wait_for_who_sends_on(tiny_model):
     began = time.monotonic()
     kept.close()
     assert time.monotonic() - began < 4
+
+
+def wanting_bmp(picture):
+    """A request whose answer is large."""
+    head = f"POST /v1/colorize?format=bmp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(picture)}"
+    return f"{head}\r\n\r\n".encode() + picture
+
+
+def test_who_does_not_read_its_answer_makes_room(tiny_model, monkeypatch):
+    """Closed they are, but what they do not read keeps the connection; a new one takes its place."""
+    monkeypatch.setattr(door, "most_connections", lambda: 3)
+    with running(model=str(tiny_model), timeout=1) as (address, _), ExitStack() as stack:
+        picture = encoded(np.zeros((2000, 2000), np.uint8), "PNG")
+        for _ in range(3):
+            client = stack.enter_context(connect(address))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(wanting_bmp(picture))
+        end = time.monotonic() + PATIENCE
+        answer = b""
+        while not answer.startswith(b"HTTP/1.1 200"):
+            assert time.monotonic() < end, answer
+            with connect(address) as other:
+                other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answer = told(other)
+            time.sleep(0.1)
+
+
+def test_an_answer_that_is_not_read_is_given_up(tiny_model, monkeypatch):
+    lost = []
+    plainly = door.Door.connection_lost
+    monkeypatch.setattr(door, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(
+        door.Door, "connection_lost", lambda self, error: (lost.append(error), plainly(self, error))
+    )
+    with running(model=str(tiny_model), timeout=1) as (address, _), connect(address) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(wanting_bmp(encoded(np.zeros((2000, 2000), np.uint8), "PNG")))
+        end = time.monotonic() + PATIENCE
+        while not lost:
+            assert time.monotonic() < end
+            time.sleep(0.05)

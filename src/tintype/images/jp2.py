@@ -11,15 +11,24 @@ import struct
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
-from tintype.images.jp2_boxes import SIGNATURE, Box, Codestream, box, boxes, check_whole, read_codestream
-from tintype.images.luma import luma_of_codes, pil_to_luma
+from tintype.images.jp2_boxes import (
+    SIGNATURE,
+    Box,
+    Codestream,
+    box,
+    boxes,
+    check_whole,
+    color_space,
+    read_codestream,
+)
+from tintype.images.luma import luma_of_codes
 from tintype.images.metadata import (
     Metadata,
     exif_orientation,
@@ -30,6 +39,8 @@ from tintype.images.metadata import (
 )
 from tintype.images.picture import (
     PREMULTIPLIED,
+    UNASSOCIATED,
+    UNSPECIFIED,
     ArrayPage,
     Coloring,
     Limits,
@@ -43,9 +54,6 @@ from tintype.images.pillow_formats import turned_upright
 from tintype.images.resample import SMALL_SIDE, small_colors
 from tintype.running import opencv_silence
 
-if TYPE_CHECKING:
-    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-
 _KIND = "JPEG2000"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
@@ -54,11 +62,13 @@ _IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 _OWN_UUIDS = (_XMP, _EXIF, _PHOTOSHOP, _IPTC)  # which are written from what was read of them
 _HEAD = SIGNATURE + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
 _OF_PIXELS = (b"pclr", b"cmap", b"cdef")
-_KEPT = (b"xml ", b"uuid", b"uinf")
+_KEPT = (b"xml ", b"uuid", b"uinf", b"asoc")
 _BY_PROFILE, _BY_NUMBER = 2, 1
 _UNKNOWN, _SRGB, _GREY, _YCC = 0, 16, 17, 18
 _INCH = 0.0254
-_OPACITY, _PREMULTIPLIED_OPACITY = 1, 2
+_COLOR, _OPACITY = 0, 1
+_BESIDE = {_OPACITY: UNASSOCIATED, 2: PREMULTIPLIED}
+_RGB_IN_ORDER = struct.pack(">H9H", 3, 0, _COLOR, 1, 1, _COLOR, 2, 2, _COLOR, 3)
 _LEAST_DEEP_SIDE = 32  # pixels; OpenCV halves five times whatever the size
 _LOSSLESS = 1000
 _TOP = 500  # times 127, the greatest part below the line, is less than sixteen bits' greatest
@@ -71,14 +81,21 @@ class _Described(NamedTuple):
     profile: bytes | None
     space: int | None
     """The number of the colour space, where it has one."""
-    alpha_kind: int | None
-    """What kind of alpha the last component is, where the boxes tell."""
+    order: tuple[int, ...]
+    """Which components are grey or red, green and blue, and the one beside them."""
+    beside: int | None
+    """What that is: UNASSOCIATED, PREMULTIPLIED or UNSPECIFIED; None where there is none."""
     has_palette: bool
 
     @property
     def is_grey(self) -> bool:
         """Whether there is one channel, and alpha maybe."""
         return len(self.stream.bits) < 3 and not self.has_palette
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether there are more than 8 bits a channel."""
+        return max(self.stream.bits) > 8
 
 
 def open_jp2(data: bytes, name: str, limits: Limits) -> Picture:
@@ -88,10 +105,10 @@ def open_jp2(data: bytes, name: str, limits: Limits) -> Picture:
 
 def jp2_rgb8(data: bytes) -> NDArray[np.uint8]:
     """A JPEG 2000 as upright RGB (H, W, 3) of 8 bits, in its own colour space; InputError as `open_jp2`."""
-    picture, pixels = _opened(data, "it", Limits())
+    picture, stored = _opened(data, "it", Limits())
     with decoding("it", _KIND):
-        grey = pixels.described.is_grey
-        rgb = picture.pages[0].luma()[..., None].repeat(3, -1) if grey else pixels.rgb()[..., :3]
+        codes = stored.codes()
+        rgb = codes[..., :1].repeat(3, -1) if stored.described.is_grey else codes[..., :3]
     return turned_upright(to_8_bit(rgb), picture.pages[0].orientation)
 
 
@@ -106,107 +123,103 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
         Limits(max_pixels=limits.max_pixels // len(stream.bits)).check(name, stream.height, stream.width)
         check_whole(streams[0], stream)
         heads = list(boxes(next((body for kind, body in found if kind == b"jp2h"), b"")))
+        _check_head(stream, heads)
         described = _describe(stream, heads)
-    pixels = _Stored(_bare(described, heads, streams[0]), described)
-    _check_readable(pixels, name)
+    if what := _why_unread(described, heads):
+        raise InputError(f"{name} is a JPEG2000 {what}, which is not read; save it as TIFF first.")
+    stored = _Stored(_bare(described, heads, streams[0]), described)
     picture = Picture(name, _KIND, [], _metadata(found, heads), lossless=not stream.irreversible)
     if len(streams) > 1:
         picture.note("The JPEG2000 holds several pictures: its first was taken.")
     page = ArrayPage(
         (stream.height, stream.width),
-        np.uint16 if pixels.is_deep else np.uint8,
-        partial(_decoded, pixels, name),
-        has_alpha=len(stream.bits) in (2, 4),
-        small_rgb=None if described.is_grey else partial(_small, pixels, name),
+        np.uint16 if described.is_deep else np.uint8,
+        partial(_decoded, stored, name),
+        has_alpha=described.beside is not None,
+        small_rgb=None if described.is_grey else partial(_small, stored, name),
         name=name,
     )
     page.orientation = exif_orientation(picture.metadata.exif)
     page.profile = read_profile(described.profile, picture.notes, grey=described.is_grey)
-    if page.has_alpha and described.alpha_kind == _PREMULTIPLIED_OPACITY:
-        page.alpha_kind = PREMULTIPLIED
+    if described.beside is not None:
+        page.alpha_kind = described.beside
     picture.pages.append(page)
-    return picture, pixels
+    return picture, stored
 
 
-def _bare(described: _Described, heads: list[Box], stream: bytes) -> bytes:
-    """The file with no more boxes than its pixels need, as Pillow stumbles over damage in the others."""
-    space = described.space or (_GREY if described.is_grey else _SRGB)
-    needed = dict(reversed(heads))  # the first of each kind
-    head = box(b"ihdr", needed[b"ihdr"]) + box(b"colr", struct.pack(">BBBI", _BY_NUMBER, 0, 0, space))
-    head += b"".join(box(kind, needed[kind]) for kind in _OF_PIXELS if kind in needed)
-    return _HEAD + box(b"jp2h", head) + box(b"jp2c", stream)
+def _check_head(stream: Codestream, heads: list[Box]) -> None:
+    """ValueError where the header claims another size than the codestream has: Pillow makes room for it."""
+    head = next((body for kind, body in heads if kind == b"ihdr"), b"")
+    told = (stream.height, stream.width, len(stream.bits))
+    if len(head) != 14 or struct.unpack_from(">IIH", head) != told:
+        raise ValueError("its header does not fit its codestream")
 
 
 def _describe(stream: Codestream, heads: list[Box]) -> _Described:
-    head = next((body for kind, body in heads if kind == b"ihdr"), b"")
-    told = (stream.height, stream.width, len(stream.bits))
-    if len(head) != 14 or struct.unpack_from(">IIH", head) != told:  # which Pillow would make room for
-        raise ValueError("its header does not fit its codestream")
-    profile = space = alpha = None
-    for kind, body in heads:
-        if kind == b"colr" and len(body) > 3 and profile is space is None:  # the first is to be honoured
-            if body[0] == _BY_PROFILE:
-                profile = body[3:]
-            elif body[0] == _BY_NUMBER and len(body) >= 7:
-                space = struct.unpack_from(">I", body, 3)[0]
-        elif kind == b"cdef" and len(body) >= 2:
-            count = min(struct.unpack_from(">H", body)[0], (len(body) - 2) // 6)
-            channels = (struct.unpack_from(">HHH", body, 2 + 6 * i) for i in range(count))
-            alpha = next((what for _, what, _ in channels if what in (1, 2)), alpha)
     has_palette = any(kind == b"pclr" for kind, _ in heads)
-    return _Described(stream, profile, space, alpha, has_palette)
+    profile, space = color_space(heads)
+    order, beside = _channels(len(stream.bits), heads)
+    if has_palette:
+        order, beside = (0,), None
+    return _Described(stream, profile, space, order, beside, has_palette)
 
 
-class _Stored(NamedTuple):
-    """The pixels as they are stored."""
+def _channels(count: int, heads: list[Box]) -> tuple[tuple[int, ...], int | None]:
+    """`order` and `beside` of so many components; without words on them as everybody takes them.
 
-    data: bytes
-    """The file with no more boxes than they need."""
-    described: _Described
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether it has more than 8 bits a channel."""
-        return max(self.described.stream.bits) > 8
-
-    def pillow(self) -> Jpeg2KImageFile:
-        """As Pillow opens it; the plugin's class is called directly: `Image.open` has a limit of its own."""
-        from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-
-        return Jpeg2KImageFile(io.BytesIO(self.data))
-
-    def rgb(self) -> Pixels:
-        """What is not grey as (H, W, 3), deep pixels with alpha (H, W, 4), at their type's full scale."""
-        if not self.is_deep:
-            return np.asarray(self.pillow().convert("RGB"))
-        import cv2
-
-        with opencv_silence():
-            values = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if values is None or values.dtype != np.uint16 or values.ndim != 3:
-            raise ValueError("its pixels cannot be decoded")
-        swap = cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        bits = self.described.stream.bits[0]
-        return _scaled(cv2.cvtColor(values, swap), bits, bits)
+    Fewer than the colours are given where the words make none.
+    """
+    colors = 1 if count < 3 else 3
+    body = next((body for kind, body in heads if kind == b"cdef"), None)
+    if body is None:
+        return tuple(range(count)), UNASSOCIATED if count > colors else None
+    told = [struct.unpack_from(">HHH", body, at) for at in range(2, len(body) - 5, 6)]
+    places = {number: channel for channel, what, number in told if what == _COLOR}
+    if colors == 1:
+        places = dict.fromkeys([1], next(iter(places.values()), count))
+    order = [places[number] for number in range(1, colors + 1) if places.get(number, count) < count]
+    rest = [channel for channel in range(count) if channel not in order]
+    kinds = {channel: _BESIDE.get(what, UNSPECIFIED) for channel, what, _ in told}
+    return (*order, *rest), kinds.get(rest[0], UNSPECIFIED) if rest and len(order) == colors else None
 
 
-def _check_readable(pixels: _Stored, name: str) -> None:
-    """InputError for pixels that neither decoder makes grey or RGB of."""
-    stream, _, space, _, has_palette = pixels.described
-    icc = pixels.described.profile or b""
-    what = ""
-    if len(stream.bits) > 4:
-        what = f"of {len(stream.bits)} components"
-    elif max(stream.bits) > 16:
-        what = "of more than 16 bits a channel"
-    elif pixels.is_deep and len(stream.bits) > 1 and not _is_plain(pixels.described):
-        what = "of more than 8 bits a channel in a rare form"  # which Pillow brings to 8, white to black
-    elif has_palette and stream.bits != (8,):
-        what = "with a palette of another depth than 8 bits"
-    elif space not in (None, _UNKNOWN, _SRGB, _GREY, _YCC) or icc[16:20] == b"CMYK":
-        what = "in another colour space than grey and RGB"
-    if what:
-        raise InputError(f"{name} is a JPEG2000 {what}, which is not read; save it as TIFF first.")
+def _why_unread(described: _Described, heads: list[Box]) -> str:
+    """What of the pixels neither decoder makes grey or RGB of; empty where there is nothing."""
+    stream, space, count = described.stream, described.space, len(described.stream.bits)
+    usual = described.order == tuple(range(count))
+    if count > 4:
+        return f"of {count} components"
+    if max(stream.bits) > 16:
+        return "of more than 16 bits a channel"
+    if described.is_deep and count > 1 and not _is_plain(described):
+        return "of more than 8 bits a channel in a rare form"  # which Pillow brings to 8, white to black
+    if described.has_palette and (stream.bits != (8,) or not _has_rgb_palette(heads)):
+        return "with a rare kind of palette"
+    if space not in (None, _UNKNOWN, _SRGB, _GREY, _YCC) or (described.profile or b"")[16:20] == b"CMYK":
+        return "in another colour space than grey and RGB"
+    if count > (1 if count < 3 else 3) and described.beside is None and not described.has_palette:
+        return "whose channels are none of grey or of RGB"
+    if not usual and space == _YCC:
+        return "whose channels are in a rare order"
+    if not _is_even(stream):
+        return "whose smaller components do not fit its size"  # which Pillow would skew
+    return ""
+
+
+def _has_rgb_palette(heads: list[Box]) -> bool:
+    found = dict(reversed(heads))
+    return found[b"pclr"][2:3] == b"\3" and found.get(b"cdef", _RGB_IN_ORDER) == _RGB_IN_ORDER
+
+
+def _is_even(stream: Codestream) -> bool:
+    across, down = (max(steps) for steps in zip(*stream.shrunk, strict=True))
+    if across == down == 1:
+        return True
+    return (
+        stream.at_origin
+        and stream.shrunk[0] == (1, 1)
+        and not (stream.width % across or stream.height % down)
+    )
 
 
 def _is_plain(described: _Described) -> bool:
@@ -217,29 +230,75 @@ def _is_plain(described: _Described) -> bool:
     return len(stream.bits) in (3, 4) and alike and bare
 
 
-def _decoded(pixels: _Stored, name: str) -> tuple[Pixels, Pixels | None]:
+def _bare(described: _Described, heads: list[Box], stream: bytes) -> bytes:
+    """The file with no more boxes than its pixels need, as Pillow stumbles over what is wrong in the others.
+
+    It goes by the header's depth, where it should go by the codestream's.
+    """
+    space = _GREY if described.is_grey else _YCC if described.space == _YCC else _SRGB
+    needed = dict(reversed(heads))  # the first of each kind
+    depth = 15 if described.is_deep else 7
+    size = needed[b"ihdr"][:10] + bytes([depth]) + needed[b"ihdr"][11:]
+    head = box(b"ihdr", size) + box(b"colr", struct.pack(">BBBI", _BY_NUMBER, 0, 0, space))
+    head += b"".join(box(kind, needed[kind]) for kind in _OF_PIXELS if kind in needed)
+    return _HEAD + box(b"jp2h", head) + box(b"jp2c", stream)
+
+
+class _Stored(NamedTuple):
+    """The pixels as they are stored."""
+
+    data: bytes
+    """The file with no more boxes than they need."""
+    described: _Described
+
+    def codes(self, halvings: int = 0) -> Pixels:
+        """Grey or RGB, and what is beside, (H, W, 1 to 4), at their type's full scale.
+
+        Where they are of 8 bits they come smaller, halved so often.
+        """
+        described = self.described
+        bits = [described.stream.bits[place] for place in described.order]
+        if described.is_deep and not described.is_grey:
+            return _scaled(self._deep_colors(), bits[0], bits[0])
+        from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+
+        image = Jpeg2KImageFile(io.BytesIO(self.data))  # `Image.open` has a limit of its own
+        image.reduce = halvings
+        image.load()
+        if described.has_palette:
+            return np.asarray(image.convert("RGB"))
+        codes = np.atleast_3d(np.asarray(image))[..., described.order]
+        stored = 8 * codes.itemsize  # to whose upper end Pillow has moved them
+        return np.dstack([_scaled(codes[..., n], depth, stored) for n, depth in enumerate(bits)])
+
+    def _deep_colors(self) -> Pixels:
+        """RGB or RGBA, as deep as it is stored; OpenJPEG has put the channels in their order."""
+        import cv2
+
+        with opencv_silence():
+            values = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if values is None or values.dtype != np.uint16 or values.ndim != 3:
+            raise ValueError("its pixels cannot be decoded")
+        return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def _decoded(stored: _Stored, name: str) -> tuple[Pixels, Pixels | None]:
     """Luma and alpha (H, W), at their type's full scale."""
     with decoding(name, _KIND):
-        if pixels.is_deep and not pixels.described.is_grey:
-            rgb = pixels.rgb()
-            alpha = np.ascontiguousarray(rgb[..., 3]) if rgb.shape[2] == 4 else None
-            return luma_of_codes(np.ascontiguousarray(rgb[..., :3])), alpha
-        luma, alpha = pil_to_luma(pixels.pillow())
-    if pixels.described.has_palette:
-        return luma, alpha
-    bits = pixels.described.stream.bits  # which Pillow has moved to the upper end of 8 or 16
-    return _scaled(luma, bits[0], 8 * luma.itemsize), None if alpha is None else _scaled(alpha, bits[-1], 8)
+        codes = stored.codes()
+        if stored.described.is_grey:
+            luma = np.ascontiguousarray(codes[..., 0])
+        else:
+            luma = luma_of_codes(np.ascontiguousarray(codes[..., :3]))
+    return luma, None if stored.described.beside is None else np.ascontiguousarray(codes[..., -1])
 
 
-def _small(pixels: _Stored, name: str) -> Pixels:
+def _small(stored: _Stored, name: str) -> Pixels:
+    stream = stored.described.stream
+    ratio = min(stream.height, stream.width) // SMALL_SIDE
     with decoding(name, _KIND):
-        if pixels.is_deep:
-            return small_colors(np.ascontiguousarray(pixels.rgb()[..., :3]))
-        image = pixels.pillow()
-        ratio = min(image.size) // SMALL_SIDE
-        image.reduce = min(pixels.described.stream.levels, int(math.log2(ratio)) if ratio else 0)
-        image.load()
-        return small_colors(np.asarray(image.convert("RGB")))
+        codes = stored.codes(min(stream.levels, int(math.log2(ratio)) if ratio else 0))
+        return small_colors(np.ascontiguousarray(codes[..., :3]))
 
 
 def _scaled(codes: Pixels, bits: int, stored: int) -> Pixels:
@@ -258,7 +317,7 @@ def _metadata(found: list[Box], heads: list[Box]) -> Metadata:
         uuid, body = entry.body[:16], entry.body[16:]
         if entry.kind != b"uuid" or uuid not in _OWN_UUIDS:
             metadata.native.append(entry)
-            metadata.has_texts |= entry.kind == b"xml "
+            metadata.has_texts |= entry.kind in (b"xml ", b"asoc")
         elif uuid == _XMP:
             metadata.xmp = body
         elif uuid == _EXIF:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _SOC, _SIZ, _COD, _SOT, _SOD, _EOC = 0xFF4F, 0xFF51, 0xFF52, 0xFF90, 0xFF93, 0xFFD9
 _SIZ_HEAD = struct.Struct(">2x8IH")  # right, bottom, left, top; of tiles width, height, left, top; components
+_BY_NUMBER, _BY_PROFILE = 1, 2
 _IRREVERSIBLE = 0  # the 9-7 wavelet; 1 is the 5-3, which loses nothing
 
 
@@ -44,7 +46,7 @@ def boxes(data: bytes) -> Iterator[Box]:
     position, end = 0, len(data)
     while position < end:
         if position + 8 > end:
-            raise ValueError("it ends within a box's head")
+            return  # stray bytes
         size, kind = struct.unpack_from(">I4s", data, position)
         head = 8
         if size == 1:
@@ -57,6 +59,16 @@ def boxes(data: bytes) -> Iterator[Box]:
             raise ValueError(f"its {_shown(kind)} box is cut off")
         yield Box(kind, data[position + head : position + size])
         position += size
+
+
+def color_space(heads: list[Box]) -> tuple[bytes | None, int | None]:
+    """The ICC profile or the number of the colour space by a header's boxes, of which the first counts."""
+    for kind, body in heads:
+        if kind == b"colr" and len(body) > 3 and body[0] == _BY_PROFILE:
+            return body[3:], None
+        if kind == b"colr" and len(body) >= 7 and body[0] == _BY_NUMBER:
+            return None, struct.unpack_from(">I", body, 3)[0]
+    return None, None
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -117,25 +129,29 @@ def check_whole(data: bytes, header: Codestream) -> None:
 
 
 def _tiles(data: bytes, position: int) -> set[int]:
-    """The tiles of which there is a part; ValueError where a part is cut off, or the end is missing."""
-    found = set[int]()
+    """The tiles that are there; ValueError where a part is cut off or missing, or the end is."""
+    found, expected = Counter[int](), dict[int, int]()
     while True:
         if position + 2 > len(data):
             raise ValueError("it ends before its end marker")
         marker = struct.unpack_from(">H", data, position)[0]
         if marker == _EOC:
-            return found
+            break
         if marker != _SOT or position + 12 > len(data):
             raise ValueError("a part of it is damaged")
-        tile, size = struct.unpack_from(">HI", data, position + 4)
-        found.add(tile)
+        tile, size, _, parts = struct.unpack_from(">HIBB", data, position + 4)
+        found[tile] += 1
+        expected[tile] = max(parts, expected.get(tile, 0))  # 0 where it is not told yet
         if size == 0:  # up to the end
             if not data.rstrip(b"\0").endswith(_EOC.to_bytes(2)):
                 raise ValueError("it ends before its end marker")
-            return found
+            break
         if size < 14:
             raise ValueError("a part of it is damaged")
         position += size
+    if any(number < expected[tile] for tile, number in found.items()):
+        raise ValueError("parts of its tiles are missing")
+    return set(found)
 
 
 def _shown(kind: bytes) -> str:

@@ -33,7 +33,8 @@ def note_losses(picture: Picture, format: str) -> None:
 
 def _note_pixels(picture: Picture, page: Page, format: str) -> None:
     if page.has_alpha and not page.is_transparent:
-        picture.note("The TIFF does not say that its extra channel is transparency: it was left out.")
+        kind = picture.format
+        picture.note(f"The {kind} does not say that its extra channel is transparency: it was left out.")
     elif page.has_alpha and format == "GIF":
         picture.note("GIF has no partial transparency: pixels are shown, or not.")
     elif page.has_alpha and format not in _KEEPS_ALPHA:

@@ -170,6 +170,10 @@ class ArrayPage(Page):
                 raise InputError(
                     f"{self.name} is damaged: its pixels are of another size than its header says."
                 )
+            if pixels[0].dtype != self.dtype:
+                raise InputError(
+                    f"{self.name} is damaged: its pixels are of another depth than its header says."
+                )
             self._pixels = pixels
         return self._pixels
 

@@ -90,10 +90,10 @@ def _of_pillow(data: bytes, kind: str) -> bytes:
 
 
 def _of_jp2(data: bytes) -> bytes:
-    from tintype.images.jp2_boxes import boxes
+    from tintype.images.jp2_boxes import boxes, color_space
 
     head = next(body for kind, body in boxes(data) if kind == b"jp2h")
-    return next((body[3:] for kind, body in boxes(head) if kind == b"colr" and body[0] == 2), b"")
+    return color_space(list(boxes(head)))[0] or b""
 
 
 @lru_cache(maxsize=16)

@@ -70,7 +70,9 @@ class Recorder:
                 self._container.close()
             finally:
                 self._container = None
-                if self._part.exists() and self._part.stat().st_size:
+                if self._part.exists() and not self._part.stat().st_size:
+                    self._part.unlink()
+                elif self._part.exists():
                     name_whole(self._part, self._target, replace=self._overwrite)
         except OutputExistsError:
             raise OutputExistsError(

@@ -15,6 +15,9 @@ HEAD_SECONDS = 20.0
 LINGER_SECONDS = 10.0
 """That a client who has its answer may go on sending what is not read."""
 
+UNREAD_SECONDS = 60.0
+"""That a client has to read what is left of its answer once the connection is closed."""
+
 _MOST = 1000
 _FULL = b'{"error": "Too many connections at once; try again later."}'
 _ANSWER = (
@@ -37,11 +40,6 @@ class _Transport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether it is closed for good."""
-        return self._transport.is_closing()
-
     def is_closing(self) -> bool:
         """Whether nothing more is to be said."""
         return self.lingers or self._transport.is_closing()
@@ -50,27 +48,36 @@ class _Transport:
         """Say no more; once the client has sent all, or LINGER_SECONDS have passed, hear no more."""
         if self.is_closing():
             return
-        if self._door.conn.their_state is not h11.SEND_BODY or not self._transport.can_write_eof():
-            self._transport.close()
+        if self._door.conn.their_state is h11.SEND_BODY:
+            self.linger()
             return
+        self._transport.close()
+        self._door.loop.call_later(UNREAD_SECONDS, self._transport.abort)
+
+    def linger(self) -> None:
+        """Say no more, and throw away what still comes for a while."""
         self.lingers = True
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._transport.resume_reading()
         self._door.loop.call_later(LINGER_SECONDS, self._transport.close)
+        self._door.loop.call_later(UNREAD_SECONDS, self._transport.abort)
 
 
 class Door(H11Protocol):
     """A connection, which ends where no request's head comes in time.
 
-    When there are too many, a new one takes the place of the one that has been without a request for longest;
-    where all have one it is answered by 503. Without that, clients that ask nothing could hold all files that
-    the process may open, and nobody, with a token or without, would be let in.
+    When there are too many, a new one takes the place of the one that has been without a request for longest,
+    or else of one that has its answer and does not read it; where all have one it is answered by 503. Without
+    that, clients that ask nothing could hold all files that the process may open, and nobody, with a token or
+    without, would be let in.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
+        self._ousted = False
 
     @property
     def waits(self) -> bool:
@@ -84,7 +91,7 @@ class Door(H11Protocol):
             self._wait()
         else:
             transport.write(_ANSWER)
-            transport.close()
+            self._own_transport.linger()
 
     def data_received(self, data: bytes) -> None:
         """It sends something."""
@@ -130,11 +137,14 @@ class Door(H11Protocol):
         """Whether it may stay, another having gone for it where need be."""
         if len(self.connections) <= (most := most_connections()):
             return True
-        here = [c for c in self.connections if isinstance(c, Door) and not c._own_transport.is_gone]
-        idle = [connection for connection in here if connection.waits and connection is not self]
+        here = [c for c in self.connections if isinstance(c, Door) and not c._ousted]
+        idle = [c for c in here if c is not self and (c.waits or c.transport.is_closing())]
         if len(here) > most and idle:
-            min(idle, key=lambda connection: connection._since).transport.abort()
-        return len(here) <= most or bool(idle)
+            oldest = min(idle, key=lambda c: (c.transport.is_closing(), c._since))
+            oldest._ousted = True
+            oldest.transport.abort()
+            here.remove(oldest)
+        return len(here) <= most
 
 
 def most_connections() -> int:

@@ -97,6 +97,7 @@ async function open(picture) {
   sampled = null;
   draw();
   await coloring.open(picture);
+  if (picture !== current) return; // it was closed, or another one opened, meanwhile
   refresh();
   sampled = await pixels(picture.grey);
   if (picture.notes.length) say(picture.notes.join(" "));
@@ -117,7 +118,11 @@ function close(picture) {
 /** Clear the stage; where nothing is still to come, begin anew. */
 function leave() {
   if (pictures.every((picture) => picture.problem)) return location.reload();
+  swatches.hide();
+  marks.choose(-1);
+  pending = null;
   current = coloring.picture = null;
+  document.title = "Tintype";
   byId("main").classList.add("is-empty");
   for (const id of ["view", "zoom"]) byId(id).hidden = true;
   byId("empty").hidden = false;
