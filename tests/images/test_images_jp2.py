@@ -28,9 +28,10 @@ from PIL import ExifTags, Image, ImageCms
 
 from tintype.errors import InputError, OutputError, TooLargeError
 from tintype.images import Limits, decode_rgb8, luma_of_codes, open_picture, save_picture
-from tintype.images.icc import gamma_profile
+from tintype.images.icc import SRGB_PROFILE, gamma_profile
 from tintype.images.jp2_boxes import SIGNATURE, box, boxes
 from tintype.images.metadata import iptc_of
+from tintype.running import opencv_silence
 
 ROWS, COLUMNS = np.mgrid[:8, :8]
 # By opj_compress, as neither Pillow nor OpenCV writes other depths than 8 and 16: -n 2 -F 8,8,1,12,u and so.
@@ -59,6 +60,30 @@ LA_12 = b64decode(
     b"crszA06AYmj/Fwk3z+RME3xWCgmJ4asvMCNQ04qXQTbfy8P2B4APhDAiGghdfFy/A3+/oPzBgADOZKvDh//Z"
 )
 
+GREY_9 = b64decode(
+    b"AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAgAAQgHAAAAAAAPY29scgEAAAAA"
+    b"ABEAAAClanAyY/9P/1EAKQAAAAAACAAAAAgAAAAAAAAAAAAAAAgAAAAIAAAAAAAAAAAAAQgBAf9SAAwAAAABAAEEBAAB/1wAB0BI"
+    b"UFBY/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAAAMAAB/5PfmJASC2f8n5aHV0XK5juGJwN4"
+    b"n1/D7QWAEQAiGghdfwN//9k="
+)
+RGB_4 = b64decode(
+    b"AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAgAAwMHAAAAAAAPY29scgEAAAAA"
+    b"ABAAAAC9anAyY/9P/1EALwAAAAAACAAAAAgAAAAAAAAAAAAAAAgAAAAIAAAAAAAAAAAAAwMBAQMBAQMBAf9SAAwAAAABAQEEBAAB"
+    b"/1wAB0AgKCgw/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAAAQgAB/5PHRRzzCRO/3yCgENw9"
+    b"t/DJdiT3n98goBFNuF1/LKreOB3BGBQAT6HQwAN+f8OhQRAiGQN//9k="
+)
+YCC_EVEN = b64decode(
+    b"AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAABgAAAAYAAwcHAAAAAAAPY29scgEAAAAA"
+    b"ABIAAACqanAyY/9P/1EALwAAAAAABgAAAAYAAAAAAAAAAAAAAAYAAAAGAAAAAAAAAAAAAwcBAQcCAgcCAv9SAAwAAAABAAEEBAAB"
+    b"/1wAB0BASEhQ/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAAALwAB/5PfgEAJW2X2idZnXMPn"
+    b"BgiBjMPnBgiBjMPqBAAVkVkPgID/2Q=="
+)
+YCC_ODD = b64decode(
+    b"AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAABgAAAAcAAwcHAAAAAAAPY29scgEAAAAA"
+    b"ABIAAADJanAyY/9P/1EALwAAAAAABwAAAAYAAAAAAAAAAAAAAAcAAAAGAAAAAAAAAAAAAwcBAQcCAgcCAv9SAAwAAAABAAEEBAAB"
+    b"/1wAB0BASEhQ/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAAATgAB/5PfgFAJWsmxFjYbPYDc"
+    b"z7QUEB7URr/PtBQQHtRGv4DD6gOH1AcD5wQLjjoLRNcGd8PqA4fUBwPnBAuOOgtE1wZ3/9k="
+)
 UUIDS = {
     "xmp": bytes.fromhex("be7acfcb97a942e89c71999491e3afac"),
     "exif": b"JpgTiffExif->JP2",
@@ -331,3 +356,114 @@ def test_any_length_of_a_box_is_read() -> None:
     for cut in (long[:15], long[:-1], struct.pack(">I4s", 7, b"xml ")):
         with pytest.raises(ValueError, match=r"cut off|within a box"):
             list(boxes(cut))
+
+
+def with_channels(pixels: Pixels, *told: tuple[int, int, int]) -> bytes:
+    """A JPEG 2000 of components in that order, with words on what each is: component, kind, colour."""
+    body = struct.pack(f">H{3 * len(told)}H", len(told), *(number for row in told for number in row))
+    source = encoded(pixels, "JPEG2000") if pixels.dtype == np.uint8 else deep(pixels)
+    if b"cdef" in source:
+        return file_of(source, cdef=body)
+    return file_of(source, box(b"cdef", body))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_channels_may_come_in_any_order(depth: int) -> None:
+    rgb, alpha = (COLOR, ALPHA) if depth == 8 else (COLOR_16, GREY_16)
+    told = [(0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)]
+    with open_picture(with_channels(np.dstack([alpha, rgb]), *told)) as picture:
+        page = picture.pages[0]
+        assert off(page.luma(), luma_of_codes(rgb)).max() == 0
+        assert (page.alpha() == alpha).all()
+    backward = np.ascontiguousarray(rgb[..., ::-1])
+    with open_picture(with_channels(backward, (0, 0, 3), (1, 0, 2), (2, 0, 1))) as picture:
+        assert off(picture.pages[0].luma(), luma_of_codes(rgb)).max() == 0
+        small = picture.pages[0].small_rgb()
+        assert small is not None
+        assert np.abs(small.mean((0, 1)) - rgb.mean((0, 1))).max() < rgb.max() / 50
+
+
+def test_alpha_may_come_before_grey() -> None:
+    with open_picture(with_channels(np.dstack([ALPHA, GREY]), (0, 1, 0), (1, 0, 1))) as picture:
+        assert off(picture.pages[0].luma(), GREY).max() == 0
+        assert (picture.pages[0].alpha() == ALPHA).all()
+
+
+def test_a_channel_that_is_not_told_to_be_transparency_is_left_out() -> None:
+    """As the infrared of aerial photographs."""
+    told = [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 65535, 65535)]
+    result, notes = colored(with_channels(np.dstack([COLOR, ALPHA]), *told))
+    assert notes == ["The JPEG2000 does not say that its extra channel is transparency: it was left out."]
+    assert opened(result).mode == "RGB"
+    assert_same_grey(np.asarray(opened(result)), luma_of_codes(COLOR))
+
+
+def test_channels_that_make_no_colors_are_refused() -> None:
+    with pytest.raises(InputError, match="none of grey or of RGB"):
+        open_picture(with_channels(np.dstack([COLOR, ALPHA]), (0, 0, 1), (1, 0, 1), (2, 0, 9), (3, 1, 0)))
+
+
+@pytest.mark.parametrize("depth", [0, 6, 8, 15, 255])
+@pytest.mark.parametrize("pixels", [GREY, GREY_16], ids=["8", "16"])
+def test_the_codestreams_depth_counts(pixels: Pixels, depth: int) -> None:
+    source = encoded(GREY, "JPEG2000") if pixels is GREY else deep(GREY_16)
+    head = bytearray(HEAD)
+    head[10] = depth
+    with open_picture(file_of(source, ihdr=bytes(head))) as picture:
+        assert off(picture.pages[0].luma(), pixels).max() == 0
+
+
+def test_nine_bits_and_few_bits_of_color() -> None:
+    with open_picture(GREY_9) as picture:
+        expected = np.rint((COLUMNS * 72 + ROWS) * (65535 / 511)).astype(np.uint16)
+        assert off(picture.pages[0].luma(), expected).max() == 0
+    with open_picture(RGB_4) as picture:
+        rgb = (np.dstack([COLUMNS * 2 + (ROWS > 3), 15 - ROWS, ROWS * 2]) * 17).astype(np.uint8)
+        assert off(picture.pages[0].luma(), luma_of_codes(rgb)).max() == 0
+        assert (picture.pages[0].small_rgb() == rgb).all()
+    assert (decode_rgb8(RGB_4) == rgb).all()
+
+
+def test_smaller_color_components_that_do_not_fit_are_refused() -> None:
+    """Pillow would skew them."""
+    with open_picture(YCC_EVEN) as picture:
+        luma = picture.pages[0].luma().astype(int)
+        assert np.abs(luma - np.arange(6) * 36)[:, 2:].max() <= 1  # the first are too dark for such a colour
+    with pytest.raises(InputError, match="smaller components do not fit its size"):
+        open_picture(YCC_ODD)
+
+
+def test_grey_may_be_told_to_be_srgb() -> None:
+    with open_picture(file_of(encoded(GREY, "JPEG2000"), colr=struct.pack(">BBBI", 1, 0, 0, 16))) as picture:
+        assert off(picture.pages[0].luma(), GREY).max() == 0
+
+
+def test_of_two_color_spaces_the_first_counts() -> None:
+    number = struct.pack(">BBBI", 1, 0, 0, 16)
+    linear = b"\2\0\0" + gamma_profile(1).icc
+    plain = file_of(encoded(COLOR, "JPEG2000"), box(b"colr", linear), colr=number)
+    assert (decode_rgb8(plain) == COLOR).all()
+    with open_picture(plain) as picture:
+        assert picture.pages[0].profile is SRGB_PROFILE
+    with open_picture(file_of(encoded(COLOR, "JPEG2000"), box(b"colr", number), colr=linear)) as picture:
+        assert picture.pages[0].profile is not SRGB_PROFILE
+
+
+def test_a_part_of_a_tile_that_is_missing_is_told() -> None:
+    """The first part says how many there are."""
+    first = STREAM.index(b"\xff\x90")
+    assert STREAM[first + 11] == 1
+    more = STREAM[: first + 11] + b"\2" + STREAM[first + 12 :]
+    with pytest.raises(InputError, match="parts of its tiles are missing"):
+        open_picture(file_of(encoded(COLOR, "JPEG2000"), jp2c=more))
+
+
+def test_silence_is_kept_while_any_thread_wants_it() -> None:
+    level = cv2.utils.logging.getLogLevel
+    before = level()
+    first, second = opencv_silence(), opencv_silence()
+    with first:
+        second.__enter__()
+    assert level() == cv2.utils.logging.LOG_LEVEL_SILENT
+    second.__exit__(None, None, None)
+    assert level() == before
