@@ -398,9 +398,19 @@ def test_a_channel_that_is_not_told_to_be_transparency_is_left_out() -> None:
     assert_same_grey(np.asarray(opened(result)), luma_of_codes(COLOR))
 
 
-def test_channels_that_make_no_colors_are_refused() -> None:
+@pytest.mark.parametrize("pixels", [COLOR, np.dstack([COLOR, ALPHA])], ids=["rgb", "rgba"])
+def test_channels_that_make_no_colors_are_refused(pixels: Pixels) -> None:
     with pytest.raises(InputError, match="none of grey or of RGB"):
-        open_picture(with_channels(np.dstack([COLOR, ALPHA]), (0, 0, 1), (1, 0, 1), (2, 0, 9), (3, 1, 0)))
+        open_picture(with_channels(pixels, (0, 0, 1), (1, 0, 1), (2, 0, 9), (3, 1, 0)))
+
+
+def test_channels_that_are_not_told_are_as_usual() -> None:
+    for pixels, told in ((np.dstack([GREY, ALPHA]), (1, 2, 0)), (np.dstack([COLOR, ALPHA]), (3, 1, 0))):
+        with open_picture(with_channels(pixels, told)) as picture:
+            luma = GREY if pixels.shape[2] == 2 else luma_of_codes(COLOR)
+            assert off(picture.pages[0].luma(), luma).max() == 0
+            assert (picture.pages[0].alpha() == ALPHA).all()
+            assert picture.pages[0].is_transparent
 
 
 @pytest.mark.parametrize("depth", [0, 6, 8, 15, 255])

@@ -165,22 +165,21 @@ def _describe(stream: Codestream, heads: list[Box]) -> _Described:
 
 
 def _channels(count: int, heads: list[Box]) -> tuple[tuple[int, ...], int | None]:
-    """`order` and `beside` of so many components; without words on them as everybody takes them.
-
-    Fewer than the colours are given where the words make none.
-    """
+    """`order` and `beside` of so many components, as usual where it is not told; no order where it is none."""
     colors = 1 if count < 3 else 3
     body = next((body for kind, body in heads if kind == b"cdef"), None)
     if body is None:
         return tuple(range(count)), UNASSOCIATED if count > colors else None
-    told = [struct.unpack_from(">HHH", body, at) for at in range(2, len(body) - 5, 6)]
-    places = {number: channel for channel, what, number in told if what == _COLOR}
-    if colors == 1:
-        places = dict.fromkeys([1], next(iter(places.values()), count))
+    kinds = {channel: (_COLOR, channel + 1) for channel in range(count)}
+    for at in range(2, len(body) - 5, 6):
+        channel, what, number = struct.unpack_from(">HHH", body, at)
+        kinds[channel] = (what, 1 if colors == 1 else number)
+    places = {number: channel for channel, (what, number) in reversed(kinds.items()) if what == _COLOR}
     order = [places[number] for number in range(1, colors + 1) if places.get(number, count) < count]
+    if len(order) < colors:
+        return (), None
     rest = [channel for channel in range(count) if channel not in order]
-    kinds = {channel: _BESIDE.get(what, UNSPECIFIED) for channel, what, _ in told}
-    return (*order, *rest), kinds.get(rest[0], UNSPECIFIED) if rest and len(order) == colors else None
+    return (*order, *rest), _BESIDE.get(kinds[rest[0]][0], UNSPECIFIED) if rest else None
 
 
 def _why_unread(described: _Described, heads: list[Box]) -> str:
@@ -197,7 +196,7 @@ def _why_unread(described: _Described, heads: list[Box]) -> str:
         return "with a rare kind of palette"
     if space not in (None, _UNKNOWN, _SRGB, _GREY, _YCC) or (described.profile or b"")[16:20] == b"CMYK":
         return "in another colour space than grey and RGB"
-    if count > (1 if count < 3 else 3) and described.beside is None and not described.has_palette:
+    if not described.order:
         return "whose channels are none of grey or of RGB"
     if not usual and space == _YCC:
         return "whose channels are in a rare order"
