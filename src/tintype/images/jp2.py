@@ -165,7 +165,7 @@ def _describe(stream: Codestream, heads: list[Box]) -> _Described:
 
 
 def _channels(count: int, heads: list[Box]) -> tuple[tuple[int, ...], int | None]:
-    """`order` and `beside` of so many components, as usual where it is not told; no order where it is none."""
+    """`order` and `beside` of so many components, as usual where it is not told; none where it is none."""
     colors = 1 if count < 3 else 3
     body = next((body for kind, body in heads if kind == b"cdef"), None)
     if body is None:
