@@ -75,7 +75,7 @@ def photo(tmp_path: Path, grey_photo: np.ndarray) -> Path:
     return path
 
 
-def drop(page: Any, *paths: Path) -> None:
+def let_fall(page: Any, *paths: Path) -> None:
     """Drop files on the page, as the browser tells it."""
     files = [{"name": path.name, "bytes": list(path.read_bytes())} for path in paths]
     page.evaluate(
@@ -86,6 +86,11 @@ def drop(page: Any, *paths: Path) -> None:
         }""",
         files,
     )
+
+
+def drop(page: Any, *paths: Path) -> None:
+    """The same, until all that follows has come."""
+    let_fall(page, *paths)
     page.locator("#after[src]").wait_for()
     settle(page)
 
@@ -501,15 +506,7 @@ def test_closing_a_picture_keeps_those_that_are_still_read(page: Any, photo: Pat
     delay(page, '(path.includes("show=grey") && window.read++ > 0)', 1500)
     page.add_init_script("window.read = 0;")
     page.reload()
-    files = [{"name": name, "bytes": list((tmp_path / name).read_bytes())} for name in names]
-    page.evaluate(
-        """(files) => {
-            const transfer = new DataTransfer();
-            for (const file of files) transfer.items.add(new File([new Uint8Array(file.bytes)], file.name));
-            window.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
-        }""",
-        files,
-    )
+    let_fall(page, *(tmp_path / name for name in names))
     page.locator("#after[src]").wait_for()
     page.get_by_role("button", name="Close a.png").click()
     until(page, lambda: page.title().startswith("b.png"))
