@@ -213,7 +213,7 @@ def save_picture(
 
         write_png(picture, colorings[0], target)
     elif format == "JPEG2000":
-        from tintype.images.jp2 import write_jp2
+        from tintype.images.jp2_write import write_jp2
 
         write_jp2(picture, colorings[0], target, quality)
     else:

@@ -1,4 +1,4 @@
-"""JPEG 2000 in its own container: boxes are read and written here, pixels coded by Pillow or OpenCV.
+"""JPEG 2000 in its own container, read: boxes here, pixels by Pillow or OpenCV.
 
 Pillow brings colours to 8 bits, OpenCV keeps 16, but takes neither alpha beside grey nor smaller components.
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 import io
 import math
 import struct
-from contextlib import suppress
-from fractions import Fraction
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.errors import InputError, OutputError
-from tintype.images.icc import SRGB_PROFILE, Profile, read_profile
+from tintype.errors import InputError
+from tintype.images.icc import read_profile
 from tintype.images.jp2_boxes import (
-    SIGNATURE,
+    BY_NUMBER,
+    COLOR,
+    FILE_HEAD,
+    OPACITY,
+    SRGB,
     Box,
     Codestream,
     box,
@@ -28,25 +30,17 @@ from tintype.images.jp2_boxes import (
     color_space,
     read_codestream,
 )
+from tintype.images.jp2_metadata import read_metadata
 from tintype.images.luma import luma_of_codes
-from tintype.images.metadata import (
-    Metadata,
-    exif_orientation,
-    iptc_of,
-    photoshop_of,
-    sensible_dpi,
-    without_thumbnail,
-)
+from tintype.images.metadata import exif_orientation
 from tintype.images.picture import (
     PREMULTIPLIED,
     UNASSOCIATED,
     UNSPECIFIED,
     ArrayPage,
-    Coloring,
     Limits,
     Picture,
     Pixels,
-    colored_array,
     decoding,
     to_8_bit,
 )
@@ -55,23 +49,10 @@ from tintype.images.resample import SMALL_SIDE, small_colors
 from tintype.running import opencv_silence
 
 _KIND = "JPEG2000"
-_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-_EXIF = b"JpgTiffExif->JP2"
-_PHOTOSHOP = bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb")
-_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
-_OWN_UUIDS = (_XMP, _EXIF, _PHOTOSHOP, _IPTC)  # which are written from what was read of them
-_HEAD = SIGNATURE + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
 _OF_PIXELS = (b"pclr", b"cmap", b"cdef")
-_KEPT = (b"xml ", b"uuid", b"uinf", b"asoc")
-_BY_PROFILE, _BY_NUMBER = 2, 1
-_UNKNOWN, _SRGB, _GREY, _YCC = 0, 16, 17, 18
-_INCH = 0.0254
-_COLOR, _OPACITY = 0, 1
-_BESIDE = {_OPACITY: UNASSOCIATED, 2: PREMULTIPLIED}
-_RGB_IN_ORDER = struct.pack(">H9H", 3, 0, _COLOR, 1, 1, _COLOR, 2, 2, _COLOR, 3)
-_LEAST_DEEP_SIDE = 32  # pixels; OpenCV halves five times whatever the size
-_LOSSLESS = 1000
-_TOP = 500  # times 127, the greatest part below the line, is less than sixteen bits' greatest
+_UNKNOWN, _GREY, _YCC = 0, 17, 18
+_BESIDE = {OPACITY: UNASSOCIATED, 2: PREMULTIPLIED}
+_RGB_IN_ORDER = struct.pack(">H9H", 3, 0, COLOR, 1, 1, COLOR, 2, 2, COLOR, 3)
 
 
 class _Described(NamedTuple):
@@ -128,7 +109,7 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
     if what := _why_unread(described, heads):
         raise InputError(f"{name} is a JPEG2000 {what}, which is not read; save it as TIFF first.")
     stored = _Stored(_bare(described, heads, streams[0]), described)
-    picture = Picture(name, _KIND, [], _metadata(found, heads), lossless=not stream.irreversible)
+    picture = Picture(name, _KIND, [], read_metadata(found, heads), lossless=not stream.irreversible)
     if len(streams) > 1:
         picture.note("The JPEG2000 holds several pictures: its first was taken.")
     page = ArrayPage(
@@ -170,11 +151,11 @@ def _channels(count: int, heads: list[Box]) -> tuple[tuple[int, ...], int | None
     body = next((body for kind, body in heads if kind == b"cdef"), None)
     if body is None:
         return tuple(range(count)), UNASSOCIATED if count > colors else None
-    kinds = {channel: (_COLOR, channel + 1) for channel in range(count)}
+    kinds = {channel: (COLOR, channel + 1) for channel in range(count)}
     for at in range(2, len(body) - 5, 6):
         channel, what, number = struct.unpack_from(">HHH", body, at)
         kinds[channel] = (what, 1 if colors == 1 else number)
-    places = {number: channel for channel, (what, number) in reversed(kinds.items()) if what == _COLOR}
+    places = {number: channel for channel, (what, number) in reversed(kinds.items()) if what == COLOR}
     order = [places[number] for number in range(1, colors + 1) if places.get(number, count) < count]
     if len(order) < colors:
         return (), None
@@ -194,7 +175,7 @@ def _why_unread(described: _Described, heads: list[Box]) -> str:
         return "of more than 8 bits a channel in a rare form"  # which Pillow brings to 8, white to black
     if described.has_palette and (stream.bits != (8,) or not _has_rgb_palette(heads)):
         return "with a rare kind of palette"
-    if space not in (None, _UNKNOWN, _SRGB, _GREY, _YCC) or (described.profile or b"")[16:20] == b"CMYK":
+    if space not in (None, _UNKNOWN, SRGB, _GREY, _YCC) or (described.profile or b"")[16:20] == b"CMYK":
         return "in another colour space than grey and RGB"
     if not described.order:
         return "whose channels are none of grey or of RGB"
@@ -234,13 +215,13 @@ def _bare(described: _Described, heads: list[Box], stream: bytes) -> bytes:
 
     It goes by the header's depth, where it should go by the codestream's.
     """
-    space = _GREY if described.is_grey else _YCC if described.space == _YCC else _SRGB
+    space = _GREY if described.is_grey else _YCC if described.space == _YCC else SRGB
     needed = dict(reversed(heads))  # the first of each kind
     depth = 15 if described.is_deep else 7
     size = needed[b"ihdr"][:10] + bytes([depth]) + needed[b"ihdr"][11:]
-    head = box(b"ihdr", size) + box(b"colr", struct.pack(">BBBI", _BY_NUMBER, 0, 0, space))
+    head = box(b"ihdr", size) + box(b"colr", struct.pack(">BBBI", BY_NUMBER, 0, 0, space))
     head += b"".join(box(kind, needed[kind]) for kind in _OF_PIXELS if kind in needed)
-    return _HEAD + box(b"jp2h", head) + box(b"jp2c", stream)
+    return FILE_HEAD + box(b"jp2h", head) + box(b"jp2c", stream)
 
 
 class _Stored(NamedTuple):
@@ -306,123 +287,3 @@ def _scaled(codes: Pixels, bits: int, stored: int) -> Pixels:
     if top == full:
         return codes
     return ((codes.astype(np.uint32) * full + top // 2) // top).clip(0, full).astype(codes.dtype)
-
-
-def _metadata(found: list[Box], heads: list[Box]) -> Metadata:
-    metadata = Metadata()
-    for entry in found:
-        if entry.kind not in _KEPT:
-            continue
-        uuid, body = entry.body[:16], entry.body[16:]
-        if entry.kind != b"uuid" or uuid not in _OWN_UUIDS:
-            metadata.native.append(entry)
-            metadata.has_texts |= entry.kind in (b"xml ", b"asoc")
-        elif uuid == _XMP:
-            metadata.xmp = body
-        elif uuid == _EXIF:
-            metadata.exif = body.removeprefix(b"Exif\0\0")
-        elif uuid == _PHOTOSHOP:
-            metadata.photoshop = body
-    iptc = next((b[16:] for kind, b in found if kind == b"uuid" and b[:16] == _IPTC), None)
-    if iptc and not (metadata.photoshop and iptc_of(metadata.photoshop)):
-        metadata.photoshop = photoshop_of(iptc)
-    with suppress(ValueError, struct.error, ZeroDivisionError):
-        metadata.dpi = _resolution(heads)
-    return metadata
-
-
-def _resolution(heads: list[Box]) -> tuple[float, float] | None:
-    """Dots an inch (x, y) at which it was scanned, or else is to be shown; ValueError where it is damaged."""
-    inner = dict(entry for kind, body in heads if kind == b"res " for entry in boxes(body))
-    body = inner.get(b"resc", inner.get(b"resd"))
-    if body is None:
-        return None
-    up, under_up, across, under_across, up_power, across_power = struct.unpack_from(">4H2b", body)
-    return sensible_dpi(
-        across / under_across * 10.0**across_power * _INCH, up / under_up * 10.0**up_power * _INCH
-    )
-
-
-def write_jp2(picture: Picture, coloring: Coloring, target: BinaryIO, quality: int) -> None:
-    """The first page as RGB or RGBA of its own depth, with the picture's metadata and ICC profile.
-
-    One of 8 bits that was stored with loss is written so again; everything else is lossless.
-    """
-    page = picture.pages[0]
-    pixels = colored_array(page, coloring, with_alpha=True)
-    if pixels.dtype == np.uint16:
-        stream = _deep_codestream(pixels)
-    else:
-        stream = _codestream(pixels, None if picture.lossless else quality)
-    height, width, count = pixels.shape
-    head = box(b"ihdr", struct.pack(">IIHBBBB", height, width, count, 8 * pixels.itemsize - 1, 7, 0, 0))
-    head += box(b"colr", _colors(page.profile))
-    if count == 4:
-        told = [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, _OPACITY, 0)]
-        head += box(b"cdef", struct.pack(">H12H", 4, *(number for row in told for number in row)))
-    if picture.metadata.dpi:
-        head += box(b"res ", box(b"resc", _resolution_body(picture.metadata.dpi)))
-    target.write(_HEAD + box(b"jp2h", head))
-    target.write(b"".join(box(*entry) for entry in _described_by(picture)))
-    target.write(box(b"jp2c", stream))
-
-
-def _described_by(picture: Picture) -> list[Box]:
-    """What is told beside the pixels."""
-    metadata = picture.metadata
-    exif = without_thumbnail(metadata.exif) if metadata.exif else None
-    own = [(_EXIF, exif), (_PHOTOSHOP, metadata.photoshop), (_XMP, picture.xmp_out(metadata.xmp))]
-    native = metadata.native if picture.format == _KIND else []
-    return [*native, *(Box(b"uuid", uuid + body) for uuid, body in own if body)]
-
-
-def _colors(profile: Profile) -> bytes:
-    if profile is SRGB_PROFILE:
-        return struct.pack(">BBBI", _BY_NUMBER, 0, 0, _SRGB)
-    return struct.pack(">BBB", _BY_PROFILE, 0, 0) + profile.icc
-
-
-def _resolution_body(dpi: tuple[float, float]) -> bytes:
-    """Dots a metre, down and across, as JPEG 2000 has them."""
-    (n_down, d_down, power_down), (n_across, d_across, power_across) = map(_ratio, reversed(dpi))
-    return struct.pack(">4H2b", n_down, d_down, n_across, d_across, power_down, power_across)
-
-
-def _ratio(dpi: float) -> tuple[int, int, int]:
-    """Dots an inch as dots a metre: n / d · 10^power, n and d of sixteen bits; whole numbers exactly."""
-    exact = Fraction(dpi) * 10_000 / 254
-    power = max(0, math.ceil(math.log10(exact / _TOP)))  # many a reader takes it for unsigned
-    ratio = (exact / Fraction(10) ** power).limit_denominator(127)
-    return ratio.numerator, ratio.denominator, power
-
-
-def _codestream(pixels: NDArray[np.uint8], quality: int | None) -> bytes:
-    from PIL import Image
-
-    # In decibels, as it is asked for: at 92 they are 48.
-    lossy = {"irreversible": True, "quality_mode": "dB", "quality_layers": [30 + (quality or 0) / 5]}
-    options: dict[str, Any] = {} if quality is None else lossy
-    saved = io.BytesIO()
-    try:
-        Image.fromarray(pixels).save(saved, _KIND, no_jp2=True, **options)
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"The picture cannot be written as JPEG2000 ({error}): write a PNG instead."
-        ) from error
-    return saved.getvalue()
-
-
-def _deep_codestream(pixels: NDArray[np.uint16]) -> bytes:
-    import cv2
-
-    if min(pixels.shape[:2]) < _LEAST_DEEP_SIDE:
-        raise OutputError(
-            f"A JPEG2000 of 16 bits is written from {_LEAST_DEEP_SIDE} pixels a side on: write a PNG instead."
-        )
-    swap = cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    options = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, _LOSSLESS]
-    with opencv_silence():
-        done, encoded = cv2.imencode(".jp2", cv2.cvtColor(pixels, swap), options)
-    if not done:
-        raise OutputError("The picture cannot be written as JPEG2000: write a PNG instead.")
-    return next(body for kind, body in boxes(encoded.tobytes()) if kind == b"jp2c")

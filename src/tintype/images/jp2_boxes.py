@@ -11,7 +11,13 @@ from typing import NamedTuple
 SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _SOC, _SIZ, _COD, _SOT, _SOD, _EOC = 0xFF4F, 0xFF51, 0xFF52, 0xFF90, 0xFF93, 0xFFD9
 _SIZ_HEAD = struct.Struct(">2x8IH")  # right, bottom, left, top; of tiles width, height, left, top; components
-_BY_NUMBER, _BY_PROFILE = 1, 2
+BY_NUMBER, BY_PROFILE = 1, 2
+SRGB = 16
+"""A colour space's number."""
+COLOR, OPACITY = 0, 1
+"""What a channel is."""
+FILE_HEAD = SIGNATURE + struct.pack(">I", 20) + b"ftypjp2 \0\0\0\0jp2 "
+"""With which a file begins."""
 _IRREVERSIBLE = 0  # the 9-7 wavelet; 1 is the 5-3, which loses nothing
 
 
@@ -64,9 +70,9 @@ def boxes(data: bytes) -> Iterator[Box]:
 def color_space(heads: list[Box]) -> tuple[bytes | None, int | None]:
     """The ICC profile or the number of the colour space by a header's boxes, of which the first counts."""
     for kind, body in heads:
-        if kind == b"colr" and len(body) > 3 and body[0] == _BY_PROFILE:
+        if kind == b"colr" and len(body) > 3 and body[0] == BY_PROFILE:
             return body[3:], None
-        if kind == b"colr" and len(body) >= 7 and body[0] == _BY_NUMBER:
+        if kind == b"colr" and len(body) >= 7 and body[0] == BY_NUMBER:
             return None, struct.unpack_from(">I", body, 3)[0]
     return None, None
 
