@@ -56,6 +56,15 @@ def _tiled(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
+def _jpeg_2000(color: Image.Image) -> dict[str, bytes]:
+    deep = np.tile(np.asarray(color) * np.uint16(257), (2, 2, 1))  # OpenCV writes none of less than 32 pixels
+    return {
+        "jpeg 2000": _saved(color.convert("L"), "JPEG2000"),
+        "jpeg 2000 tiles": _saved(color, "JPEG2000", tile_size=(32, 32)),
+        "jpeg 2000 16": cv2.imencode(".jp2", deep)[1].tobytes(),
+    }
+
+
 @cache
 def pictures() -> dict[str, bytes]:
     """A small file of every format, in the forms that take different ways through the readers."""
@@ -85,11 +94,6 @@ def pictures() -> dict[str, bytes]:
         "webp": _saved(color, "WEBP", **rich),
         "webp lossless": _saved(alpha, "WEBP", lossless=True),
         "avif": _saved(color, "AVIF", speed=10, **rich),
-        "jpeg 2000": _saved(grey, "JPEG2000"),
-        "jpeg 2000 tiles": _saved(color, "JPEG2000", tile_size=(32, 32)),
-        "jpeg 2000 16": cv2.imencode(".jp2", np.tile(np.asarray(color) * np.uint16(257), (2, 2, 1)))[
-            1
-        ].tobytes(),
         "gif": _saved(grey, "GIF"),
         "gif color": _saved(color.convert("P"), "GIF"),
         "gif animated": _saved(grey, "GIF", save_all=True, append_images=[color, alpha], duration=50),
@@ -105,6 +109,7 @@ def pictures() -> dict[str, bytes]:
     }
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         found[f"tiff {compression}"] = _saved(color, "TIFF", compression=compression, tiffinfo=tags)
+    found |= _jpeg_2000(color)
     for compression in ("group3", "group4"):
         found[f"tiff {compression}"] = _saved(grey.convert("1"), "TIFF", compression=compression)
     return found

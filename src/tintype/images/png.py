@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
-from functools import cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,18 +22,14 @@ from tintype.images.picture import (
     colored_array,
     decoding,
 )
+from tintype.images.png_chunks import SIGNATURE, Chunk, assembled, chunk_bytes, whole_image
 from tintype.images.resample import small_colors
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that stay true when the pixels change from grey to colour.
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _KEPT = (*_TEXTS, b"pHYs", b"tIME", b"eXIf")
 _PALETTE = 3
-_SAMPLES = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}  # of a pixel, by kind
-# Where each pass of an interlaced PNG begins, and its steps: across, down.
-_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-_AT_ONCE = 1 << 20
 _KEY_BYTES = {0: 2, 2: 6}  # of the transparent colour, by the kind of a PNG that has no alpha
 _XMP_KEY = b"XML:com.adobe.xmp"
 _XMP_HEAD = _XMP_KEY + bytes(5)  # uncompressed, no language, no translated key
@@ -44,8 +38,6 @@ _SRGB_GAMMA = 1 / 2.2
 _ICC_MAX = 1 << 24
 # zlib level 3: half the time of level 6 for files 12 % larger.
 _COMPRESSION = 3
-
-Chunk = tuple[bytes, bytes]
 
 
 def open_png(data: bytes, name: str, limits: Limits) -> Picture:
@@ -155,7 +147,7 @@ def _page(
     from tintype.images.pillow_formats import pillow_page
 
     def image() -> object:
-        return _image(pixel_chunks)
+        return whole_image(pixel_chunks)
 
     has_alpha = kind in (4, 6) or b"tRNS" in found
     grey = kind in (0, 4)
@@ -203,69 +195,18 @@ def _deep_grey(chunks: list[Chunk], kind: int) -> Pixels:
     header = bytearray(chunks[0][1])
     header[8], header[9] = 8, 4 if kind == 0 else 6
     body = [chunk for chunk in chunks[1:] if chunk[0] in (b"IDAT", b"IEND")]
-    image = _image([(b"IHDR", bytes(header)), *body])
+    image = whole_image([(b"IHDR", bytes(header)), *body])
     return np.ascontiguousarray(np.asarray(image)).view(">u2").astype(np.uint16)
-
-
-@cache
-def _image_class() -> Any:
-    """Pillow's, but that it does not take rows that are missing at the end for black ones."""
-    from PIL.PngImagePlugin import PngImageFile
-
-    class WholeImage(PngImageFile):
-        chunks: list[Chunk]
-
-        def load_end(self) -> None:
-            super().load_end()
-            width, height = self.size
-            last = range(max(0, height - 2), height)  # of interlaced rows the odd ones come last
-            if any(self.im.crop((0, y, width, y + 1)).getbbox() is None for y in last):
-                _check_rows(self.chunks)
-
-    return WholeImage
-
-
-def _image(chunks: list[Chunk]) -> Any:
-    """A PNG of these chunks as Pillow opens it."""
-    image = _image_class()(io.BytesIO(_assembled(chunks)))
-    image.chunks = chunks
-    return image
-
-
-def _check_rows(chunks: list[Chunk]) -> None:
-    """ValueError where less is compressed than the header's pixels take."""
-    width, height, bits, kind, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1][:13])
-    pixel = bits * _SAMPLES[kind]
-    passes = _ADAM7 if interlaced else [(0, 0, 1, 1)]
-    sides = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in passes]
-    missing = sum(
-        rows * (1 + -(-columns * pixel // 8)) for columns, rows in sides if columns > 0 and rows > 0
-    )
-    inflater = zlib.decompressobj()
-    for name, body in chunks:
-        while name == b"IDAT" and body and missing > 0:
-            missing -= len(inflater.decompress(body, _AT_ONCE))
-            body = inflater.unconsumed_tail
-    if missing > 0:
-        raise ValueError("rows of it are missing")
 
 
 def _deep_color(chunks: list[Chunk]) -> Pixels:
     import cv2
 
     body = [chunk for chunk in chunks if chunk[0] != b"tRNS"]
-    values = cv2.imdecode(np.frombuffer(_assembled(body), np.uint8), cv2.IMREAD_UNCHANGED)
+    values = cv2.imdecode(np.frombuffer(assembled(body), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ValueError("its pixels cannot be inflated")
     return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-
-
-def _assembled(chunks: list[Chunk]) -> bytes:
-    return SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
 
 
 def write_png(picture: Picture, coloring: Coloring, target: BinaryIO) -> None:
@@ -303,7 +244,7 @@ def _spliced(picture: Picture, profile: Profile) -> bytes:
             chunks.append((b"eXIf", without_thumbnail(metadata.exif)))
     if xmp and (picture.format != "PNG" or xmp != metadata.xmp):
         chunks.append((b"iTXt", _XMP_HEAD + xmp))
-    return b"".join(_chunk(*chunk) for chunk in chunks)
+    return b"".join(chunk_bytes(*chunk) for chunk in chunks)
 
 
 def _is_xmp(chunk: Chunk) -> bool:
