@@ -217,15 +217,14 @@ def test_who_sends_on_and_on_is_closed(tiny_model, monkeypatch):
 
 
 def test_the_end_does_not_wait_for_who_sends_on(tiny_model):
-    with ExitStack() as stack:
-        service = stack.enter_context(running(model=str(tiny_model)))
-        client = stack.enter_context(connect(service[0]))
+    """As long as it would for a request that is in hand."""
+    with process("--model", str(tiny_model)) as (address, served), connect(address) as client:
         client.sendall(REFUSED)
         assert client.recv(12) == b"HTTP/1.1 404"
-        kept = stack.pop_all()
-    began = time.monotonic()
-    kept.close()
-    assert time.monotonic() - began < 4
+        began = time.monotonic()
+        served.send_signal(signal.SIGINT)
+        served.wait(PATIENCE)
+        assert time.monotonic() - began < server.END_SECONDS - 1
 
 
 def wanting_bmp(picture):
@@ -234,36 +233,50 @@ def wanting_bmp(picture):
     return f"{head}\r\n\r\n".encode() + picture
 
 
-def test_who_does_not_read_its_answer_makes_room(tiny_model, monkeypatch):
+@pytest.fixture
+def alive(monkeypatch):
+    """The connections that the service holds, each of which takes a file."""
+    found = set()
+    made, lost = door.Door.connection_made, door.Door.connection_lost
+    monkeypatch.setattr(
+        door.Door, "connection_made", lambda self, transport: (found.add(self), made(self, transport))
+    )
+    monkeypatch.setattr(
+        door.Door, "connection_lost", lambda self, error: (found.discard(self), lost(self, error))
+    )
+    return found
+
+
+def test_who_does_not_read_its_answer_makes_room(tiny_model, monkeypatch, alive):
     """Closed they are, but what they do not read keeps the connection; a new one takes its place."""
-    monkeypatch.setattr(door, "most_connections", lambda: 3)
+    came = []
+    made = door.Door.connection_made
+    monkeypatch.setattr(
+        door.Door, "connection_made", lambda self, transport: (made(self, transport), came.append(self))
+    )
+    monkeypatch.setattr(door, "most_connections", lambda: 1)
+    picture = encoded(np.zeros((2000, 2000), np.uint8), "PNG")
     with running(model=str(tiny_model), timeout=1) as (address, _), ExitStack() as stack:
-        picture = encoded(np.zeros((2000, 2000), np.uint8), "PNG")
-        for _ in range(3):
+        for number in range(4):
             client = stack.enter_context(connect(address))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(wanting_bmp(picture))
-        end = time.monotonic() + PATIENCE
-        answer = b""
-        while not answer.startswith(b"HTTP/1.1 200"):
-            assert time.monotonic() < end, answer
-            with connect(address) as other:
-                other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                answer = told(other)
-            time.sleep(0.1)
+            end = time.monotonic() + PATIENCE
+            while len(came) <= number or not came[number].transport.is_closing():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+        assert len(alive) <= 2
 
 
-def test_an_answer_that_is_not_read_is_given_up(tiny_model, monkeypatch):
-    lost = []
-    plainly = door.Door.connection_lost
+def test_an_answer_that_is_not_read_is_given_up(tiny_model, monkeypatch, alive):
     monkeypatch.setattr(door, "UNREAD_SECONDS", 0.5)
-    monkeypatch.setattr(
-        door.Door, "connection_lost", lambda self, error: (lost.append(error), plainly(self, error))
-    )
     with running(model=str(tiny_model), timeout=1) as (address, _), connect(address) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(wanting_bmp(encoded(np.zeros((2000, 2000), np.uint8), "PNG")))
         end = time.monotonic() + PATIENCE
-        while not lost:
+        while not alive:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        while alive:
             assert time.monotonic() < end
             time.sleep(0.05)
