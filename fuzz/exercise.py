@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tintype.archive.manifest import read_last
 from tintype.cards import read_card
 from tintype.hints import read_hints
-from tintype.images import Limits, Picture, Provenance, open_picture, save_picture
+from tintype.images import Limits, Picture, Provenance, open_picture, output_format, save_picture
 from tintype.images.icc import read_profile
 from tintype.images.metadata import exif_orientation, iptc_of, repacked, without_thumbnail
 from tintype.images.provenance import marked
@@ -41,7 +41,7 @@ class Flat:
 
 
 def a_picture(data: bytes, *, write: bool = True, limits: Limits = LIMITS) -> None:
-    """Open it, read all of it, and write it in its own format. Raises TintypeError or nothing."""
+    """Open it, read all of it, and write it as usual. Raises TintypeError or nothing."""
     with open_picture(data, limits) as picture:
         for page in picture.pages:
             page.thumbnail(8, 8)
@@ -53,7 +53,7 @@ def a_picture(data: bytes, *, write: bool = True, limits: Limits = LIMITS) -> No
 
 def _write(picture: Picture) -> None:
     picture.provenance = OURS
-    save_picture(picture, [Flat() for _ in picture.pages], BytesIO(), picture.format)
+    save_picture(picture, [Flat() for _ in picture.pages], BytesIO(), output_format(picture, None))
 
 
 def a_card(data: bytes) -> None:

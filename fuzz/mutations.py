@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
@@ -65,6 +66,19 @@ def _jpeg_2000(color: Image.Image) -> dict[str, bytes]:
     }
 
 
+def _heif(color: Image.Image, **options: Any) -> dict[str, bytes]:
+    deep = (np.asarray(color.convert("L")) * np.uint16(257)).tobytes()
+    made = {
+        "heif": pillow_heif.from_pillow(color),
+        "heif alpha": pillow_heif.from_pillow(color.convert("RGBA")),
+        "heif 10": pillow_heif.from_bytes("L;16", color.size, deep),
+    }
+    files = {name: BytesIO() for name in made}
+    for name, file in files.items():
+        made[name].save(file, quality=90, **(options if name == "heif" else {}))
+    return {name: file.getvalue() for name, file in files.items()}
+
+
 @cache
 def pictures() -> dict[str, bytes]:
     """A small file of every format, in the forms that take different ways through the readers."""
@@ -109,7 +123,7 @@ def pictures() -> dict[str, bytes]:
     }
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         found[f"tiff {compression}"] = _saved(color, "TIFF", compression=compression, tiffinfo=tags)
-    found |= _jpeg_2000(color)
+    found |= _jpeg_2000(color) | _heif(color, exif=_exif().tobytes(), xmp=xmp(), icc_profile=icc)
     for compression in ("group3", "group4"):
         found[f"tiff {compression}"] = _saved(grey.convert("1"), "TIFF", compression=compression)
     return found

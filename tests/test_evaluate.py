@@ -689,9 +689,9 @@ def test_a_photograph_by_several_ways_is_taken_once(tmp_path):
 
 def test_formats_that_are_not_read_are_told(tmp_path, capsys):
     write_photographs(tmp_path / "some", 2)
-    (tmp_path / "some" / "a.heic").touch()
+    (tmp_path / "some" / "a.psd").touch()
     assert cli.main(["evaluate", "gray", "--data", str(tmp_path / "some"), "--size", "64"]) == 0
-    assert "1 file in formats that are not read (.heic) left out" in capsys.readouterr().err
+    assert "1 file in formats that are not read (.psd) left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["survey-*.json", "per-picture.jsonl"])

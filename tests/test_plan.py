@@ -309,13 +309,25 @@ def test_a_pipe_is_not_waited_for(album: Path) -> None:
 
 def test_pictures_in_formats_that_are_not_read_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("album/a.jpg", "album/b.HEIC", "album/c.pdf", "album/notes.txt", "album/sub/d.heic"):
+    for name in ("album/a.jpg", "album/b.PSD", "album/c.pdf", "album/notes.txt", "album/sub/d.psd"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
-    told = "in formats that are not read (.heic, .pdf) left out; save them as JPEG, PNG or TIFF."
+    told = "in formats that are not read (.pdf, .psd) left out; save them as JPEG, PNG or TIFF."
     assert make_plan(["album"]).notes == [f"album: 2 files {told}"]
     assert make_plan(["album"], recursive=True).notes == [f"album: 3 files {told}"]
     assert make_plan(["album/*.*"]).notes == [f"album/*.*: 2 files {told}"]
+
+
+def test_the_result_of_what_is_not_written_has_a_name_of_its_own(tmp_path: Path) -> None:
+    for name in ("a.heic", "a.jpg", "b.HEIF"):
+        (tmp_path / name).touch()
+    beside = {Path(job.source).name: Path(job.target).name for job in make_plan([str(tmp_path)]).jobs}
+    assert beside == {"a.heic": "a.heic.color.jpg", "a.jpg": "a.color.jpg", "b.HEIF": "b.HEIF.color.jpg"}
+    below = {Path(job.source).name: Path(job.target) for job in make_plan([str(tmp_path)], "out").jobs}
+    assert below["a.heic"] == Path("out/a.heic.jpg")
+    assert below["a.jpg"] == Path("out/a.jpg")
+    with pytest.raises(SettingsError, match=r"no format is known by \.heic; choose one of \.avif"):
+        make_plan([str(tmp_path / "a.jpg")], "new.heic")
 
 
 def test_a_version_may_not_replace_another_input(album: Path) -> None:

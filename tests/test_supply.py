@@ -88,7 +88,7 @@ def test_formats_off_the_list_are_not_decoded(kind: str) -> None:
     file = BytesIO()
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(file, kind)
     with pytest.raises(
-        InputError, match="not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, GIF or BMP"
+        InputError, match="not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, HEIC, GIF or BMP"
     ):
         open_picture(file.getvalue())
     with pytest.raises(InputError, match="no picture that can be decoded"):

@@ -8,13 +8,14 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from tintype import cli
 
 KINDS = {"a.jpg": "JPEG", "b.png": "PNG", "c.tif": "TIFF", "d.webp": "WEBP", "e.gif": "GIF", "f.bmp": "BMP",
-         "g.avif": "AVIF", "h.jp2": "JPEG2000"}  # fmt: skip
+         "g.avif": "AVIF", "h.jp2": "JPEG2000", "i.heic": "HEIF"}  # fmt: skip
 
 
 @pytest.fixture
@@ -26,7 +27,8 @@ def album(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(0)
     for name, kind in KINDS.items():
         file = BytesIO()
-        Image.fromarray(rng.integers(0, 256, (40, 48), np.uint8)).save(file, kind)
+        image = Image.fromarray(rng.integers(0, 256, (40, 48), np.uint8))
+        (pillow_heif.from_pillow(image).save(file) if kind == "HEIF" else image.save(file, kind))
         (folder / name).write_bytes(file.getvalue())
     (folder / "damaged.jpg").write_bytes((folder / "a.jpg").read_bytes()[:300])
     for path in folder.iterdir():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tintype.errors import SettingsError
-from tintype.images import READABLE_SUFFIXES, UNREAD_SUFFIXES
+from tintype.images import READABLE_SUFFIXES, UNREAD_SUFFIXES, WRITABLE_SUFFIXES, result_name
 from tintype.results import default_target, versions_of
 from tintype.words import count_of, plain_words
 
@@ -72,7 +72,7 @@ def make_plan(
                 if output is None and not path.suffix:
                     plan.failures.append((source, "its name has no suffix; name the result with -o"))
                     continue
-                target = default_target(path) if output is None else Path(output, place)
+                target = default_target(path) if output is None else Path(output, result_name(place))
                 plan.jobs.append(Job(str(path), str(target)))
     _settle(plan, candidates, beside=output is None)
     return plan
@@ -88,8 +88,8 @@ def check_file_name(output: str, option: str = "-o") -> None:
     if not suffix:
         folder = f", {output}/ for a folder" if option == "-o" else ""
         raise SettingsError(f"{option} {output} has no suffix: write {output}.jpg for a file{folder}.")
-    if suffix.lower() not in READABLE_SUFFIXES:
-        known = " ".join(sorted(READABLE_SUFFIXES))
+    if suffix.lower() not in WRITABLE_SUFFIXES:
+        known = " ".join(sorted(WRITABLE_SUFFIXES))
         raise SettingsError(f"{option} {output}: no format is known by {suffix}; choose one of {known}.")
 
 

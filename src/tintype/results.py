@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tintype.errors import InputError, OutputError, OutputExistsError
+from tintype.images import result_name
 
 
 @dataclass
@@ -38,11 +39,12 @@ class FileResult:
 def default_target(source: Path) -> Path:
     """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`.
 
-    InputError for a path without a name, as "." is.
+    Of a format that is not written, as `NAME.heic.color.jpg`. InputError for a path without a name, like ".".
     """
     if not source.name:
         raise InputError(f"{source} is a folder; name a file.")
-    return source.with_name(f"{source.stem}.color{source.suffix}")
+    name = Path(result_name(source.name))
+    return source.with_name(f"{name.stem}.color{name.suffix}")
 
 
 def versions_of(target: Path, count: int) -> list[Path]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from archive_makers import (
     INTERRUPTIBLE,
@@ -26,6 +27,7 @@ from archive_makers import (
     records,
     settings,
 )
+from PIL import Image
 
 from tintype import cli
 from tintype.archive import local
@@ -261,6 +263,23 @@ def test_a_file_in_the_place_of_a_picture_that_was_in_hand_stays(tmp_path: Path,
     here.done()
     forget(here, here.names[0])
     own_work(here, here.names[0], "--overwrite replaces it")
+
+
+def test_what_is_not_written_becomes_a_jpeg_once(tmp_path: Path, tiny_model: Path) -> None:
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    shutil.rmtree(here.source)
+    (here.source / "below").mkdir(parents=True)
+    image = Image.new("L", (40, 30), 90)
+    image.save(here.source / "below" / "a.jpg")
+    pillow_heif.from_pillow(image).save(here.source / "below" / "a.heic")
+    assert here.done() == {"below/a.heic.jpg", "below/a.jpg"}
+    assert here.done() == set()
+    (here.target / "below/a.heic.jpg").unlink()
+    assert here.done() == {"below/a.heic.jpg"}
+    outputs = {
+        Path(record.source).name: Path(record.output).name for record in records(here.manifest).values()
+    }
+    assert outputs == {"a.heic": "a.heic.jpg", "a.jpg": "a.jpg"}
 
 
 def test_coloured_pictures_are_left_out_on_demand(tmp_path: Path, tiny_model: Path) -> None:

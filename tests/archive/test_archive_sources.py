@@ -95,7 +95,7 @@ def test_links_below_the_source_are_named(scans: Scans) -> None:
 
 
 def test_formats_that_are_not_read_are_told_of(scans: Scans) -> None:
-    for name in ("a.heic", "below/b.HEIC", "c.pdf", ".d.pdf"):
+    for name in ("a.psd", "below/b.PSD", "c.pdf", ".d.pdf"):
         (scans.source / name).touch()
     for source in (scans.source, f"file://{scans.source}"):
         scans.source = source
@@ -103,7 +103,7 @@ def test_formats_that_are_not_read_are_told_of(scans: Scans) -> None:
         assert ran.returncode == 0
         where = str(source).removeprefix("file://")
         assert (
-            f"{where}: 3 files in formats that are not read (.heic, .pdf) left out; "
+            f"{where}: 3 files in formats that are not read (.pdf, .psd) left out; "
             "save them as JPEG, PNG or TIFF.\n"
         ) in ran.stderr
 

@@ -16,7 +16,7 @@ from PIL import Image  # noqa: E402
 from skimage import data  # noqa: E402
 
 from tintype.color import CB_TO_B, CB_TO_G, CR_TO_G, CR_TO_R  # noqa: E402
-from tintype.images import open_picture, save_picture  # noqa: E402
+from tintype.images import open_picture, output_format, save_picture  # noqa: E402
 
 Pixels = NDArray[Any]
 
@@ -68,7 +68,9 @@ def colored(source: bytes, kind: str | None = None, quality: int = 92) -> tuple[
     """The file coloured by `Tint` in format `kind` or its own, and the notes."""
     with open_picture(source) as picture:
         file = BytesIO()
-        save_picture(picture, [Tint() for _ in picture.pages], file, kind or picture.format, quality)
+        save_picture(
+            picture, [Tint() for _ in picture.pages], file, kind or output_format(picture, None), quality
+        )
         return file.getvalue(), picture.notes
 
 

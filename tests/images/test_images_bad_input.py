@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from heif_makers import heif, tiled_heif
 from picture_makers import COLOR, COLOR_16, GREY, GREY_16, Tint, encoded, tiff
 from PIL import Image
 
@@ -35,6 +36,8 @@ WHOLE = {
     "jp2": encoded(GREY, "JPEG2000"),
     "jp2 tiles": encoded(COLOR, "JPEG2000", tile_size=(64, 64)),
     "jp2 with loss": encoded(COLOR, "JPEG2000", irreversible=True, quality_layers=[20]),
+    "heif": heif(GREY),
+    "heif tiles": tiled_heif(COLOR, 64, (180, 250))[0],
     "gif": encoded(GREY, "GIF"),
     "bmp": encoded(GREY, "BMP"),
 }
@@ -309,7 +312,6 @@ def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence()
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(20), "is in HEIC, which is not read; save it as JPEG"),
         (
             b"%PDF-1.7" + bytes(40),
             "is a PDF, which is not read; save it as JPEG, PNG or TIFF first, each page",

@@ -34,7 +34,7 @@ from skimage import data
 
 from tintype.errors import InputError, OutputError
 from tintype.images import (
-    READABLE_SUFFIXES,
+    WRITABLE_SUFFIXES,
     decode_rgb8,
     luma_of_codes,
     open_picture,
@@ -298,7 +298,7 @@ def test_the_suffix_chooses_the_format() -> None:
     with open_picture(encoded(GREY, "PNG")) as picture:
         assert output_format(picture, None) == "PNG"
         assert output_format(picture, ".JPG") == "JPEG"
-        for suffix in READABLE_SUFFIXES:
+        for suffix in WRITABLE_SUFFIXES:
             name = output_format(picture, suffix)
             assert output_format(picture, suffix_for(name)) == name
         for unknown in (".xcf", ""):

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pillow_heif
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -78,6 +79,17 @@ def test_another_format(client, jpeg, format):
     with Image.open(io.BytesIO(response.content)) as picture:
         assert picture.get_format_mimetype() == response.headers["content-type"]
         assert picture.size == (451, 300)
+
+
+def test_what_is_not_written_comes_back_as_jpeg(client):
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("L", (50, 40), 90)).save(file)
+    response = client.post("/v1/colorize", content=file.getvalue())
+    assert response.headers["content-type"] == "image/jpeg"
+    assert response.headers["tintype-format"] == "HEIF"
+    with Image.open(io.BytesIO(response.content)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (50, 40))
+    assert client.post("/v1/preview", content=file.getvalue()).status_code == 200
 
 
 def test_metadata_stays(client, jpeg):

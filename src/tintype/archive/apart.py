@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from tintype.errors import SettingsError
+from tintype.images import result_name
 
 _FILE_URL = re.compile(r"(?:file|local):(?://([^/]*))?(/.*)?", re.IGNORECASE | re.DOTALL)
 # Drivers that hand on to the URL behind them, as in simplecache::s3://…
@@ -98,8 +99,8 @@ def strays(source: str, target: str) -> Callable[[str], bool]:
     def lands_among(name: str) -> bool:
         folder, own = posixpath.split(name)
         real, among = real_folder(folder)
-        picture = os.path.join(pictures, name)
-        return among or (os.path.islink(picture) and os.path.realpath(picture) == os.path.join(real, own))
+        picture, result = os.path.join(pictures, name), os.path.join(real, result_name(own))
+        return among or (os.path.islink(picture) and os.path.realpath(picture) == result)
 
     return lands_among
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from tintype.archive.places import full_name
 from tintype.archive.record import Record, Written
 from tintype.cards import ModelCard
+from tintype.images import result_name
 
 _IN_HAND, _IN_HAND_FAR = 2, 4
 
 
 class Task(NamedTuple):
-    """A picture to colour: its name in the source, which is its name in the target too."""
+    """A picture to colour, by its name in the source."""
 
     name: str
     size: int
@@ -27,6 +28,11 @@ class Task(NamedTuple):
     """The last result that is known to have been written for it, which its records go on telling of."""
     there: Written | None = None
     """What was seen in its result's place and may be replaced; None for nothing."""
+
+    @property
+    def result(self) -> str:
+        """What its result is called in the target."""
+        return result_name(self.name)
 
     @staticmethod
     def from_values(values: Any) -> Task:
@@ -69,7 +75,7 @@ class Settings:
         """A task's record, with the names that it needs."""
         return Record(
             source=full_name(self.source, task.name),
-            output=full_name(self.target, task.name),
+            output=full_name(self.target, task.result),
             status=status,
             size=task.size,
             stamp=task.stamp,

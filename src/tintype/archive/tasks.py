@@ -75,7 +75,7 @@ def wanted(
         task = Task(found.name, found.size, found.stamp, 0)
         record = settings.record(task, BEGUN)
         known = manifest.known(record.source)
-        there = look(found.name)
+        there = look(task.result)
         if known is not None:
             task = task._replace(written=known.written)
         if is_stray(found.name):
@@ -95,7 +95,7 @@ def wanted(
                 refuse(task, record, EXISTS_KIND, TAKEN)
                 continue
         if known is not None and known.status == BEGUN:
-            target.clear(found.name)
+            target.clear(task.result)
         manifest.add(settings.record(task, BEGUN))
         yield task
 

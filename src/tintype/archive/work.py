@@ -96,7 +96,7 @@ class Work:
                     content,
                     file,
                     skip_colored=self._settings.coloring["skip_colored"],
-                    format=posixpath.splitext(task.name)[1],
+                    format=posixpath.splitext(task.result)[1],
                 )
             if result.status == "done":
                 written = self._stored(task, file)
@@ -125,7 +125,7 @@ class Work:
     def _check_same(self, task: Task, file: BinaryIO) -> None:
         """OutputExistsError where the target has other bytes than those in `file`."""
         try:
-            there = patiently(lambda: self._target.fetch(task.name), READ_TRIES, self._settings.wait_s)
+            there = patiently(lambda: self._target.fetch(task.result), READ_TRIES, self._settings.wait_s)
         except FileNotFoundError:
             return
         except Exception as error:
@@ -139,7 +139,7 @@ class Work:
         settings, store = self._settings, self._target.store
         try:
             return patiently(
-                lambda: store(task.name, file, replace=replace, known=task.there),
+                lambda: store(task.result, file, replace=replace, known=task.there),
                 settings.tries,
                 settings.wait_s,
             )

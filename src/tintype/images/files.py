@@ -15,17 +15,19 @@ from tintype.images.jp2_boxes import SIGNATURE
 from tintype.images.losses import note_losses
 from tintype.images.picture import Coloring, Limits, Picture
 
-_SUFFIXES = {
+_SUFFIXES = {  # of what is written
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG",
     ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".avif": "AVIF",
     ".jp2": "JPEG2000", ".jpx": "JPEG2000", ".jpf": "JPEG2000", ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
 }  # fmt: skip
-READABLE_SUFFIXES = frozenset(_SUFFIXES)
+WRITABLE_SUFFIXES = frozenset(_SUFFIXES)
+_READ_ALONE = frozenset({".heic", ".heif", ".hif"})
+READABLE_SUFFIXES = WRITABLE_SUFFIXES | _READ_ALONE
 UNREAD_SUFFIXES = frozenset({
-    ".heic", ".heif", ".pdf", ".psd", ".j2k", ".j2c", ".jpc", ".jxl", ".tga",
+    ".pdf", ".psd", ".j2k", ".j2c", ".jpc", ".jxl", ".tga",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
 })  # fmt: skip
-"""Of pictures that are not read, such as cameras and telephones make."""
+"""Of pictures that are not read, such as cameras and scanners make."""
 ELSEWHERE = "save it as JPEG, PNG or TIFF first"
 _HEAD = 32
 _PILLOWS = {"AVIF", "GIF"}  # which not every OpenCV decodes, and none turns upright
@@ -78,6 +80,10 @@ def _opened(data: bytes, name: str, limits: Limits) -> Picture:
         from tintype.images.jp2 import open_jp2
 
         return open_jp2(data, name, limits)
+    if kind == "HEIF":
+        from tintype.images.heif import open_heif
+
+        return open_heif(data, name, limits)
     from tintype.images.pillow_formats import open_pillow
 
     return open_pillow(data, name, kind, limits)
@@ -107,19 +113,30 @@ def _sniff(head: bytes, name: str) -> str:
         raise InputError(
             f"{name} is the bare codestream of a JPEG 2000, which is not read; save it as .jp2 first."
         )
-    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"heic", b"heix", b"mif1", b"msf1")):
-        raise InputError(f"{name} is in HEIC, which is not read; {ELSEWHERE}.")
+    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in _HEIF_BRANDS):
+        return "HEIF"
     if head.startswith(b"%PDF"):
         raise InputError(f"{name} is a PDF, which is not read; {ELSEWHERE}, each page.")
-    raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, GIF or BMP.")
+    raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, HEIC, GIF or BMP.")
 
 
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
 
 
 def output_format(picture: Picture, suffix: str | None) -> str:
-    """The format that `suffix` (".png") asks for, or without one the picture's own."""
-    return picture.format if suffix is None else format_of(suffix)
+    """The format that `suffix` (".png") asks for, or without one the picture's own, or JPEG for HEIF."""
+    if suffix is None:
+        return picture.format if picture.format in _SUFFIXES.values() else "JPEG"
+    return format_of(suffix)
+
+
+def result_name(name: str) -> str:
+    """What the coloured version of a file may be called: the same; NAME.heic.jpg for one that is not written.
+
+    So it is not what the result of another picture beside it is called.
+    """
+    return f"{name}.jpg" if Path(name).suffix.lower() in _READ_ALONE else name
 
 
 def format_of(suffix: str) -> str:
@@ -127,7 +144,7 @@ def format_of(suffix: str) -> str:
     try:
         return _SUFFIXES[suffix.lower()]
     except KeyError:
-        known = ", ".join(sorted(READABLE_SUFFIXES))
+        known = ", ".join(sorted(WRITABLE_SUFFIXES))
         what = suffix or "a file without suffix"
         raise OutputError(f"Pictures cannot be written as {what}: use {known}.") from None
 
@@ -153,6 +170,10 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
             from tintype.images.jp2 import jp2_rgb8
 
             return to_srgb(jp2_rgb8(data), data, kind)
+        if kind == "HEIF":
+            from tintype.images.heif import heif_rgb8
+
+            return to_srgb(heif_rgb8(data), data, kind)
         if kind in _PILLOWS:
             return to_srgb(_decode_by_pillow(data, kind), data, kind)
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -43,6 +43,7 @@ from tintype.images.picture import (
     Pixels,
     decoding,
     to_8_bit,
+    to_full_scale,
 )
 from tintype.images.pillow_formats import turned_upright
 from tintype.images.resample import SMALL_SIDE, small_colors
@@ -239,7 +240,7 @@ class _Stored(NamedTuple):
         described = self.described
         bits = [described.stream.bits[place] for place in described.order]
         if described.is_deep and not described.is_grey:
-            return _scaled(self._deep_colors(), bits[0], bits[0])
+            return to_full_scale(self._deep_colors(), bits[0], bits[0])
         from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
         image = Jpeg2KImageFile(io.BytesIO(self.data))  # `Image.open` has a limit of its own
@@ -249,7 +250,7 @@ class _Stored(NamedTuple):
             return np.asarray(image.convert("RGB"))
         codes = np.atleast_3d(np.asarray(image))[..., described.order]
         stored = 8 * codes.itemsize  # to whose upper end Pillow has moved them
-        return np.dstack([_scaled(codes[..., n], depth, stored) for n, depth in enumerate(bits)])
+        return np.dstack([to_full_scale(codes[..., n], depth, stored) for n, depth in enumerate(bits)])
 
     def _deep_colors(self) -> Pixels:
         """RGB or RGBA, as deep as it is stored; OpenJPEG has put the channels in their order."""
@@ -279,11 +280,3 @@ def _small(stored: _Stored, name: str) -> Pixels:
     with decoding(name, _KIND):
         codes = stored.codes(min(stream.levels, int(math.log2(ratio)) if ratio else 0))
         return small_colors(np.ascontiguousarray(codes[..., :3]))
-
-
-def _scaled(codes: Pixels, bits: int, stored: int) -> Pixels:
-    """Codes of `bits` bits, at the upper end of `stored` ones, brought to the full scale of their type."""
-    top, full = ((1 << bits) - 1) << (stored - bits), np.iinfo(codes.dtype).max
-    if top == full:
-        return codes
-    return ((codes.astype(np.uint32) * full + top // 2) // top).clip(0, full).astype(codes.dtype)

@@ -8,7 +8,14 @@ from contextlib import suppress
 from fractions import Fraction
 
 from tintype.images.jp2_boxes import Box, boxes
-from tintype.images.metadata import Metadata, iptc_of, photoshop_of, sensible_dpi, without_thumbnail
+from tintype.images.metadata import (
+    EXIF_HEAD,
+    Metadata,
+    iptc_of,
+    photoshop_of,
+    sensible_dpi,
+    without_thumbnail,
+)
 from tintype.images.picture import Picture
 
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -34,7 +41,7 @@ def read_metadata(found: list[Box], heads: list[Box]) -> Metadata:
         elif uuid == _XMP:
             metadata.xmp = body
         elif uuid == _EXIF:
-            metadata.exif = body.removeprefix(b"Exif\0\0")
+            metadata.exif = body.removeprefix(EXIF_HEAD)
         elif uuid == _PHOTOSHOP:
             metadata.photoshop = body
     iptc = next((b[16:] for kind, b in found if kind == b"uuid" and b[:16] == _IPTC), None)

@@ -10,6 +10,8 @@ from typing import Any
 from tintype.images.tiff_tags import Directory, Reader, header, pack
 
 ORIENTATION = 0x0112  # the EXIF tag
+EXIF_HEAD = b"Exif\0\0"
+"""With which some formats have EXIF begin."""
 _IIM_RESOURCE = 0x0404
 _DPI_MAX = 100_000
 

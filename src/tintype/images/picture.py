@@ -80,9 +80,13 @@ def decoding(name: str, what: str) -> Iterator[None]:
     except (TintypeError, MemoryError):
         raise
     except Exception as error:  # decoders raise a dozen unrelated types on garbage
-        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        reason = "".join(letter if letter.isprintable() else "?" for letter in words)  # it may quote the file
-        raise InputError(f"{name} is a damaged or truncated {what} ({reason}).") from error
+        raise InputError(f"{name} is a damaged or truncated {what} ({reason_of(error)}).") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What a decoder's error says, as a part of a sentence."""
+    words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in words)  # it may quote the file
 
 
 class Page(ABC):
@@ -281,3 +285,11 @@ def to_8_bit(values: Pixels) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def to_full_scale(codes: Pixels, bits: int, stored: int) -> Pixels:
+    """Codes of `bits` bits, at the upper end of `stored` ones, brought to the full scale of their type."""
+    top, full = ((1 << bits) - 1) << (stored - bits), np.iinfo(codes.dtype).max
+    if top == full:
+        return codes
+    return ((codes.astype(np.uint32) * full + top // 2) // top).clip(0, full).astype(codes.dtype)

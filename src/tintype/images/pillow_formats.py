@@ -15,7 +15,14 @@ import numpy as np
 from tintype.errors import OutputError
 from tintype.images.icc import read_profile
 from tintype.images.luma import luma_of_codes, pil_to_luma
-from tintype.images.metadata import Metadata, exif_orientation, repacked, sensible_dpi, without_thumbnail
+from tintype.images.metadata import (
+    EXIF_HEAD,
+    Metadata,
+    exif_orientation,
+    repacked,
+    sensible_dpi,
+    without_thumbnail,
+)
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _PALETTE_SIDE = 256  # pixels of what a GIF's colours are chosen from, which takes long
-_EXIF_HEAD = b"Exif\0\0"
 _SIDE_MAX = {"WEBP": 16383, "AVIF": 65536, "GIF": 65535, "BMP": 1 << 30}
 # For each EXIF orientation: transpose?, flip rows?, flip columns? in this order.
 _TURNS = {2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
@@ -92,7 +98,7 @@ def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
     limits.check(name, height, width)
     info = opened.info
     exif = info.get("exif")
-    exif = exif.removeprefix(_EXIF_HEAD) if exif else None
+    exif = exif.removeprefix(EXIF_HEAD) if exif else None
     dpi = sensible_dpi(*info["dpi"]) if "dpi" in info else None
     metadata = Metadata(exif, info.get("xmp"), None, dpi)
     picture = Picture(name, kind, [], metadata, lossless=kind != "AVIF")
@@ -179,7 +185,7 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
     metadata = picture.metadata
     options: dict[str, Any] = {"quality": quality, "icc_profile": page.profile.icc}
     if metadata.exif and kind == "WEBP":
-        options["exif"] = _EXIF_HEAD + without_thumbnail(metadata.exif)
+        options["exif"] = EXIF_HEAD + without_thumbnail(metadata.exif)
     elif metadata.exif:
         options["exif"] = repacked(metadata.exif) or b""  # Pillow takes the orientation out of it
         if not options["exif"]:

@@ -82,6 +82,10 @@ def _of_pillow(data: bytes, kind: str) -> bytes:
         return WebPImageFile(io.BytesIO(data)).info.get("icc_profile") or b""
     if kind == "JPEG2000":
         return _of_jp2(data)
+    if kind == "HEIF":
+        from tintype.images.heif import heif_profile
+
+        return heif_profile(data)
     if kind == "AVIF":
         from PIL.AvifImagePlugin import AvifImageFile
 

@@ -1,0 +1,216 @@
+"""HEIF, as telephones write it (.heic): read through libheif, by the package pi-heif; it is not written.
+
+Telephones part a photograph into tiles. Where libheif cannot decode one, or the file ends before it, it
+leaves the place blank and tells nothing; so that is looked for here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tintype.errors import InputError
+from tintype.images.icc import read_profile
+from tintype.images.jp2_boxes import boxes
+from tintype.images.luma import luma_of_codes
+from tintype.images.metadata import EXIF_HEAD, Metadata
+from tintype.images.picture import (
+    PREMULTIPLIED,
+    UNASSOCIATED,
+    ArrayPage,
+    Limits,
+    Picture,
+    Pixels,
+    decoding,
+    reason_of,
+    to_8_bit,
+    to_full_scale,
+)
+from tintype.images.resample import small_colors
+
+_KIND = "HEIF"
+_BLOCK = 32  # pixels; the tiles are larger
+_HEAD = 1 << 16  # bytes, within which it stands what a file has
+_HDR = (16, 18)  # the transfer characteristics PQ and HLG, of ITU-T H.273
+
+
+def open_heif(data: bytes, name: str, limits: Limits) -> Picture:
+    """A HEIF in memory, of which the primary picture is taken; its pixels are decoded when asked for."""
+    with _understood(name):
+        image, others = _primary(data)
+        width, height = image.size
+    limits.check(name, height, width)
+    stored = _Stored(image, data, name)
+    picture = Picture(name, _KIND, [], _metadata(image), lossless=False)
+    if others:
+        picture.note("The HEIF holds several pictures: its main one was taken.")
+    page = ArrayPage(
+        (height, width),
+        np.uint16 if stored.bits > 8 else np.uint8,
+        lambda: (stored.pixels.luma, stored.pixels.alpha),
+        has_alpha=image.has_alpha,
+        small_rgb=None if stored.is_grey else lambda: stored.pixels.small,
+        name=name,
+    )
+    page.alpha_kind = PREMULTIPLIED if image.premultiplied_alpha else UNASSOCIATED
+    page.profile = read_profile(image.info.get("icc_profile"), picture.notes, grey=stored.is_grey)
+    picture.pages.append(page)
+    return picture
+
+
+def heif_rgb8(data: bytes) -> NDArray[np.uint8]:
+    """A HEIF's primary picture as upright RGB (H, W, 3) of 8 bits, in its own colour space.
+
+    InputError as `open_heif`.
+    """
+    with _understood("it"):
+        image, _ = _primary(data)
+    width, height = image.size
+    Limits().check("it", height, width)
+    codes = to_8_bit(_Stored(image, data, "it").codes())
+    return codes[..., :1].repeat(3, -1) if codes.shape[2] < 3 else np.ascontiguousarray(codes[..., :3])
+
+
+def heif_profile(data: bytes) -> bytes:
+    """The ICC profile of a HEIF's primary picture; empty where it has none."""
+    return _primary(data)[0].info.get("icc_profile") or b""
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """As `decoding`, but what libheif has no part for is told as such."""
+    with decoding(name, _KIND):
+        try:
+            yield
+        except SyntaxError as error:
+            raise InputError(
+                f"{name} is a HEIF of a kind that is not read ({reason_of(error)}); save it as JPEG first."
+            ) from error
+
+
+def _primary(data: bytes) -> tuple[Any, int]:
+    """The picture that a HEIF shows first, not decoded yet, and how many are beside it."""
+    import pi_heif
+
+    metas = [body[4:] for kind, body in boxes(data) if kind == b"meta"]
+    _check_names(metas)
+    file = pi_heif.open_heif(data, convert_hdr_to_8bit=False)
+    _check_whole(metas, len(data))
+    image = file[file.primary_index]
+    if image.info.get("nclx_profile", {}).get("transfer_characteristics") in _HDR:
+        raise SyntaxError("its brightness is that of HDR, PQ or HLG")
+    return image, len(file) - 1
+
+
+def _check_names(metas: list[bytes]) -> None:
+    """ValueError where a part's kind or name (ISO/IEC 14496-12, 8.11.6) is no text, of which pi-heif dies."""
+    tables = [body for meta in metas for kind, body in boxes(meta) if kind == b"iinf"]
+    for table in tables:
+        for _, body in boxes(table[8 if table[0] else 6 :]):
+            body[10 if body[0] == 3 else 8 :].decode()
+
+
+def _check_whole(metas: list[bytes], length: int) -> None:
+    """ValueError where a part is placed (by ISO/IEC 14496-12, 8.11.3) behind the end, at `length` bytes.
+
+    Only for what libheif has opened, which limits how many there are.
+    """
+    table = _Numbers(next(body for kind, body in boxes(metas[0]) if kind == b"iloc"))
+    version, sizes = table.read(1), (table.read(3), table.read(2))[1]
+    of_offset, of_length, of_base = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
+    of_index = sizes & 15 if version else 0
+    for _ in range(table.read(4 if version == 2 else 2)):
+        table.read(4 if version == 2 else 2)
+        in_file = not (table.read(2) & 15 if version else 0)
+        table.read(2)
+        base = table.read(of_base)
+        for _ in range(table.read(2)):
+            table.read(of_index)
+            end = base + table.read(of_offset) + table.read(of_length)
+            if in_file and end > length:
+                raise ValueError("it ends within its pictures")
+
+
+class _Numbers:
+    """Whole numbers, one behind the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def read(self, size: int) -> int:
+        """The next of so many bytes."""
+        self._at += size
+        if self._at > len(self._data):
+            raise ValueError("its list of places is cut off")
+        return int.from_bytes(self._data[self._at - size : self._at])
+
+
+def _metadata(image: Any) -> Metadata:
+    """EXIF and XMP; libheif has turned the pixels upright, so they say nothing of that any more."""
+    import pi_heif
+
+    info = {key: image.info[key] for key in ("exif", "xmp") if image.info.get(key)}
+    pi_heif.set_orientation(info)
+    exif, xmp = info.get("exif"), info.get("xmp")
+    return Metadata(exif.removeprefix(EXIF_HEAD) if exif else None, xmp)
+
+
+class _Decoded(NamedTuple):
+    luma: Pixels
+    alpha: Pixels | None
+    small: Pixels | None
+    """A small RGB version; None where there is grey alone."""
+
+
+class _Stored:
+    """A picture of a HEIF, decoded once."""
+
+    def __init__(self, image: Any, data: bytes, name: str) -> None:
+        self._image: Any = image
+        self._name = name
+        self._is_tiled = b"grid" in data[:_HEAD]
+        self._has_alpha = bool(image.has_alpha)
+        self.bits = int(image.info["bit_depth"])
+        self.is_grey = image.mode.startswith(("L", "I"))
+
+    def codes(self) -> Pixels:
+        """Grey or RGB, and alpha (H, W, 1 to 4), at their type's full scale."""
+        with decoding(self._name, _KIND):
+            codes = np.array(self._image)  # a copy: the picture's own memory goes with it
+            codes = to_full_scale(codes, self.bits, 8 * codes.itemsize)
+            if codes.ndim == 2:
+                return codes[..., None]
+            if self._is_tiled:
+                _check_tiles(codes[..., :3])
+            return codes
+
+    @cached_property
+    def pixels(self) -> _Decoded:
+        """All that a page needs; the picture itself is let go."""
+        codes = self.codes()
+        self._image = None
+        alpha = np.ascontiguousarray(codes[..., -1]) if self._has_alpha else None
+        if self.is_grey:
+            return _Decoded(np.ascontiguousarray(codes[..., 0]), alpha, None)
+        rgb = np.ascontiguousarray(codes[..., :3])
+        return _Decoded(luma_of_codes(rgb), alpha, small_colors(rgb))
+
+
+def _check_tiles(rgb: Pixels) -> None:
+    """ValueError where a block looks like a tile that was not decoded: Y, Cb and Cr are 0, a dark green."""
+    height, width = (side // _BLOCK * _BLOCK for side in rgb.shape[:2])
+    grid = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+
+    def blocks(channel: int) -> Pixels:
+        return rgb[:height, :width, channel].reshape(grid)
+
+    dark = (blocks(0).max((1, 3)) == 0) & (blocks(2).max((1, 3)) == 0)
+    green, full = blocks(1).max((1, 3)), np.iinfo(rgb.dtype).max
+    even = (green == blocks(1).min((1, 3))) & (green > 0.25 * full) & (green < 0.6 * full)  # by any matrix
+    if np.any(dark & even):
+        raise ValueError("a tile of it cannot be decoded")
