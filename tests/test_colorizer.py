@@ -226,13 +226,13 @@ def test_what_appears_meanwhile_is_not_replaced(colorizer, grey_photo, tmp_path,
     target = tmp_path / "b.png"
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "no links here")))
-    write = colorizer._write
+    write = colorizer.painter.write_versions
 
     def slow(*arguments):
         write(*arguments)
         target.write_bytes(b"somebody else's")
 
-    monkeypatch.setattr(colorizer, "_write", slow)
+    monkeypatch.setattr(colorizer.painter, "write_versions", slow)
     with pytest.raises(OutputExistsError, match="appeared meanwhile"):
         colorizer.colorize_file(tmp_path / "a.png", target)
     assert target.read_bytes() == b"somebody else's"

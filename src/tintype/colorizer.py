@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype import __version__, cards, chroma, images
+from tintype import __version__, cards, images
 from tintype.confidence import confidence_picture
 from tintype.errors import InputError, SettingsError
 from tintype.hints import Hint, hint_maps
+from tintype.pages import PagePainter
 from tintype.proposer import Proposer, check_count
 from tintype.results import FileResult, check_targets, default_target, versions_of
 from tintype.session import Session
@@ -26,7 +26,6 @@ from tintype.view import Lens
 from tintype.whole import whole_file, whole_files
 
 _MOST_THREADS = 1024
-_MADE_GREY = "It was in colour and was made grey first."
 
 Float = NDArray[np.float32]
 
@@ -76,10 +75,10 @@ class Colorizer:
         self._lens = Lens(self.card, self.size)
         self.provider = provider
         self.threads = None if threads is None else int(threads)
-        self._proposer = Proposer(
+        self._take(Proposer(
             Session(self.card, self.threads, provider),
             strength=strength, vividness=vividness, colors=colors, hints=hints, threads=self.threads,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def __call__(self, picture: Any, *, hints: Sequence[Hint] | None = None) -> Any:
         """Colour a picture and give back the same kind.
@@ -174,7 +173,7 @@ class Colorizer:
             else:
                 output = images.output_format(picture, targets[0].suffix or None)
                 with whole_files(targets, replace=overwrite) as files:
-                    self._write(picture, files, output, candidates, hints)
+                    self.painter.write_versions(picture, files, output, candidates, hints)
                 result.target = str(targets[0])
             result.notes += picture.notes
         result.seconds = time.perf_counter() - started
@@ -212,39 +211,13 @@ class Colorizer:
         started = time.perf_counter()
         source = source if isinstance(source, bytes) else Path(source)
         with images.open_picture(source, self.limits) as picture:
+            result = self._result("-" if isinstance(source, bytes) else str(source), picture)
             if skip_colored and any(page.is_colored() for page in picture.pages):
-                result = self._result("-", picture)
                 result.status, result.reason = "skipped", "it is in colour already"
-                result.notes += picture.notes
             else:
-                result = self.colorize_opened(picture, target, format=format, hints=hints)
-        result.source = "-" if isinstance(source, bytes) else str(source)
-        result.seconds = time.perf_counter() - started
-        return result
-
-    def colorize_opened(
-        self,
-        picture: images.Picture,
-        target: BinaryIO,
-        *,
-        format: str | None = None,
-        hints: Sequence[Hint] | None = None,
-        candidate: int = 0,
-    ) -> FileResult:
-        """Colour an opened file, all its pages, into `target`, which is open for reading and writing.
-
-        `format` is a suffix such as "png", the input's by default; `candidate` is the number, from 1 on, of
-        one of the versions that `candidates` gives. Raises as these two do.
-        """
-        started = time.perf_counter()
-        suffix = f".{format.lower().lstrip('.')}" if format else None
-        kind = images.output_format(picture, suffix)
-        result = self._result("-", picture)
-        self._prepare(picture, hints)
-        pages = picture.pages
-        fields = _Fields(len(pages), lambda n: self.field_of(pages[n], hints=hints, candidate=candidate))
-        images.save_picture(picture, fields, target, kind)
-        result.notes += picture.notes
+                suffix = f".{format.lower().lstrip('.')}" if format else None
+                self.painter.write(picture, target, images.output_format(picture, suffix), hints=hints)
+            result.notes += picture.notes
         result.seconds = time.perf_counter() - started
         return result
 
@@ -296,44 +269,26 @@ class Colorizer:
         """
         return self._proposer.predict(L, {})
 
-    def field_of(
-        self, page: images.Page, *, hints: Sequence[Hint] | None = None, candidate: int = 0
-    ) -> chroma.ChromaField:
-        """The colours of one page, or of a version of them as `colorize_opened` has it, for its full size."""
-        if candidate:
-            check_count(candidate)
-        return self._proposer.fields(self._lens.page(page), candidate, hints)[-1]
-
-    def shown_in_color(
-        self,
-        page: images.Page,
-        luma8: NDArray[np.uint8],
-        *,
-        hints: Sequence[Hint] | None = None,
-        candidate: int = 0,
-    ) -> NDArray[np.uint8]:
-        """The colours that `field_of` gives a page on its `luma8` (h, w), upright, in sRGB, at any size."""
-        if candidate:
-            check_count(candidate)
-        ab = self._proposer.proposals(self._lens.page(page), candidate, hints)[-1]
-        return self._proposer.field(self._lens.array(luma8), ab).rgb(0, luma8)
-
-    def ab_of(self, page: images.Page, *, hints: Sequence[Hint] | None = None) -> Float:
-        """The model's chroma for one page, upright: ab (h, w, 2) in Lab units, as `predict_ab` gives it."""
-        return self._proposer.ab(self._lens.page(page), hints)
-
     def at(self, *, strength: float, vividness: float) -> Colorizer:
         """The same model, loaded once, at another strength and vividness. SettingsError as at the making."""
         other = copy.copy(self)
-        other._proposer = self._proposer.at(strength=strength, vividness=vividness)
+        other._take(self._proposer.at(strength=strength, vividness=vividness))
         return other
+
+    def _take(self, proposer: Proposer) -> None:
+        model = f"{self.card.name} {self.card.version}"
+        told = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
+        self._proposer = proposer
+        self.painter = PagePainter(proposer, self._lens, told if self.provenance else None)
+        """Of pictures that are opened already, for the service."""
 
     def _versions(self, picture: Any, count: int, hints: Sequence[Hint] | None) -> list[Any]:
         """A picture that is no path in colour, or in `count` versions of colours, as the same kind."""
         if isinstance(picture, (bytes, bytearray, memoryview)):
             files = [BytesIO() for _ in range(count or 1)]
             with images.open_picture(bytes(picture), self.limits) as opened:
-                self._write(opened, files, images.output_format(opened, None), count, hints)
+                kind = images.output_format(opened, None)
+                self.painter.write_versions(opened, files, kind, count, hints)
             return [file.getvalue() for file in files]
         luma, alpha, orientation, tone = images.luma_in_memory(picture)
         fields = self._proposer.fields(self._lens.array(luma, orientation, tone), count, hints)
@@ -342,59 +297,8 @@ class Colorizer:
             return [rgb if alpha is None else np.dstack([rgb, alpha]) for rgb in results]
         return [images.merge_pil(picture, rgb, alpha) for rgb in results]
 
-    def _write(
-        self,
-        picture: images.Picture,
-        files: Sequence[BinaryIO],
-        format: str,
-        count: int,
-        hints: Sequence[Hint] | None,
-    ) -> None:
-        self._prepare(picture, hints)
-        # By page and version: all versions of a page are made at once, and wait here for their files.
-        made: dict[tuple[int, int], chroma.ChromaField] = {}
-
-        def field(page: int, version: int) -> chroma.ChromaField:
-            if (page, version) not in made:
-                fields = self._proposer.fields(self._lens.page(picture.pages[page]), count, hints)
-                made.update({(page, n): field for n, field in enumerate(fields)})
-            return made.pop((page, version))
-
-        for version, file in enumerate(files):
-            fields = _Fields(len(picture.pages), functools.partial(field, version=version))
-            images.save_picture(picture, fields, file, format)
-
-    def _prepare(self, picture: images.Picture, hints: Sequence[Hint] | None) -> None:
-        """Note what the user should know of the result, and have it say whose colours it has."""
-        if any(page.is_colored() for page in picture.pages):
-            picture.note(_MADE_GREY)
-        if len(picture.pages) > 1 and (self.hints if hints is None else hints):
-            picture.note(f"The hints were followed on each of its {len(picture.pages)} pages.")
-        if self.provenance:
-            model = f"{self.card.name} {self.card.version}"
-            picture.provenance = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
-
     def _result(self, source: str, picture: images.Picture) -> FileResult:
         first = picture.pages[0]
         return FileResult(
             source, width=first.width, height=first.height, pages=len(picture.pages), model=self.card.name
         )
-
-
-class _Fields(Sequence[chroma.ChromaField]):
-    """The colours of each page, made when asked for and not kept, as those of hundreds would fill the memory.
-
-    So a client that has gone, which a write notices, costs no page after the one in hand.
-    """
-
-    def __init__(self, count: int, make: Callable[[int], chroma.ChromaField]) -> None:
-        self._pages, self._make = range(count), make
-
-    def __len__(self) -> int:
-        return len(self._pages)
-
-    def __getitem__(self, page: Any) -> Any:
-        return self._make(self._pages[page])
-
-    def __iter__(self) -> Iterator[chroma.ChromaField]:
-        return map(self._make, self._pages)

@@ -616,7 +616,7 @@ def test_no_further_page_is_looked_at_for_a_client_that_has_gone(
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
     upload, job, colorizer = bodies.Upload(), Job(), Colorizer(tiny_model, threads=1)
     upload.write(file.getvalue())
-    looked, look = [], colorizer.field_of
+    looked, look = [], colorizer.painter.field
 
     def watched(page: Any, **options: Any) -> Any:
         looked.append(page)
@@ -624,7 +624,7 @@ def test_no_further_page_is_looked_at_for_a_client_that_has_gone(
             job.drop()
         return look(page, **options)
 
-    monkeypatch.setattr(colorizer, "field_of", watched)
+    monkeypatch.setattr(colorizer.painter, "field", watched)
     with pytest.raises(GoneError):
         work.colorize(colorizer, upload, work.Look(), None, job)
     assert len(looked) == 2

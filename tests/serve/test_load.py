@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from service_helpers import PATIENCE, Caller, encoded, hammer, running
 
-from tintype.colorizer import Colorizer
+from tintype.pages import PagePainter
 from tintype.serve import work
 from tintype.serve.desk import Desk, GoneError, Job
 
@@ -47,7 +47,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def large(monkeypatch: pytest.MonkeyPatch) -> int:
     """Chroma of more bytes than the system takes for a client that does not read; how many."""
     ab = np.zeros((2000, 2000, 2), np.float32)
-    monkeypatch.setattr(Colorizer, "ab_of", lambda *args, **options: ab)
+    monkeypatch.setattr(PagePainter, "ab", lambda *args, **options: ab)
     return ab.nbytes
 
 

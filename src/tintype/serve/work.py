@@ -58,12 +58,10 @@ def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | Non
     result = cast(BinaryIO, _Result(job))
     try:
         with _opened(colorizer, upload, job) as picture:
-            done = colorizer.colorize_opened(
-                picture, result, format=format, hints=look.hints, candidate=look.candidate
-            )
             kind = images.output_format(picture, f".{format}" if format else None)
+            colorizer.painter.write(picture, result, kind, hints=look.hints, candidate=look.candidate)
             headers = _headers(picture, colorizer)
-        headers["Tintype-Notes"] = json.dumps(done.notes)
+        headers["Tintype-Notes"] = json.dumps(picture.notes)
         return _answer(result, MEDIA_TYPES[kind], headers)
     except BaseException:
         result.close()
@@ -73,7 +71,7 @@ def colorize(colorizer: Colorizer, upload: Upload, look: Look, format: str | Non
 def chroma(colorizer: Colorizer, upload: Upload, look: Look, job: Job) -> Answer:
     """The model's ab (h, w, 2) of the first page, upright, float32 in Lab units, as a .npy file."""
     with _opened(colorizer, upload, job) as picture:
-        ab = colorizer.ab_of(picture.pages[0], hints=look.hints)
+        ab = colorizer.painter.ab(picture.pages[0], hints=look.hints)
         headers = _headers(picture, colorizer)
     file = io.BytesIO()
     np.save(file, ab, allow_pickle=False)
@@ -110,7 +108,7 @@ def _colored(
     colorizer: Colorizer, page: images.Page, luma8: NDArray[np.uint8], look: Look
 ) -> NDArray[np.uint8]:
     """With the colours of the page as it is, so that a version is the same at every size."""
-    return colorizer.shown_in_color(page, luma8, hints=look.hints, candidate=look.candidate)
+    return colorizer.painter.shown(page, luma8, hints=look.hints, candidate=look.candidate)
 
 
 def _sureness(
