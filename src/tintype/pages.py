@@ -22,8 +22,9 @@ Float = NDArray[np.float32]
 class PagePainter:
     """Gives pages the colours that `proposer` proposes for what `lens` sees of them.
 
-    What is written tells `provenance`, if any. `hints` are those of one picture; None stands for those that the proposer was told of all. A `candidate`
-    is the number, from 1 on, of one of the versions that `Colorizer.candidates` gives, 0 the usual one.
+    What is written tells `provenance`, if any. `hints` are those of one picture; None stands for those that
+    the proposer was told of all. A `candidate` is the number, from 1 on, of one of the versions that
+    `Colorizer.candidates` gives, 0 the usual one.
     Errors as `Colorizer.__call__` and `Colorizer.candidates`.
     """
 
