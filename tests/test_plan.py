@@ -319,12 +319,16 @@ def test_pictures_in_formats_that_are_not_read_are_told(tmp_path, monkeypatch):
 
 
 def test_the_result_of_what_is_not_written_has_a_name_of_its_own(tmp_path: Path) -> None:
-    for name in ("a.heic", "a.jpg", "b.HEIF"):
+    earlier = ("a.color.heic.jpg", "b.color.HEIF-2.jpg", "c.color.hif.jpg")
+    for name in ("a.heic", "a.jpg", "a.heic.jpg", "b.HEIF", *earlier):
         (tmp_path / name).touch()
     beside = {Path(job.source).name: Path(job.target).name for job in make_plan([str(tmp_path)]).jobs}
-    assert beside == {"a.heic": "a.heic.color.jpg", "a.jpg": "a.color.jpg", "b.HEIF": "b.HEIF.color.jpg"}
+    assert beside == {
+        "a.heic": "a.color.heic.jpg", "a.jpg": "a.color.jpg", "a.heic.jpg": "a.heic.color.jpg",
+        "b.HEIF": "b.color.HEIF.jpg",
+    }  # fmt: skip
     below = {Path(job.source).name: Path(job.target) for job in make_plan([str(tmp_path)], "out").jobs}
-    assert below["a.heic"] == Path("out/a.heic.jpg")
+    assert below["a.heic"] == Path("out/a.color.heic.jpg")
     assert below["a.jpg"] == Path("out/a.jpg")
     with pytest.raises(SettingsError, match=r"no format is known by \.heic; choose one of \.avif"):
         make_plan([str(tmp_path / "a.jpg")], "new.heic")

@@ -85,7 +85,7 @@ class Colorizer:
 
         - a path: written beside it as `NAME.color.EXT`, whose Path is returned (`colorize_file` names another
           place and may overwrite);
-        - bytes of a picture file: bytes of the same format;
+        - bytes of a picture file: bytes of the same format, of JPEG for HEIC;
         - a PIL picture: a PIL picture, RGB, or RGBA where there is transparency; integers of mode I are codes
           of 16 bits;
         - an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16 or float 0…1: an array (H, W, 3)
@@ -187,7 +187,8 @@ class Colorizer:
         format: str | None = None,
         hints: Sequence[Hint] | None = None,
     ) -> tuple[bytes, FileResult]:
-        """Colour the bytes of a picture file; `format` is a suffix such as "png", the input's by default.
+        """Colour the bytes of a picture file; `format` is a suffix such as "png", by default the
+        input's, or "jpg" for HEIC.
 
         A picture skipped because it is in colour comes back as it was.
         """

@@ -252,7 +252,7 @@ def is_unread(name: str) -> bool:
 
 
 def _is_result(name: str) -> bool:
-    return re.search(r"\.color(-\d+)?$", os.path.splitext(name)[0].lower()) is not None
+    return re.search(r"\.color(\.hei[cf]|\.hif)?(-\d+)?$", os.path.splitext(name)[0].lower()) is not None
 
 
 def _tell_results(text: str, results: int, plan: Plan) -> None:

@@ -39,12 +39,12 @@ class FileResult:
 def default_target(source: Path) -> Path:
     """Where a result goes when nothing else is said: beside its source, as `NAME.color.EXT`.
 
-    Of a format that is not written, as `NAME.heic.color.jpg`. InputError for a path without a name, like ".".
+    Of a format that is not written, as `NAME.color.heic.jpg`. InputError for a path without a name, like ".".
     """
     if not source.name:
         raise InputError(f"{source} is a folder; name a file.")
-    name = Path(result_name(source.name))
-    return source.with_name(f"{name.stem}.color{name.suffix}")
+    name = result_name(source.name)
+    return source.with_name(f"{source.stem}.color{source.suffix}" if name == source.name else name)
 
 
 def versions_of(target: Path, count: int) -> list[Path]:

@@ -272,14 +272,14 @@ def test_what_is_not_written_becomes_a_jpeg_once(tmp_path: Path, tiny_model: Pat
     image = Image.new("L", (40, 30), 90)
     image.save(here.source / "below" / "a.jpg")
     pillow_heif.from_pillow(image).save(here.source / "below" / "a.heic")
-    assert here.done() == {"below/a.heic.jpg", "below/a.jpg"}
+    assert here.done() == {"below/a.color.heic.jpg", "below/a.jpg"}
     assert here.done() == set()
-    (here.target / "below/a.heic.jpg").unlink()
-    assert here.done() == {"below/a.heic.jpg"}
+    (here.target / "below/a.color.heic.jpg").unlink()
+    assert here.done() == {"below/a.color.heic.jpg"}
     outputs = {
         Path(record.source).name: Path(record.output).name for record in records(here.manifest).values()
     }
-    assert outputs == {"a.heic": "a.heic.jpg", "a.jpg": "a.jpg"}
+    assert outputs == {"a.heic": "a.color.heic.jpg", "a.jpg": "a.jpg"}
 
 
 def test_coloured_pictures_are_left_out_on_demand(tmp_path: Path, tiny_model: Path) -> None:

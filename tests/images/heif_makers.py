@@ -43,11 +43,18 @@ def saved(made: pillow_heif.HeifFile, **options: Any) -> bytes:
 
 
 def tiled_heif(
-    pixels: Pixels, tile: int, size: tuple[int, int], *, turns: int = 0, exif: bytes = b""
+    pixels: Pixels,
+    tile: int,
+    size: tuple[int, int],
+    *,
+    turns: int = 0,
+    exif: bytes = b"",
+    meta_last: bool = False,
 ) -> tuple[bytes, list[bytes]]:
     """A HEIF as a telephone makes it, and the bytes of its tiles, which lie in it.
 
-    Of `pixels`, in tiles of `tile` pixels a side, `size` (H, W) is shown, turned left by quarters.
+    Of `pixels`, in tiles of `tile` pixels a side, `size` (H, W) is shown, turned left by quarters. What tells
+    of them all stands behind them where it is to be `meta_last`.
     """
     rows, columns = pixels.shape[0] // tile, pixels.shape[1] // tile
     places = [(y * tile, x * tile) for y in range(rows) for x in range(columns)]
@@ -79,8 +86,10 @@ def tiled_heif(
         return _full(b"meta", body)
 
     head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
-    start = len(head) + len(meta(0)) + 8
-    return head + meta(start) + box(b"mdat", b"".join((*coded, grid, *told))), coded
+    media = box(b"mdat", b"".join((*coded, grid, *told)))
+    if meta_last:
+        return head + media + meta(len(head) + 8), coded
+    return head + meta(len(head) + len(meta(0)) + 8) + media, coded
 
 
 def _properties(tiles: Sequence[bytes], size: tuple[int, int], turns: int) -> tuple[list[bytes], bytes]:

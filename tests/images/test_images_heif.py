@@ -204,9 +204,9 @@ def test_it_is_written_as_jpeg_unless_another_format_is_asked_for() -> None:
     ("name", "result"),
     [
         ("a.jpg", "a.jpg"),
-        ("in/IMG_1.HEIC", "in/IMG_1.HEIC.jpg"),
-        ("a.heif", "a.heif.jpg"),
-        ("a.hif", "a.hif.jpg"),
+        ("in/IMG_1.HEIC", "in/IMG_1.color.HEIC.jpg"),
+        ("a.heif", "a.color.heif.jpg"),
+        ("a.hif", "a.color.hif.jpg"),
     ],
 )
 def test_a_result_has_a_name_of_its_own(name: str, result: str) -> None:
@@ -219,9 +219,9 @@ def test_one_that_is_no_heif_in_spite_of_its_name_is_read_as_what_it_is(
     (tmp_path / "a.heic").write_bytes(encoded(GREY, "JPEG"))
     (tmp_path / "b.jpg").write_bytes(heif(GREY))
     colorizer = Colorizer(tiny_model)
-    assert colorizer(tmp_path / "a.heic") == tmp_path / "a.heic.color.jpg"
+    assert colorizer(tmp_path / "a.heic") == tmp_path / "a.color.heic.jpg"
     assert colorizer(tmp_path / "b.jpg") == tmp_path / "b.color.jpg"
-    for name in ("a.heic.color.jpg", "b.color.jpg"):
+    for name in ("a.color.heic.jpg", "b.color.jpg"):
         assert opened((tmp_path / name).read_bytes()).format == "JPEG"
 
 
@@ -230,3 +230,49 @@ def test_bytes_and_pillow_pictures_come_back_in_colour(tiny_model: Path) -> None
     assert opened(colorizer(heif(GREY))).size == GREY.shape[::-1]
     image: Any = pillow_heif.open_heif(BytesIO(heif(GREY))).to_pillow()
     assert colorizer(image).mode == "RGB"
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_what_a_broken_copy_left_empty_is_told(filling: bytes, grey: bool) -> None:
+    pixels = luma_of_codes(TILED) if grey else TILED
+    source, tiles = tiled_heif(pixels, 128, (250, 380))
+    whole = heif(pixels)
+    for file, end in ((source, source.index(tiles[5]) + len(tiles[5])), (whole, len(whole))):
+        for missing in (30, 3000):
+            holed = file[: end - missing] + filling * missing + file[end:]
+            with pytest.raises(InputError, match="damaged or truncated HEIF"), open_picture(holed) as picture:
+                picture.pages[0].luma()
+
+
+def test_the_boxes_may_stand_in_another_order() -> None:
+    """As where the tables were written last, over what a file begins with."""
+    source, _ = tiled_heif(TILED, 128, (256, 384), meta_last=True)
+    assert off(luma_of_file(source), luma_of_codes(TILED)).mean() < 3
+    damaged, tiles = tiled_heif(TILED, 128, (256, 384), meta_last=True)
+    at = damaged.index(tiles[2])
+    with pytest.raises(InputError, match="damaged or truncated HEIF"):
+        luma_of_file(damaged[: at + 4] + bytes(9) + damaged[at + 13 :])
+
+
+@pytest.mark.parametrize("behind", [b"\xff" * 512, b"a trailer", encoded(GREY, "JPEG")])
+def test_what_hangs_behind_the_file_is_passed_over(behind: bytes) -> None:
+    np.testing.assert_array_equal(luma_of_file(heif(GREY) + behind), GREY)
+
+
+@pytest.mark.parametrize("brands", [b"mif1heicavif", b"mif1" + b"miaf" * 8 + b"heic", b"heix"])
+def test_a_heif_is_known_by_any_of_its_brands(brands: bytes) -> None:
+    source = heif(GREY)
+    rest = source[int.from_bytes(source[:4]) :]
+    moved = 16 + len(brands) - (len(source) - len(rest))
+    head = (16 + len(brands)).to_bytes(4) + b"ftyp" + brands[:4] + bytes(4) + brands
+    with open_picture(head + _moved(rest, moved)) as picture:
+        assert picture.format == "HEIF"
+        np.testing.assert_array_equal(picture.pages[0].luma(), GREY)
+
+
+def _moved(rest: bytes, by: int) -> bytes:
+    """The boxes behind the first, where its one picture lies `by` bytes further on."""
+    at = rest.index(b"iloc") + 4
+    start = int.from_bytes(rest[at + 12 : at + 16])
+    return rest[: at + 12] + (start + by).to_bytes(4) + rest[at + 16 :]

@@ -24,12 +24,12 @@ WRITABLE_SUFFIXES = frozenset(_SUFFIXES)
 _READ_ALONE = frozenset({".heic", ".heif", ".hif"})
 READABLE_SUFFIXES = WRITABLE_SUFFIXES | _READ_ALONE
 UNREAD_SUFFIXES = frozenset({
-    ".pdf", ".psd", ".j2k", ".j2c", ".jpc", ".jxl", ".tga",
+    ".heics", ".heifs", ".avifs", ".pdf", ".psd", ".j2k", ".j2c", ".jpc", ".jxl", ".tga",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
 })  # fmt: skip
 """Of pictures that are not read, such as cameras and scanners make."""
 ELSEWHERE = "save it as JPEG, PNG or TIFF first"
-_HEAD = 32
+_HEAD = 256  # bytes that tell the format
 _PILLOWS = {"AVIF", "GIF"}  # which not every OpenCV decodes, and none turns upright
 
 
@@ -101,8 +101,8 @@ def _sniff(head: bytes, name: str) -> str:
         return "TIFF"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
-    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"avif", b"avis")):
-        return "AVIF"
+    if head[4:8] == b"ftyp" and (kind := _kind_of_brands(head)):
+        return kind
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
     if head.startswith(b"BM") and len(head) > 18 and head[14:18] in _BMP_HEADERS:
@@ -113,15 +113,29 @@ def _sniff(head: bytes, name: str) -> str:
         raise InputError(
             f"{name} is the bare codestream of a JPEG 2000, which is not read; save it as .jp2 first."
         )
-    if head[4:8] == b"ftyp" and any(brand in head[8:] for brand in _HEIF_BRANDS):
-        return "HEIF"
     if head.startswith(b"%PDF"):
         raise InputError(f"{name} is a PDF, which is not read; {ELSEWHERE}, each page.")
     raise InputError(f"{name} is not a picture in JPEG, PNG, TIFF, JPEG 2000, WebP, AVIF, HEIC, GIF or BMP.")
 
 
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
+
+
+def _kind_of_brands(head: bytes) -> str | None:
+    """AVIF or HEIF by the brands with which a file begins; those that both may have count least."""
+    told = head[8 : int.from_bytes(head[:4])]
+    brands = {told[at : at + 4] for at in range(0, len(told), 4)}
+    for kind, its in _BRANDS:
+        if brands & its:
+            return kind
+    return None
+
+
+_BRANDS = (
+    ("HEIF", {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}),
+    ("AVIF", {b"avif", b"avis"}),
+    ("HEIF", {b"mif1", b"mif2", b"msf1"}),
+)
 
 
 def output_format(picture: Picture, suffix: str | None) -> str:
@@ -132,11 +146,14 @@ def output_format(picture: Picture, suffix: str | None) -> str:
 
 
 def result_name(name: str) -> str:
-    """What the coloured version of a file may be called: the same; NAME.heic.jpg for one that is not written.
+    """What the coloured version of a file may be called in another folder: the same.
 
-    So it is not what the result of another picture beside it is called.
+    Of a format that is not written it is NAME.color.heic.jpg, as no picture and no other result is called.
     """
-    return f"{name}.jpg" if Path(name).suffix.lower() in _READ_ALONE else name
+    path = Path(name)
+    if path.suffix.lower() not in _READ_ALONE:
+        return name
+    return str(path.with_name(f"{path.stem}.color{path.suffix}.jpg"))
 
 
 def format_of(suffix: str) -> str:

@@ -1,7 +1,7 @@
 """HEIF, as telephones write it (.heic): read through libheif, by the package pi-heif; it is not written.
 
-Telephones part a photograph into tiles. Where libheif cannot decode one, or the file ends before it, it
-leaves the place blank and tells nothing; so that is looked for here.
+Telephones part a photograph into tiles. Where libheif cannot decode one, it leaves the place blank and tells
+nothing; so that is looked for here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError
+from tintype.images.heif_boxes import check_whole, parts_of
 from tintype.images.icc import read_profile
-from tintype.images.jp2_boxes import boxes
 from tintype.images.luma import luma_of_codes
 from tintype.images.metadata import EXIF_HEAD, Metadata
 from tintype.images.picture import (
@@ -35,17 +35,16 @@ from tintype.images.resample import small_colors
 
 _KIND = "HEIF"
 _BLOCK = 32  # pixels; the tiles are larger
-_HEAD = 1 << 16  # bytes, within which it stands what a file has
 _HDR = (16, 18)  # the transfer characteristics PQ and HLG, of ITU-T H.273
 
 
 def open_heif(data: bytes, name: str, limits: Limits) -> Picture:
     """A HEIF in memory, of which the primary picture is taken; its pixels are decoded when asked for."""
     with _understood(name):
-        image, others = _primary(data)
+        image, others, is_tiled = _primary(data)
         width, height = image.size
     limits.check(name, height, width)
-    stored = _Stored(image, data, name)
+    stored = _Stored(image, is_tiled, name)
     picture = Picture(name, _KIND, [], _metadata(image), lossless=False)
     if others:
         picture.note("The HEIF holds several pictures: its main one was taken.")
@@ -69,16 +68,16 @@ def heif_rgb8(data: bytes) -> NDArray[np.uint8]:
     InputError as `open_heif`.
     """
     with _understood("it"):
-        image, _ = _primary(data)
+        image, _, is_tiled = _primary(data)
     width, height = image.size
     Limits().check("it", height, width)
-    codes = to_8_bit(_Stored(image, data, "it").codes())
+    codes = to_8_bit(_Stored(image, is_tiled, "it").codes())
     return codes[..., :1].repeat(3, -1) if codes.shape[2] < 3 else np.ascontiguousarray(codes[..., :3])
 
 
 def heif_profile(data: bytes) -> bytes:
     """The ICC profile of a HEIF's primary picture; empty where it has none."""
-    return _primary(data)[0].info.get("icc_profile") or b""
+    return _primary(data).image.info.get("icc_profile") or b""
 
 
 @contextmanager
@@ -93,61 +92,26 @@ def _understood(name: str) -> Iterator[None]:
             ) from error
 
 
-def _primary(data: bytes) -> tuple[Any, int]:
-    """The picture that a HEIF shows first, not decoded yet, and how many are beside it."""
+class _Primary(NamedTuple):
+    """The picture that a HEIF shows first."""
+
+    image: Any
+    """As pi-heif has it, not decoded yet."""
+    others: int
+    """How many pictures are beside it."""
+    is_tiled: bool
+
+
+def _primary(data: bytes) -> _Primary:
     import pi_heif
 
-    metas = [body[4:] for kind, body in boxes(data) if kind == b"meta"]
-    _check_names(metas)
+    parts = parts_of(data)
     file = pi_heif.open_heif(data, convert_hdr_to_8bit=False)
-    _check_whole(metas, len(data))
+    check_whole(parts, data)
     image = file[file.primary_index]
     if image.info.get("nclx_profile", {}).get("transfer_characteristics") in _HDR:
         raise SyntaxError("its brightness is that of HDR, PQ or HLG")
-    return image, len(file) - 1
-
-
-def _check_names(metas: list[bytes]) -> None:
-    """ValueError where a part's kind or name (ISO/IEC 14496-12, 8.11.6) is no text, of which pi-heif dies."""
-    tables = [body for meta in metas for kind, body in boxes(meta) if kind == b"iinf"]
-    for table in tables:
-        for _, body in boxes(table[8 if table[0] else 6 :]):
-            body[10 if body[0] == 3 else 8 :].decode()
-
-
-def _check_whole(metas: list[bytes], length: int) -> None:
-    """ValueError where a part is placed (by ISO/IEC 14496-12, 8.11.3) behind the end, at `length` bytes.
-
-    Only for what libheif has opened, which limits how many there are.
-    """
-    table = _Numbers(next(body for kind, body in boxes(metas[0]) if kind == b"iloc"))
-    version, sizes = table.read(1), (table.read(3), table.read(2))[1]
-    of_offset, of_length, of_base = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
-    of_index = sizes & 15 if version else 0
-    for _ in range(table.read(4 if version == 2 else 2)):
-        table.read(4 if version == 2 else 2)
-        in_file = not (table.read(2) & 15 if version else 0)
-        table.read(2)
-        base = table.read(of_base)
-        for _ in range(table.read(2)):
-            table.read(of_index)
-            end = base + table.read(of_offset) + table.read(of_length)
-            if in_file and end > length:
-                raise ValueError("it ends within its pictures")
-
-
-class _Numbers:
-    """Whole numbers, one behind the other."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def read(self, size: int) -> int:
-        """The next of so many bytes."""
-        self._at += size
-        if self._at > len(self._data):
-            raise ValueError("its list of places is cut off")
-        return int.from_bytes(self._data[self._at - size : self._at])
+    return _Primary(image, len(file) - 1, parts.is_tiled)
 
 
 def _metadata(image: Any) -> Metadata:
@@ -170,10 +134,10 @@ class _Decoded(NamedTuple):
 class _Stored:
     """A picture of a HEIF, decoded once."""
 
-    def __init__(self, image: Any, data: bytes, name: str) -> None:
+    def __init__(self, image: Any, is_tiled: bool, name: str) -> None:
         self._image: Any = image
         self._name = name
-        self._is_tiled = b"grid" in data[:_HEAD]
+        self._is_tiled = is_tiled
         self._has_alpha = bool(image.has_alpha)
         self.bits = int(image.info["bit_depth"])
         self.is_grey = image.mode.startswith(("L", "I"))
