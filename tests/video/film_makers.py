@@ -64,7 +64,7 @@ def make_film(
         texts = output.add_stream("ass") if subtitles else None
         if texts:
             texts.time_base = Fraction(1, 1000)
-            texts.codec_context.subtitle_header = _ASS_HEADER
+            texts.codec_context.subtitle_header = ASS_HEADER
             texts.metadata["language"] = "eng"
             texts.disposition = av.stream.Disposition.forced
         if attachment:
@@ -200,7 +200,7 @@ def _play(output, audio, begin, end):
     output.mux(audio.encode(None))
 
 
-_ASS_HEADER = b"""[Script Info]
+ASS_HEADER = b"""[Script Info]
 ScriptType: v4.00+
 
 [V4+ Styles]

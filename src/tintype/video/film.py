@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from tintype.color import Signal
 from tintype.errors import InputError, TintypeError
 from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
-from tintype.video.media import display_matrix, is_cover, load_av, open_film, packets_of, reason
+from tintype.video.media import display_matrix, is_cover, load_av, open_film, packets_of, reason, seconds_of
 from tintype.video.timeline import Timeline, may_jump, timeline_of
 
 if TYPE_CHECKING:
@@ -26,16 +25,8 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[Any]
 _LEAST_AV = (18, 1)  # which can write rotation and the order of fields
+_PHOTOGRAPHS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif")  # brands of files like those of MP4
 _SLACK = 1.0  # seconds by which a whole film's last picture may end before the length that is stated
-
-
-def _seconds_of(text: str) -> Fraction | None:
-    """The seconds that Matroska's `00:01:30.500000000` stands for; None for anything else, and for 0."""
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
-    if match is None:
-        return None
-    hours, minutes, seconds = map(Fraction, match.groups())
-    return 3600 * hours + 60 * minutes + seconds or None
 
 
 class Film(AbstractContextManager["Film"]):
@@ -90,7 +81,7 @@ class Film(AbstractContextManager["Film"]):
             if self.container.format.name == "avi":  # of which FFmpeg believes what fits the file's size
                 ticks = max(ticks, self.stream.frames)
             return ((self.stream.start_time or 0) + ticks) * self.time_base
-        if (own := _seconds_of(self.stream.metadata.get("DURATION", ""))) is not None:
+        if (own := seconds_of(self.stream.metadata.get("DURATION", ""))) is not None:
             return own  # Matroska's, by whose container the longest of all streams counts
         length = self.container.duration
         return None if length is None else self.begin + Fraction(length, self._av.time_base)
@@ -224,6 +215,9 @@ class Film(AbstractContextManager["Film"]):
             raise InputError(
                 f"{self.path} is no film, or a damaged or truncated one ({reason(error)})."
             ) from error
+        if self.container.metadata.get("major_brand", "").strip() in _PHOTOGRAPHS:
+            self.container.close()  # FFmpeg would give the first of its tiles
+            raise InputError(f"{self.path} is a photograph, which tintype colorize takes.")
         streams = [s for s in self.container.streams.video if not is_cover(s)]
         if not streams:
             self.container.close()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tintype.errors import OutputError
 from tintype.video.encoder import tag
 from tintype.video.film import Film
-from tintype.video.media import file_url, is_cover, is_described, load_av, open_film, packets_of, reason
+from tintype.video.media import file_url, load_av, open_film, reason
+from tintype.video.others import Span, add_others, copied, elsewhere, told_of
 from tintype.video.work import Work
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _CHAPTER_KEYS = ("start", "end")
-Span = tuple[Fraction | None, Fraction | None]
-"""Time stamps of the source, in seconds, from which and up to which pictures are taken; None for its ends."""
 
 
 def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> None:
@@ -37,12 +36,12 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
             output = av.open(file_url(path), "w", options=_muxer_options(suffix))
             try:
                 pictures = _add_pictures(output, first.streams.video[0], film, suffix)
-                others = _add_others(output, source, film, suffix, notes)
+                others = add_others(output, source, film, suffix, notes)
                 _describe(output, source, span)
                 offset = span[0] or Fraction(0)
                 streams = [_pictures(work, film, pictures, offset)]
                 if others:
-                    streams.append(_copied(film, source, others, span, offset, notes))
+                    streams.append(copied(film, source, others, span, offset, notes))
                 for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
                     output.mux_one(packet)
             finally:
@@ -69,19 +68,19 @@ def check_container(film: Film, path: Path, codec: str, pix_fmt: str) -> None:
                 raise OutputError(
                     f"{path.suffix} files cannot hold pictures of {codec}; try an .mkv or another --codec."
                 ) from None
-            _add_others(output, source, film, path.suffix.lower(), [])
+            add_others(output, source, film, path.suffix.lower(), [])
             context = pictures.codec_context
             context.height, context.width = film.size
             context.pix_fmt = pix_fmt
             with suppress(av.error.FFmpegError):  # which is told where the first pictures are stored
                 context.open()
             if context.is_open:
-                _check_header(output, path.suffix)
+                _check_header(output, film, path.suffix.lower())
     finally:
         path.unlink(missing_ok=True)
 
 
-def _check_header(output: Any, suffix: str) -> None:
+def _check_header(output: Any, film: Film, suffix: str) -> None:
     """OutputError where the container refuses its streams only as its header is written."""
     error_class = load_av().error.FFmpegError
     try:
@@ -91,7 +90,7 @@ def _check_header(output: Any, suffix: str) -> None:
             raise
         raise OutputError(
             f"{suffix} files cannot hold the film's sound or subtitles, or such pictures ({reason(error)}); "
-            "write an .mkv."
+            f"{elsewhere(film, suffix)}."
         ) from error
 
 
@@ -106,67 +105,8 @@ def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
     if film.matrix is not None:
         stream.set_display_matrix(film.matrix)
     stream.disposition = source.disposition
-    stream.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in ("language", "title")})
+    stream.metadata.update({k: v for k, v in told_of(source).items() if k.lower() in ("language", "title")})
     return stream
-
-
-def _add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[str]) -> dict[int, Any]:
-    """The result's streams, by the index of those of the source, to which packets are to be copied."""
-    streams = {}
-    for stream in source.streams:
-        if stream.index == film.stream.index or _tells_chapters(stream, source):
-            continue
-        cover = stream.type == "video" and is_cover(stream)
-        if stream.type in ("data", "unknown") or (cover and suffix == ".webm"):
-            notes.append(f"A stream that is no picture, sound or subtitle is left out ({stream.index}).")
-        elif cover and suffix == ".mkv":
-            _attach_cover(output, film.path, stream)
-        elif stream.index in film.timeline.empty and stream.type == "audio":
-            notes.append(f"A stream of sound in which there is nothing is left out ({stream.index}).")
-        elif not is_described(stream):
-            raise OutputError(
-                f"{film.path}: its sound (stream {stream.index}) begins later than it is looked for, "
-                "after five minutes or 256 MiB; cut the film there, or copy it without that stream, by "
-                "ffmpeg -c copy."
-            )
-        else:
-            streams[stream.index] = _copy_of(output, stream, suffix)
-    return streams
-
-
-def _tells_chapters(stream: Any, source: Any) -> bool:
-    """Whether a stream is where MP4 keeps the titles of chapters, which FFmpeg has read from it already."""
-    unread = load_av().stream.Discard.all
-    return stream.type == "data" and stream.discard == unread and bool(source.chapters())
-
-
-def _copy_of(output: Any, stream: Any, suffix: str) -> Any:
-    try:
-        copy = output.add_stream_from_template(stream, opaque=True)
-    except ValueError:
-        raise OutputError(
-            f"{suffix} files cannot hold the film's {_kind(stream)} ({stream.name}); write an .mkv."
-        ) from None
-    if (
-        stream.type == "audio"
-        and stream.layout.nb_channels
-        and all(channel.name == "NONE" for channel in stream.layout.channels)
-    ):
-        # AVI and Matroska need not say where the loudspeakers stand. Uncompressed sound in MP4 must, or is
-        # refused once all else has been written: the usual places for so many.
-        copy.codec_context.layout = f"{stream.layout.nb_channels}c"
-    copy.metadata.update(stream.metadata)
-    copy.disposition = stream.disposition
-    return copy
-
-
-def _attach_cover(output: Any, path: Path, stream: Any) -> None:
-    """Matroska keeps a cover as an attached file, not as a stream."""
-    kind = "png" if stream.codec_context.name == "png" else "jpeg"
-    with open_film(path) as container:
-        packets = container.demux(container.streams[stream.index])
-        data = next((bytes(packet) for packet in packets if packet.size), b"")
-    output.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)
 
 
 def _describe(output: Any, source: Any, span: Span) -> None:
@@ -258,60 +198,5 @@ def _decoding_times(work: Work, film: Film) -> Iterator[int]:
         yield from done.pts
 
 
-def _copied(
-    film: Film, source: Any, streams: dict[int, Any], span: Span, offset: Fraction, notes: list[str]
-) -> Iterator[tuple[float, int, Packet[Any]]]:
-    """Packets of all other streams, within the span, moved by the offset.
-
-    No container takes packets of a stream that go back in time. They are left out, and noted.
-    """
-    last, backward = 0.0, 0
-    times: dict[int, int] = {}
-    packets = _whole(packets_of(source, *(source.streams[i] for i in streams)), notes)
-    for packet in film.timeline.straighten(packets):
-        own = packet.stream
-        if not packet.size or own.index not in streams:
-            continue
-        packet.stream = streams[own.index]
-        if is_cover(own):
-            packet.pts = packet.dts = 0
-            yield 0.0, 1, packet
-            continue
-        time = packet.dts if packet.dts is not None else packet.pts
-        if time is None:
-            continue
-        seconds = float(time * packet.time_base)
-        if (span[0] is not None and seconds < span[0]) or (span[1] is not None and seconds >= span[1]):
-            continue
-        if time < times.get(own.index, time):
-            backward += 1
-            continue
-        times[own.index] = time
-        shift = round(offset / packet.time_base)
-        if shift:
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
-        last = max(last, seconds - float(offset))
-        yield last, 1, packet
-    if backward:
-        places = "place" if backward == 1 else "places"
-        notes.append(f"Sound or subtitles whose time stamps go back are left out in {backward} {places}.")
-
-
-def _whole(packets: Iterator[Packet[Any]], notes: list[str]) -> Iterator[Packet[Any]]:
-    """The packets of a film up to where it breaks off."""
-    error_classes = load_av().error
-    try:
-        yield from packets
-    except (error_classes.InvalidDataError, error_classes.EOFError):
-        notes.append("Sound and subtitles end where the film breaks off.")
-
-
 def _muxer_options(suffix: str) -> dict[str, str]:
     return {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
-
-
-def _kind(stream: Any) -> str:
-    return {"audio": "sound", "subtitle": "subtitles", "video": "further pictures"}.get(
-        stream.type, stream.type
-    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,3 +88,12 @@ def is_cover(stream: Any) -> bool:
 def reason(error: Exception) -> str:
     """What FFmpeg refused, as a part of a sentence."""
     return str(getattr(error, "strerror", None) or error).rstrip(".").lower()
+
+
+def seconds_of(text: str) -> Fraction | None:
+    """The seconds that Matroska's `00:01:30.500000000` stands for; None for anything else, and for 0."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    if match is None:
+        return None
+    hours, minutes, seconds = map(Fraction, match.groups())
+    return 3600 * hours + 60 * minutes + seconds or None
