@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from service_helpers import serving
@@ -593,3 +594,17 @@ def test_a_picture_that_is_closed_while_its_hint_is_chosen(page: Any, photo: Pat
     settle(page)
     hint(page, 0.7, 0.55, "#c02020")
     assert page.locator("#view").is_visible()
+
+
+def test_a_telephones_photograph_is_shown_and_saved_as_jpeg(page: Any, photo: Path, tmp_path: Path) -> None:
+    """Which the browser itself cannot show."""
+    with Image.open(photo) as picture:
+        pillow_heif.from_pillow(picture).save(tmp_path / "IMG_1.HEIC")
+        size = picture.size
+    drop(page, tmp_path / "IMG_1.HEIC")
+    assert page.locator("#after").evaluate("image => image.naturalWidth > 0")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save full size").click()
+    assert download.value.suggested_filename == "IMG_1.color.jpg"
+    with Image.open(download.value.path()) as saved:
+        assert (saved.format, saved.size) == ("JPEG", size)
