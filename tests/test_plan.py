@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tintype.errors import SettingsError
-from tintype.plan import Plan, make_plan, walk
+from tintype.listing import walk
+from tintype.plan import Plan, make_plan
 from tintype.words import plain_words
 
 

@@ -1,28 +1,33 @@
 """Which pictures a command means and where each result goes, settled before anything is written."""
 
 # Text, not Paths: a folder may hold a million pictures.
-# ruff: noqa: PTH110, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH121, PTH122, PTH207
+# ruff: noqa: PTH110, PTH112, PTH118, PTH119, PTH120, PTH122, PTH207
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
-import re
-import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from tintype.errors import SettingsError
-from tintype.images import READABLE_SUFFIXES, UNREAD_SUFFIXES, WRITABLE_SUFFIXES, result_name
+from tintype.images import WRITABLE_SUFFIXES, result_name
+from tintype.listing import (
+    NO_PICTURE,
+    is_picture,
+    is_result,
+    is_same,
+    is_unread,
+    lies_in,
+    unread_words,
+    walk,
+    why_no_file,
+)
 from tintype.results import default_target, versions_of
 from tintype.words import count_of, plain_words
-
-NO_PICTURE = "there is no picture in this folder"
-LINKED_FOLDER = "it is a link to a folder, which is not followed; name it itself"
 
 
 class Job(NamedTuple):
@@ -98,16 +103,6 @@ def is_there(path: str) -> bool:
     return os.path.lexists(path)
 
 
-def why_no_file(path: str) -> str | None:
-    """Why nothing can be read at a path, as a part of a sentence; None where there is a file."""
-    try:
-        return None if stat.S_ISREG(os.stat(path).st_mode) else "it is neither a file nor a folder"
-    except OSError as error:
-        if error.errno == errno.ENOENT and os.path.islink(path):
-            return "it is a link to a file that is not there"
-        return plain_words(OSError(error.errno, error.strerror))
-
-
 def _is_glob(text: str) -> bool:
     return any(c in text for c in "*?[") and not os.path.lexists(text)
 
@@ -137,13 +132,13 @@ def _from_glob(pattern: str, plan: Plan, recursive: bool, output: str | None) ->
     fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
     root = str(Path(*parts[:fixed]))
     # Like a folder, `**` leaves out the output folder; who names that itself gets what is there.
-    own = output if "**" in parts and not _lies_in(root, output) else None
+    own = output if "**" in parts and not lies_in(root, output) else None
     # A set, for `**` gives a file once for every way to reach it.
-    matches = sorted(name for name in set(glob.glob(pattern, recursive=True)) if not _lies_in(name, own))
+    matches = sorted(name for name in set(glob.glob(pattern, recursive=True)) if not lies_in(name, own))
     inside = {name for name in matches if os.path.isdir(name)}
-    folders = [] if _matches_all(pattern) else [n for n in matches if n in inside and not _is_same(n, output)]
+    folders = [] if _matches_all(pattern) else [n for n in matches if n in inside and not is_same(n, output)]
     names = [name for name in matches if is_picture(os.path.basename(name)) and name not in inside]
-    pictures = [name for name in names if not _is_result(name)]
+    pictures = [name for name in names if not is_result(name)]
     _tell_results(pattern, len(names) - len(pictures), plan)
     _tell_unread(pattern, [name for name in matches if is_unread(os.path.basename(name))], plan)
     if not pictures and not folders:
@@ -170,14 +165,14 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
     def unlisted(path: str, reason: str) -> None:
         folder_below = os.path.isdir(path)
         ours = recursive or (not folder_below and os.path.dirname(path) == level)
-        if ours and (folder_below or not _is_result(path)):
+        if ours and (folder_below or not is_result(path)):
             plan.failures.append((path, reason))
 
     unread: list[str] = []
     for here, names in walk(folder, unlisted, output, unread.append):
         top = here == folder
         for name in names:
-            if _is_result(name):
+            if is_result(name):
                 results += top or recursive
             elif top or recursive:
                 taken += 1
@@ -195,66 +190,6 @@ def _from_folder(folder: str, plan: Plan, recursive: bool, output: str | None) -
         plan.failures.append((folder, _why_empty(deeper, results)))
 
 
-def walk(
-    folder: str,
-    unlisted: Callable[[str, str], None],
-    output: str | None,
-    unread: Callable[[str], object] = lambda path: None,
-) -> Iterator[tuple[str, list[str]]]:
-    """Folders with the pictures in each, by name; hidden ones and the output folder are left out.
-
-    `unlisted` is told the path of what is passed over beside them, and why: a folder below that cannot be
-    listed, or is a link, which may lead in a circle; what has a picture's name and is no file. `unread` is
-    told the paths of pictures in formats that are not read.
-    """
-
-    def refused(error: OSError) -> None:
-        unlisted(str(error.filename), plain_words(OSError(error.errno, error.strerror)))
-
-    for here, folders, files in os.walk(folder, onerror=refused):
-        below = {name: os.path.join(here, name) for name in sorted(folders) if not name.startswith(".")}
-        folders[:] = [name for name, path in below.items() if not _is_same(path, output)]
-        for path in (below[name] for name in folders if os.path.islink(below[name])):
-            unlisted(path, LINKED_FOLDER)  # which os.walk does not enter
-        named = {n: why_no_file(os.path.join(here, n)) for n in sorted(files) if is_picture(n)}
-        for name, reason in named.items():
-            if reason is not None:
-                unlisted(os.path.join(here, name), reason)
-        for name in filter(is_unread, files):
-            unread(os.path.join(here, name))
-        yield here, [name for name, reason in named.items() if reason is None]
-
-
-def _is_same(folder: str, output: str | None) -> bool:
-    """Whether a folder is the output folder, which may come to be while others are walked."""
-    try:
-        return output is not None and os.path.isdir(output) and os.path.samefile(folder, output)
-    except OSError:  # which listing it will tell
-        return False
-
-
-def _lies_in(path: str, output: str | None) -> bool:
-    """Whether a path leads to the output folder, where that is one, or into it."""
-    if output is None or not os.path.isdir(output):
-        return False
-    folder, found = os.path.realpath(output), os.path.realpath(path)
-    return found == folder or found.startswith(os.path.join(folder, ""))
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file's name is a picture's, and none that is hidden."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in READABLE_SUFFIXES
-
-
-def is_unread(name: str) -> bool:
-    """Whether a file's name is that of a picture in a format that is not read, and none that is hidden."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES
-
-
-def _is_result(name: str) -> bool:
-    return re.search(r"\.color(\.hei[cf]|\.hif)?(-\d+)?$", os.path.splitext(name)[0].lower()) is not None
-
-
 def _tell_results(text: str, results: int, plan: Plan) -> None:
     if results:
         plan.notes.append(f"{text}: {count_of(results, 'earlier result')} (NAME.color.EXT) left out.")
@@ -263,12 +198,6 @@ def _tell_results(text: str, results: int, plan: Plan) -> None:
 def _tell_unread(text: str, paths: Sequence[str], plan: Plan) -> None:
     if paths:
         plan.notes.append(unread_words(text, Counter(os.path.splitext(path)[1].lower() for path in paths)))
-
-
-def unread_words(place: str, kinds: Counter[str]) -> str:
-    """A sentence on files of a place that are not read, which have these suffixes."""
-    what = f"{count_of(kinds.total(), 'file')} in formats that are not read ({', '.join(sorted(kinds))})"
-    return f"{place}: {what} left out; save them as JPEG, PNG or TIFF."
 
 
 def _why_empty(deeper: int, results: int) -> str:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
-from tintype.plan import walk
+from tintype.listing import walk
 from tintype.whole import name_whole, own_part, remove_parts
 from tintype.words import plain_words
 

@@ -18,7 +18,7 @@ from tintype.archive.apart import inside
 from tintype.archive.places import IN_MEMORY, Found, full_name, is_web, quoted
 from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, OutputExistsError, SettingsError
-from tintype.plan import LINKED_FOLDER, is_picture, is_unread
+from tintype.listing import LINKED_FOLDER, is_picture, is_unread
 from tintype.whole import is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.

@@ -12,7 +12,7 @@ from tintype.archive.manifest import Known, Manifest
 from tintype.archive.places import Found, place
 from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, Written
 from tintype.archive.settings import Settings, Task, now
-from tintype.plan import NO_PICTURE, unread_words
+from tintype.listing import NO_PICTURE, unread_words
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tintype.errors import DataError
-from tintype.plan import is_unread, unread_words
+from tintype.listing import is_unread, unread_words
 from tintype.train.coco import coco_photographs
 from tintype.train.photographs import PICTURE_SUFFIXES, Photographs, Record, labelled
 from tintype.train.shards import LABEL_SUFFIXES, Member, members, sidecar_key, sidecar_label
