@@ -90,6 +90,14 @@ def test_results_in_a_folder_and_a_run_that_goes_on(place, capsys):
     assert json.loads(again)["models"]["gray"] == whole["models"]["gray"]
 
 
+def test_what_the_table_no_longer_holds_is_told(place, capsys):
+    assert command("evaluate linear.onnx gray --data photos --size 64 -o scores", capsys)[0] == 0
+    _, _, told = command("evaluate gray mean --data photos --size 64 -o scores", capsys)
+    assert "The table no longer holds linear: name all models to see them side by side." in told
+    _, _, told = command("evaluate gray mean --data photos --size 64 -o scores", capsys)
+    assert "no longer" not in told
+
+
 def test_pictures_left_out_are_counted_and_named(place, capsys):
     (place / "photos" / "broken.jpg").write_bytes(b"nothing")
     status, out, _ = command("evaluate gray --data photos --size 64", capsys)
@@ -225,6 +233,14 @@ def test_a_sheet_of_own_pictures(place, capsys):
     assert command(line, capsys)[0] == 1
     assert command(f"{line} --overwrite --limit 2", capsys)[0] == 0
     assert len(read(place / "sheet.png")) < len(sheet) / 2
+
+
+def test_pictures_below_folders_are_taken_if_asked_for(place, capsys):
+    (place / "photos" / "below").mkdir()
+    cv2.imwrite(str(place / "photos" / "below" / "grey.png"), data.camera()[::4, ::4])
+    line = "compare gray --images photos -o sheet.png --size 96"
+    assert "1 more picture lies deeper; --recursive takes them too" in command(line, capsys)[2]
+    assert "7 pictures by" in command(f"{line} --recursive --overwrite", capsys)[2]
 
 
 def test_sideways_pictures_stand_upright_on_the_sheet(place, capsys):

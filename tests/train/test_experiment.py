@@ -15,12 +15,12 @@ from skimage import data
 from tintype import cards, cli
 from tintype.errors import SettingsError
 from tintype.evaluate.scores import SCORES
-from tintype.train import recipes, settings
+from tintype.train import experiment_page, recipes, settings
 from tintype.train.experiment import (
     PLOTS,
-    _parse,
     changed_settings,
     named_files,
+    parsed,
     read_experiment,
     train_run,
     train_words,
@@ -178,9 +178,9 @@ def test_a_run_may_learn_from_photographs_of_its_own(tmp_path):
     file.write_text(SMALL.replace("--set width=8", "--data own1 own2 --set width=8"))
     experiment = read_experiment(file)
     words = train_words(experiment, experiment.runs[0], ["--data", "x", "y", "--device", "cpu"], tmp_path)
-    assert _parse(words, "it").data == ["own1", "own2"]
+    assert parsed(words, "it").data == ["own1", "own2"]
     words = train_words(experiment, experiment.runs[1], ["--data", "x", "y", "--device", "cpu"], tmp_path)
-    assert _parse(words, "it").data == ["x", "y"]
+    assert parsed(words, "it").data == ["x", "y"]
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -211,7 +211,7 @@ def test_a_run_of_other_words_is_not_taken_for_it(tmp_path, note):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("title: Wide or narrow\n", "", "missing 1 required"),
+        ("title: Wide or narrow\n", "", "lacks the field 'title'"),
         ("plot: train-curves", "plot: pie", "must be one of curves, .*, not 'pie'"),
         ("weights_of: wide}", "weights_of: wider}", "run wide-tanh needs wider"),
         ("budget: 8", "budget: many", "budget must be a whole number"),
@@ -261,6 +261,7 @@ def test_runs_may_be_named_by_numbers(tmp_path):
         ("plot: train-curves", "plot: intervals", "plots lpips_alex, which needs --lpips"),
         ("--set width=16\n", "--set width=8,16\n", "it: run wide sets one key to several values"),
         ("--set width=16\n", "--set width=16 --size big\n", "it: run wide: argument --size"),
+        ("--set width=16\n", "--set widht=16\n", "There is no setting 'widht'; did you mean 'width'?"),
         (
             "activation=tanh,",
             "activation=tanh --size 64,",
@@ -280,6 +281,27 @@ def test_all_is_checked_before_anything_is_trained(folder, tmp_path, capsys, old
     assert cli.main(list(map(str, [*line, "-o", tmp_path, "--size", 64, "--device", "cpu"]))) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
+
+
+def test_what_is_learnt_from_and_scored_on_is_told(folder, tmp_path, capsys):
+    assert run_small(folder, tmp_path, TWO) == 0
+    told = capsys.readouterr().err
+    assert "small: its runs learn from 8 of the photographs that score them" in told
+    page = (tmp_path / "small.md").read_text(encoding="utf-8")
+    assert "8 photographs score it, of which it learnt from 8, at 64×64" in page
+    assert "others" not in page.split("| model |")[1].split("±")[-1]
+
+
+def test_curves_are_of_training_where_nothing_was_validated(tmp_path, monkeypatch):
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(
+        experiment_page, "read_curve", lambda run, tag: [(1, 2.0), (2, 1.0)] if tag == "train/loss" else []
+    )
+    figure, axes = pyplot.subplots()
+    experiment_page._curves(axes, "val/loss", {"a": tmp_path})
+    assert (len(axes.lines), axes.get_ylabel()) == (1, "training loss")
+    pyplot.close(figure)
 
 
 def test_files_are_given_by_name(tmp_path):

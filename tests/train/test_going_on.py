@@ -289,15 +289,15 @@ def test_an_export_is_scored_on_what_was_held_out(album, tmp_path, capsys):
     many = tmp_path / "many"
     many.mkdir()
     for i in range(30):
-        (many / f"{i:02d}.png").write_bytes((album / f"{i % 8}.png").read_bytes())
-    (many / "broken.png").write_bytes(b"no picture")
+        (many / f"e{i:02d}.png").write_bytes((album / f"{i % 8}.png").read_bytes())
+    (many / "z.png").write_bytes(b"no picture")
     run = tmp_path / "run"
     assert begin(many, run) == 0
     held_out = runs.read_run(run)["split"]["val"]
     assert 0 < len(held_out) < 10
     assert tintype("export", run, "-o", tmp_path) == 0
     how = cards.load_card(tmp_path / "run.onnx").scores["how"]
-    assert how.startswith(f"{len(set(held_out) - {'broken.png'})} photographs")
+    assert how.startswith(f"{len(set(held_out) - {'z.png'})} photographs")
     again = ("export", run, "-o", tmp_path, "--data", many, "--limit", 10)
     assert tintype(*again) == 1
     assert "--overwrite replaces it, --name adds another" in capsys.readouterr().err
@@ -316,3 +316,73 @@ def test_validation_has_the_labels_of_training(album, tmp_path):
     assert [(record.name, record.label) for record in val.records] == [
         ("city/0.png", 1), ("desert/0.png", -1), ("sea/0.png", 2)
     ]  # fmt: skip
+
+
+def test_what_a_run_held_out_is_not_learnt_from_when_others_validate(album, tmp_path, capsys):
+    """As the guide has it: on resume `--val` seeks the best weights anew, by other photographs."""
+    many = tmp_path / "many"
+    many.mkdir()
+    for i in range(30):
+        (many / f"e{i:02d}.png").write_bytes((album / f"{i % 8}.png").read_bytes())
+    run = tmp_path / "run"
+    assert begin(many, run) == 0
+    before = runs.read_run(run)["split"]
+    assert before["val"]
+    for more in ((), ("--data", many)):
+        assert train(run, "--resume", "--val", album, "--steps", 3 + len(more), *more) == 0
+        after = runs.read_run(run)["split"]
+        assert after["train"] == before["train"]
+        assert len(after["val"]) == 8
+    (many / "new.png").write_bytes((album / "0.png").read_bytes())
+    assert train(run, "--resume", "--steps", 6) == 2
+    assert "learnt from other photographs" in capsys.readouterr().err
+
+
+def test_a_card_tells_of_photographs_that_were_learnt_from(album, tmp_path):
+    run, others = tmp_path / "run", tmp_path / "others"
+    others.mkdir()
+    for name in ("0.png", "1.png"):  # names that those that are learnt from have, too
+        (others / name).write_bytes((album / "5.png").read_bytes())
+    assert begin(album, run, "--val", album, "--lr-scale", 0.5) == 0
+    hows = []
+    for words in ((), ("--data", others), ("--data", others, album / "..")):
+        places = tmp_path / "places"
+        if len(words) == 3:
+            places.mkdir()
+            (places / "new.png").write_bytes((album / "2.png").read_bytes())
+            (places / "old").symlink_to(album)
+            words = ("--data", places)
+        assert tintype("export", run, "-o", tmp_path, "--name", f"m{len(hows)}", *words) == 0
+        card = cards.load_card(tmp_path / f"m{len(hows)}.onnx")
+        hows.append(card.scores["how"])
+    assert hows[0].endswith("; it learnt from these photographs")
+    assert "learnt" not in hows[1]
+    assert hows[2].endswith("; it learnt from 8 of these photographs")
+    assert card.training["lr_scale"] == 0.5
+    assert card.training["lr_schedule"] == "cosine"
+    assert tintype("export", run, "tint", "-o", tmp_path, "--name", "mean") != 0  # of another width
+
+
+def test_one_run_of_a_sweep_that_fails_does_not_end_it(album, tmp_path, capsys):
+    sweep = ("--set", "lr=1e-4,1e30,1e-3", "--steps", 3, "--val", album)
+    assert begin(album, tmp_path / "sweep", *sweep) == 1
+    told = capsys.readouterr()
+    assert "lr=1e30: " in told.err
+    table = (tmp_path / "sweep" / "sweep.md").read_text(encoding="utf-8")
+    assert "lr=1e30 failed: " in table
+    assert table.count("\n| ") >= 4
+    for name in ("lr=1e-4", "lr=1e-3"):
+        assert steps_of(next((tmp_path / "sweep").glob(f"*{name}"))) == 3
+    narrow = ("--set", "width=8", "--set", "head_width=8")
+    assert train(tmp_path / "sweep", "--resume", *narrow, *sweep[:2]) == 1
+    assert "lr=1e30: " in capsys.readouterr().err
+
+
+def test_checkpoints_stay_as_many_and_seeds_have_an_end(album, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert begin(album, run, "--checkpoint-every", 5) == 0
+    assert train(run, "--resume", "--steps", 3) == 0
+    assert runs.read_run(run)["options"]["checkpoint_every"] == 5
+    with pytest.raises(SystemExit, match="2"):
+        begin(album, tmp_path / "other", "--seed", 1 << 32)
+    assert "must be from 0 to 4294967295" in capsys.readouterr().err

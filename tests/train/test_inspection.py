@@ -11,7 +11,10 @@ import pytest
 from skimage import data
 
 from tintype import cli
+from tintype.train import inspection
 from tintype.train.data import decode_rgb8, is_grey
+from tintype.train.photographs import Photographs, Record, split
+from tintype.train.shards import key_of, keys_for
 from tintype.train.sources import find_photographs
 
 
@@ -51,6 +54,51 @@ def test_packing_shrinks_and_keeps_names_and_labels(folder, tmp_path, capsys):
     assert all(min(decode_rgb8(r.read()).shape[:2]) == 128 for r in packed.records)
     assert cli.main(line) == 1
     assert "holds shards already" in capsys.readouterr().err
+
+
+def test_packing_that_was_stopped_goes_on_and_is_told_meanwhile(folder, tmp_path, capsys, monkeypatch):
+    shards, whole = tmp_path / "shards", tmp_path / "whole"
+    line = ["data", "pack", str(folder), "--size", "64", "--shard", "1", "--workers", "1", "-o"]
+    assert cli.main([*line, str(whole)]) == 0
+    told = capsys.readouterr()
+    assert "3 photographs" in told.out
+    assert "1 could not be used" in told.out
+    assert told.err.splitlines()[-1] == "broken.jpg could not be used."
+    write = inspection._write_shard
+
+    def stopped(path, *more):
+        if path.stem == "00002":
+            raise KeyboardInterrupt
+        write(path, *more)
+
+    monkeypatch.setattr(inspection, "_write_shard", stopped)
+    assert cli.main([*line, str(shards)]) == 130
+    assert "The same command goes on from here." in capsys.readouterr().err
+    assert any("not all was packed" in note for note in find_photographs([shards]).notes)
+    monkeypatch.undo()
+    before = {path.name: path.stat().st_mtime_ns for path in shards.glob("*.tar")}
+    assert cli.main([*line[:3], "--size", "65", *line[5:], str(shards)]) == 1
+    assert "holds shards already" in capsys.readouterr().err
+    assert cli.main([*line, str(shards)]) == 0
+    assert "1 could not be used" in capsys.readouterr().out
+    assert {name: (shards / name).stat().st_mtime_ns for name in before} == before
+    assert not find_photographs([shards]).notes
+    for path in whole.iterdir():
+        with tarfile.open(path) as one, tarfile.open(shards / path.name) as other:
+            assert one.getnames() == other.getnames()
+    assert sorted(p.name for p in whole.iterdir()) == sorted(p.name for p in shards.iterdir())
+
+
+def test_a_packed_set_is_parted_as_its_folder(folder, tmp_path):
+    for i in range(200):
+        (folder / f"copy.{i}.png").write_bytes((folder / "colour" / "0.png").read_bytes()[:40])
+    (folder / "broken.jpg").unlink()
+    names = [record.name for record in find_photographs([folder]).records]
+    packed = [Record("x.tar", f"{key}.webp") for key in keys_for(names)]
+    parted = [split(Photographs(tuple(r)), 0.1) for r in (find_photographs([folder]).records, packed)]
+    folders, shards = ([key_of(record.name) for record in part[1].records] for part in parted)
+    assert folders == shards
+    assert 5 < len(folders) < 40
 
 
 def test_packing_can_make_some_photographs_grey(folder, tmp_path, capsys):

@@ -87,6 +87,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL", help="a model by name or file, or gray")
     add("--images", **SEVERAL, required=True, metavar="PATH", help="pictures, folders or globs")
+    add("--recursive", action="store_true", help="take pictures below the folders, too")
     add("-o", "--output", required=True, metavar="SHEET", help="the sheet: a .png, .jpg or .webp file")
     add("--size", type=int, default=256, metavar="N", help="pixels of a picture's longer side (default: 256)")
     add("--limit", type=int, default=40, metavar="N", help="take N pictures, evenly spread (default: 40)")

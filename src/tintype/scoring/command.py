@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         costs = _costs(results, args.threads or 1)
         if args.out:
             told.say("Drawing the report.")
+            _tell_missing(folder, results, told)
             _write(folder, results, costs)
         text = tables.as_json(results, costs) if args.json else tables.terminal_table(results, costs)
         print(_encoded(text).decode())
@@ -61,6 +63,17 @@ def _costs(results: evaluate.Results, threads: int) -> Mapping[str, cost.Cost]:
                 by_file[key] = cost.measure(model.card, results.options.input_size, threads)
             costs[model.name] = by_file[key]
     return costs
+
+
+def _tell_missing(folder: Path, results: evaluate.Results, told: Report) -> None:
+    """Tell which models the last table held that this one does not."""
+    try:
+        before = json.loads((folder / "scores.json").read_text(encoding="utf-8"))["models"]
+        gone = [name for name in map(str, before) if name not in results.table]
+    except (OSError, ValueError, KeyError, TypeError):  # there was none, or it is somebody else's
+        return
+    if gone:
+        told.say(f"The table no longer holds {', '.join(gone)}: name all models to see them side by side.")
 
 
 def _write(folder: Path, results: evaluate.Results, costs: Mapping[str, cost.Cost]) -> None:

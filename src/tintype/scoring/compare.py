@@ -34,7 +34,7 @@ def run_compare(args: argparse.Namespace) -> int:
     """Draw the sheet; the exit status, 1 where a picture was of no use."""
     target = Path(args.output)
     _check(args, target)
-    plan = make_plan(args.images)
+    plan = make_plan(args.images, recursive=args.recursive)
     if not plan.jobs:
         name, reason = plan.failures[0] if plan.failures else (args.images[0], "there is no picture")
         raise InputError(f"{name}: {reason}.")

@@ -88,8 +88,15 @@ def _from_zero(text: str) -> int:
     return value
 
 
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 32:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {(1 << 32) - 1}, not {text}")
+    return value
+
+
 _share.__name__ = _positive.__name__ = "number"  # what argparse calls them
-_from_zero.__name__ = "whole number"
+_from_zero.__name__ = _seed.__name__ = "whole number"
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +145,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=count, metavar="N", help="photographs a step, over all processes")
     add("--size", type=count, metavar="N", help="side of the training crops, in pixels")
     add("--lr-scale", type=_positive, metavar="F", help="factor on the recipe's learning rates (default: 1)")
-    add("--seed", type=_from_zero, metavar="N", help="seed of everything random (default: 0)")
+    add("--seed", type=_seed, metavar="N", help="seed of everything random (default: 0)")
     resume = "go on with the run in RUN from its last checkpoint, as it was unless told otherwise"
     add("--resume", action="store_true", help=resume)
     add(
@@ -150,7 +157,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "file, or from several' mean",
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
-    add("--checkpoint-every", type=count, default=200, metavar="N", help="steps between checkpoints")
+    add("--checkpoint-every", type=count, metavar="N", help="steps between checkpoints (default: 200)")
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

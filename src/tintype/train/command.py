@@ -53,11 +53,11 @@ def export(args: argparse.Namespace) -> int:
         raise SettingsError("This run's photographs were streamed; name some on disk with --data.")
     column = args.image_column or ("" if args.data else info.get("image_column", ""))
     origin = runs.origin([first, *others], own=args.source)
-    options = runs.length_of(first, info) | {key: info["options"][key] for key in ("size", "seed")}
+    options = runs.length_of(first, info) | _told_of_training(info)
     card = ModelCard(
         name=name,
         version=args.version,
-        description=args.description or f"{recipe} trained on {_how_many(info)} photographs.",
+        description=args.description or _description(recipe, info, len(args.folders)),
         recipe=recipe,
         license=args.license,
         sha256="",
@@ -72,14 +72,36 @@ def export(args: argparse.Namespace) -> int:
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
         names=() if args.data else info["split"]["val"],
-        learnt_from=not (args.data or info.get("val_places") or info["split"]["val"]),
+        learnt_from=_places_learnt(info),
     )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
 
 
-def _how_many(info: dict[str, Any]) -> int | str:
-    return len(info["split"]["train"]) or "streamed"
+def _description(recipe: str, info: dict[str, Any], sources: int) -> str:
+    count = len(info["split"]["train"]) or "streamed"
+    if sources > 1:
+        return f"The mean of {sources} runs or models of {recipe}, the first trained on {count} photographs."
+    return f"{recipe} trained on {count} photographs."
+
+
+def _told_of_training(info: dict[str, Any]) -> dict[str, Any]:
+    """What decides of a run beside its settings, as `run.json` has it."""
+    options, schedule = info["options"], info.get("schedule", {})
+    named = {key: schedule[key] for key in ("lr_schedule", "ema_decay") if key in schedule}
+    return {key: options[key] for key in ("size", "seed", "lr_scale") if key in options} | named
+
+
+def _places_learnt(info: dict[str, Any]) -> frozenset[tuple[object, ...]]:
+    """Where the photographs lie that a run learnt from, as far as they are still there."""
+    from tintype.train.sources import find_records
+
+    names, places = frozenset(info["split"]["train"]), [Path(p) for p in info.get("places") or ()]
+    there = [place for place in places if not is_remote(str(place)) and place.exists()]
+    if not (names and there):
+        return frozenset()
+    found = find_records(there, info.get("image_column", ""))
+    return frozenset(record.place for record in found if record.name in names)
 
 
 def quantize(args: argparse.Namespace) -> int:

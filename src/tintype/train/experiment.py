@@ -13,7 +13,7 @@ import json
 import re
 import shlex
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,8 +86,11 @@ def read_experiment(file: Path) -> Experiment:
         values = settings.load_yaml(file.read_text(encoding="utf-8"))
         runs = values.pop("runs")
         listed = [{"words": run} if isinstance(run, str) else dict(run) for run in runs.values()]
-        made = tuple(Run(name=str(name), **one) for name, one in zip(runs, listed, strict=True))
         lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        _check_fields(Experiment, values.keys() | {"name", "runs"}, str(file))
+        for run, one in zip(runs, listed, strict=True):
+            _check_fields(Run, one.keys() | {"name"}, f"{file}: run {run}")
+        made = tuple(Run(name=str(name), **one) for name, one in zip(runs, listed, strict=True))
         experiment = Experiment(name=file.stem, runs=made, **(values | lists))
     except FileNotFoundError:
         raise SettingsError(f"There is no experiment {file}.") from None
@@ -101,7 +104,7 @@ def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, b
     """The command line, after `tintype train`, of one run; `budget` replaces the photographs to be seen."""
     name = f"{experiment.name}: run {run.name}"
     words = [*_words(experiment.train, name), *_words(run.words, name)]
-    args = _parse([*words[:1], "--out", "", *words[1:]], name)
+    args = parsed([*words[:1], "--out", "", *words[1:]], name)
     if args.batch is None:
         raise SettingsError(f"{name} must say --batch.")
     if args.steps or args.epochs or args.minutes:
@@ -119,7 +122,7 @@ def train_words(experiment: Experiment, run: Run, data: list[str], work: Path, b
     words += ["--steps", str(steps), "--out", str(work / experiment.name / run.name)]
     if run.start:
         words += ["--from", str(work / experiment.name / run.start)]
-    _parse(words, name)
+    parsed(words, name)
     return words
 
 
@@ -144,7 +147,7 @@ def train_run(words: list[str], start: str = "") -> Path:
     (out / _BEGUN).write_text(note, encoding="utf-8")
     resume = ["--resume"] if (out / "checkpoints" / "last.ckpt").is_file() else []
     print(f"tintype train {shlex.join(words)} ({steps} steps)", flush=True)
-    command.train(_parse([*words, *resume], str(out)))
+    command.train(parsed([*words, *resume], str(out)))
     (out / _DONE).write_text(note, encoding="utf-8")
     return out
 
@@ -172,9 +175,9 @@ def changed_settings(run: Run) -> dict[str, str]:
     """The settings that a run with another's weights changes."""
     name = f"run {run.name}"
     needed = ["x", "--data", "x", "--out", "x"]
-    args = _parse([*needed, *_words(run.words, name)], name)
+    args = parsed([*needed, *_words(run.words, name)], name)
     assigned, args.set = args.set or [], None
-    if run.start or run.budget or args != _parse(needed, name):
+    if run.start or run.budget or args != parsed(needed, name):
         raise SettingsError(f"{name} takes the weights of {run.weights_of}, so it can say --set alone.")
     return {key: ",".join(values) for key, values in settings.parse_assignments(assigned).items()}
 
@@ -220,7 +223,7 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(f"{self.prog}: {message}.")
 
 
-def _parse(words: list[str], name: str) -> argparse.Namespace:
+def parsed(words: list[str], name: str) -> argparse.Namespace:
     """The words of the run `name` after `tintype train`. SettingsError for what cannot be."""
     parser = _Parser(prog=name, add_help=False, allow_abbrev=False)
     add_train_arguments(parser)
@@ -257,6 +260,16 @@ def _check(experiment: Experiment, file: Path) -> None:
         raise SettingsError(f"{file}: scores must be a list of some of {', '.join(SCORES)}.")
     if experiment.plot not in PLOTS:
         raise SettingsError(f"{file}: plot must be one of {', '.join(PLOTS)}, not {experiment.plot!r}.")
+
+
+def _check_fields(cls: Any, keys: Collection[Any], name: str) -> None:
+    """SettingsError for fields of a dataclass that are missing or unknown."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if unknown := [key for key in keys if key not in fields]:
+        raise SettingsError(f"{name} cannot have a field {unknown[0]!r}; there are {', '.join(fields)}.")
+    needed = [key for key, field in fields.items() if field.default is dataclasses.MISSING]
+    if missing := [key for key in needed if key not in keys]:
+        raise SettingsError(f"{name} lacks the field {missing[0]!r}.")
 
 
 def _check_types(one: Any, name: str) -> None:

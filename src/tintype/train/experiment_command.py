@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,22 @@ from tintype.evaluate.networks import open_judges
 from tintype.evaluate.results import Results
 from tintype.evaluate.run import evaluate
 from tintype.evaluate.truths import Photographs, own_names
-from tintype.train import export, loading, recipes, runs, settings
+from tintype.train import export, loading, recipes, runs, settings, train_command
 from tintype.train.experiment import (
     Experiment,
     Run,
     changed_settings,
     check_words,
     named_files,
+    parsed,
     read_experiment,
     train_run,
     train_words,
     with_files,
 )
 from tintype.train.experiment_page import write_page
+from tintype.train.named_photographs import count_shared, photographs_to_learn_from
+from tintype.train.photographs import Photographs as Found
 from tintype.train.sources import find_photographs
 from tintype.train.where import parse_where
 
@@ -50,6 +54,9 @@ def experiment(args: argparse.Namespace) -> int:
     for one in asked:
         _check(one, data, args)
     for one, as_written in zip(asked, written, strict=True):
+        if learnt := _count_learnt(one, data, args):
+            what = f"{one.name}: its runs learn from {learnt} of the photographs that score them"
+            print(f"{what}, whose scores tell little of others; name others with --val.", file=sys.stderr)
         made = {run.name: _make(one, run, data, args) for run in one.runs}
         cards = {name: card for name, (_, card) in made.items()}
         results = _score(one, list(cards.values()), args)
@@ -57,7 +64,7 @@ def experiment(args: argparse.Namespace) -> int:
             _note_scores(one, cards, results)
             trained = {run.name: made[run.name][0] for run in one.runs if not run.weights_of}
             budget = args.photographs or one.budget
-            page = write_page(as_written, Path(args.output), trained, cards, results, budget)
+            page = write_page(as_written, Path(args.output), trained, cards, results, budget, learnt)
         print(f"{page} is ready")
     return 0
 
@@ -67,8 +74,10 @@ def _check(one: Experiment, data: list[str], args: argparse.Namespace) -> None:
     for run in one.runs:
         if run.weights_of:
             changed_settings(run)
-        else:
-            check_words(train_words(one, run, data, Path(args.work), args.photographs or 0))
+            continue
+        words = train_words(one, run, data, Path(args.work), args.photographs or 0)
+        check_words(words)
+        train_command.check(parsed(words, f"{one.name}: run {run.name}"))
     given = {f"lpips_{text.partition('=')[0]}" for text in args.lpips or []}
     plotted = one.scores[0]
     if one.plot in ("intervals", "per-photograph") and (
@@ -76,6 +85,17 @@ def _check(one: Experiment, data: list[str], args: argparse.Namespace) -> None:
         or (plotted in _OF_CLASSIFIER and not args.classifier)
     ):
         raise SettingsError(f"{one.name} plots {plotted}, which needs --lpips or --classifier.")
+
+
+def _count_learnt(one: Experiment, data: list[str], args: argparse.Namespace) -> int:
+    """How many of the photographs that score the models one of these learns from."""
+    scored, counts = _photographs(one, args), [0]
+    for run in one.runs:
+        if not run.weights_of:
+            words = train_words(one, run, data, Path(args.work), args.photographs or 0)
+            learnt = photographs_to_learn_from(parsed(words, f"{one.name}: run {run.name}"))
+            counts.append(count_shared(learnt, scored))
+    return max(counts)
 
 
 def _make(one: Experiment, run: Run, data: list[str], args: argparse.Namespace) -> tuple[Path, ModelCard]:
@@ -138,12 +158,8 @@ def _is_made(model: Path, note: Path, asked: list[Any]) -> bool:
 
 
 def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) -> Results:
-    index = Path(args.index) if args.index else None
-    places = [Path(p) for p in args.val]
-    found = find_photographs(
-        places, index=index, where=parse_where(one.where), image_column=args.image_column
-    )
-    records = found.records[: args.limit]
+    found = _photographs(one, args)
+    records = found.records
     labels = [found.label_names[r.label] if r.label >= 0 else "" for r in records]
     photographs = Photographs(records, own_names(records), labels)
     options = Options(size=args.size)
@@ -152,6 +168,16 @@ def _score(one: Experiment, cards: list[ModelCard], args: argparse.Namespace) ->
     folder = Path(args.work) / one.name / "scores"
     folder.mkdir(parents=True, exist_ok=True)
     return evaluate(models, photographs, options, folder, judges=judges)
+
+
+def _photographs(one: Experiment, args: argparse.Namespace) -> Found:
+    """Those that score the models."""
+    index = Path(args.index) if args.index else None
+    places = [Path(p) for p in args.val]
+    found = find_photographs(
+        places, index=index, where=parse_where(one.where), image_column=args.image_column
+    )
+    return dataclasses.replace(found, records=found.records[: args.limit])
 
 
 def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results) -> None:

@@ -28,8 +28,12 @@ def write_page(
     cards: Mapping[str, ModelCard],
     results: Results,
     budget: int,
+    learnt: int = 0,
 ) -> Path:
-    """Write `NAME.md` and `NAME.png` into `out`; the page's path."""
+    """Write `NAME.md` and `NAME.png` into `out`; the page's path.
+
+    `learnt` is how many of the photographs that score the models were learnt from.
+    """
     out.mkdir(parents=True, exist_ok=True)
     draw(experiment, out / f"{experiment.name}.png", runs, results)
     shared = " ".join(experiment.train.split())
@@ -41,7 +45,8 @@ def write_page(
         score_table(list(experiment.scores), results),
         "",
         f"Each model saw {budget:,} photographs in training, by `tintype train` and the words below; "
-        f"{len(results.used)} others score it, {how_scored(results)}. ± is half of a bootstrap 95% interval.",
+        f"{_judges(len(results.used), learnt)}, {how_scored(results)}. "
+        "± is half of a bootstrap 95% interval.",
         "",
         *[
             f"- {run.name}: `{' '.join(f'{shared} {run.words}'.split())}`{_origin(run)}"
@@ -59,6 +64,12 @@ def write_page(
     page = out / f"{experiment.name}.md"
     page.write_text("\n".join(lines), encoding="utf-8")
     return page
+
+
+def _judges(count: int, learnt: int) -> str:
+    if not learnt:
+        return f"{count} others score it"
+    return f"{count} photographs score it, of which it learnt from {min(learnt, count)}"
 
 
 def _origin(run: Run) -> str:
@@ -178,11 +189,14 @@ def _per_photograph(axes: Any, key: str, results: Results) -> None:
 
 
 def _curves(axes: Any, tag: str, runs: Mapping[str, Path]) -> None:
-    for name, run in runs.items():
-        if curve := read_curve(run, tag):
+    curves = {name: read_curve(run, tag) for name, run in runs.items()}
+    if not any(curves.values()) and tag != "train/loss":  # few photographs leave none to validate on
+        return _curves(axes, "train/loss", runs)
+    for name, curve in curves.items():
+        if curve:
             axes.plot(*zip(*curve, strict=True), label=name, marker="o" if len(curve) < 20 else "")
     axes.set(xlabel="step", ylabel="validation loss" if tag == "val/loss" else "training loss", yscale="log")
-    if axes.lines:  # short runs are not validated
+    if axes.lines:
         axes.legend()
 
 

@@ -113,14 +113,14 @@ def export(
     precision: int = 16,
     image_column: str = "",
     names: Collection[str] = (),
-    learnt_from: bool = False,
+    learnt_from: Collection[tuple[object, ...]] = (),
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
     `image_column` is where Parquet files hold pictures. Of the photographs those of `names` are taken, if
-    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. With
-    `learnt_from` the card says that training saw them. DataError where none is left.
+    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. The card
+    says how many of them lie at the places that were `learnt_from`. DataError where none is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out)
@@ -130,11 +130,17 @@ def export(
         card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))
         session = Session(card, threads=1)
         records = _usable(photographs, image_column, names, limit)
-        parity = check_parity(model, session, records[:50], score_size)
+        try:
+            parity = check_parity(model, session, records[:50], score_size)
+        except ModelError as error:
+            hint = " Weights of 16 bits may be too coarse for it: try --precision 32."
+            raise ModelError(f"{error}{hint if precision == 16 else ''}") from None
         scores = _score(session, records, score_size, distance)
         side = f"{score_size}×{score_size} centre crop"
         how = f"{len(records)} photographs, {side}, the truth's L kept, shown to the network at {card.size}"
-        how += "; it learnt from these photographs" if learnt_from else ""
+        learnt = sum(record.place in learnt_from for record in records)
+        some = "these photographs" if learnt == len(records) else f"{learnt} of these photographs"
+        how += f"; it learnt from {some}" if learnt else ""
         card = _replace(card, scores={"how": how, "parity": parity, **scores})
         card_file = onnx_file.with_suffix(".toml")
         card_file.write_text(card.to_toml(), encoding="utf-8")

@@ -178,6 +178,7 @@ def _without_advice() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)  # it is there on --resume
+            warnings.filterwarnings("ignore", "The dirpath has changed", UserWarning)  # its best is kept
             warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`", UserWarning)
             warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optim", UserWarning)
             warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`", FutureWarning)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
+import json
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,13 +23,14 @@ from numpy.typing import NDArray
 from tintype.errors import DataError, OutputExistsError
 from tintype.train.data import decode_rgb8, is_grey
 from tintype.train.photographs import Photographs, Record, some
-from tintype.train.shards import keys_for
+from tintype.train.shards import UNFINISHED, keys_for
 from tintype.train.sources import find_photographs
 from tintype.whole import whole_file
 
 HISTOGRAM_LIMIT = 110  # Lab units that the picture of the ab histogram spans either way
 _SAMPLE_SIDE = 64  # a photograph's colours are counted at this size
 _WEBP_QUALITY = 90
+_NAMED = 10  # photographs that could not be used
 
 
 @dataclass
@@ -92,31 +97,88 @@ def histogram_picture(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def pack(args: argparse.Namespace) -> int:
-    """Write the photographs, shrunk to a shorter side, into tar shards; the exit status."""
-    from tqdm import tqdm
+    """Write the photographs, shrunk to a shorter side, into tar shards; the exit status.
 
+    What was stopped goes on, by what it noted beside its shards.
+    """
     photographs = find_photographs([Path(p) for p in args.data], image_column=args.image_column)
     out = Path(args.out)
-    if list(out.glob("*.tar")):
-        raise OutputExistsError(f"{out} holds shards already; name another folder.")
-    out.mkdir(parents=True, exist_ok=True)
     if args.limit:
         photographs = some(photographs, args.limit)
+    note = _Note(out, photographs, args)
     greys = round(args.grey_share * len(photographs))
     grey = some(photographs, greys) if greys else None
     greyed = {record.name for record in grey.records} if grey else set()
     jobs = [(record, args.size, record.name in greyed) for record in photographs.records]
-    keys = iter(keys_for(record.name for record in photographs.records))
-    skipped = 0
-    with ProcessPoolExecutor(args.workers) as pool:
-        packed = pool.map(_shrink, jobs, chunksize=16)
-        stream = iter(tqdm(zip(jobs, packed, strict=True), total=len(jobs), unit=" photographs"))
-        for number in range(-(-len(jobs) // args.shard)):
-            part = islice(stream, args.shard)
-            shard = [(next(keys), job[0].label, data) for job, data in part]
-            skipped += _write_shard(out / f"{number:05d}.tar", shard, photographs.label_names)
-    print(f"{len(jobs) - skipped} photographs in {out}, {skipped} could not be used.")
+    try:
+        _write_shards(out, jobs, photographs.label_names, note, args)
+    except KeyboardInterrupt:
+        print("The same command goes on from here.", file=sys.stderr)
+        raise
+    note.file.unlink()
+    told = f", {len(note.unusable)} could not be used" if note.unusable else ""
+    print(f"{len(jobs) - len(note.unusable)} photographs in {out}{told}.")
+    for name in note.unusable[:_NAMED]:
+        print(f"{name} could not be used.", file=sys.stderr)
+    if len(note.unusable) > _NAMED:
+        print(f"… and {len(note.unusable) - _NAMED} more.", file=sys.stderr)
     return 0
+
+
+class _Note:
+    """What lies beside unfinished shards: what they are to hold, and what of it could not be used.
+
+    OutputExistsError where there are shards that are finished, or of something else.
+    """
+
+    def __init__(self, out: Path, photographs: Photographs, args: argparse.Namespace) -> None:
+        self.file = out / UNFINISHED
+        names = json.dumps([record.name for record in photographs.records]).encode()
+        asked = [args.size, args.shard, args.grey_share, hashlib.sha256(names).hexdigest()]
+        self._asked: list[Any] = asked
+        self.unusable: list[str] = []
+        if list(out.glob("*.tar")):
+            try:
+                before = json.loads(self.file.read_text(encoding="utf-8"))
+                self.unusable = list(before["unusable"])
+                is_same = before["asked"] == asked
+            except (OSError, ValueError, KeyError, TypeError):
+                is_same = False
+            if not is_same:
+                raise OutputExistsError(f"{out} holds shards already; name another folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        self.write()
+
+    def write(self) -> None:
+        """Have the file say what is known now."""
+        text = json.dumps({"asked": self._asked, "unusable": self.unusable})
+        with whole_file(self.file) as file:
+            file.write(text.encode())
+
+
+def _write_shards(
+    out: Path,
+    jobs: list[tuple[Record, int, bool]],
+    label_names: tuple[str, ...],
+    note: _Note,
+    args: argparse.Namespace,
+) -> None:
+    from tqdm import tqdm
+
+    keys = keys_for(record.name for record, *_ in jobs)
+    shards = [out / f"{number:05d}.tar" for number in range(-(-len(jobs) // args.shard))]
+    done = next((n for n, shard in enumerate(shards) if not shard.exists()), len(shards))
+    first = done * args.shard
+    with ProcessPoolExecutor(args.workers) as pool:
+        packed = pool.map(_shrink, jobs[first:], chunksize=16)
+        rest = zip(keys[first:], jobs[first:], packed, strict=True)
+        stream = iter(tqdm(rest, total=len(jobs), initial=min(first, len(jobs)), unit=" photographs"))
+        for shard in shards[done:]:
+            part = list(islice(stream, args.shard))
+            lost = [job[0].name for _, job, data in part if data is None]
+            note.unusable = list(dict.fromkeys([*note.unusable, *lost]))
+            note.write()  # before the shard, which is not made again
+            _write_shard(shard, [(key, job[0].label, data) for key, job, data in part], label_names)
 
 
 def _report(
@@ -154,14 +216,13 @@ def _shrink(job: tuple[Record, int, bool]) -> bytes | None:
 
 def _write_shard(
     path: Path, photographs: list[tuple[str, int, bytes | None]], label_names: tuple[str, ...]
-) -> int:
-    """Write one shard whole or not at all; how many photographs had no data."""
+) -> None:
+    """Write one shard whole or not at all, but for photographs that have no data."""
     with whole_file(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, data in _members(photographs, label_names):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    return sum(data is None for *_, data in photographs)
 
 
 def _members(

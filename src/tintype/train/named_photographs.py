@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,14 @@ def named_photographs(
         notes[name] = [place if is_remote(place) else str(Path(place).resolve()) for place in some_places]
     from lightning.pytorch.utilities import rank_zero_only
 
-    train, val = _split(_found(places, column, **narrowed), _found_to_validate(val_places, column, narrowed))
+    found, to_validate = _found(places, column, **narrowed), _found_to_validate(val_places, column, narrowed)
+    train, val = _split(found, to_validate, _held_out(before))
+    learnt = {record.name for record in train.records}
+    notes["held_out"] = [r.name for r in found.records if r.name not in learnt] if found else []
     told = (found.notes for found in (train, val) if isinstance(found, Photographs))
     for note in dict.fromkeys(itertools.chain(*told)):
         rank_zero_only(print)(note)
-    if shared := _shared(train, val):
+    if shared := count_shared(train, val):
         rank_zero_only(print)(
             f"{shared} of the photographs to validate on are learnt from, too: the loss there tells "
             "little of others."
@@ -59,13 +63,35 @@ def named_photographs(
     return train, val, notes
 
 
+def photographs_to_learn_from(args: argparse.Namespace) -> Photographs | Stream:
+    """Those that arguments of `tintype train` name, before any is held out."""
+    found = _found(args.data, args.image_column, **{name: getattr(args, name) for name in _NARROWED})
+    assert found is not None
+    return found
+
+
+def _held_out(before: dict[str, Any]) -> frozenset[str] | None:
+    """The names that a run which goes on has held out of its photographs; None for one that begins."""
+    if "held_out" in before:
+        return frozenset(before["held_out"])
+    parted = before and not before.get("val_places") and before["split"]["train"]  # as of old
+    return frozenset(before["split"]["val"]) if parted else None
+
+
 def _split(
-    found: Photographs | Stream | None, val: Photographs | Stream | None
+    found: Photographs | Stream | None, val: Photographs | Stream | None, held: frozenset[str] | None
 ) -> tuple[Photographs | Stream, Photographs | Stream | None]:
+    """Those to learn from and to validate on; what a run has `held` out it does not learn from later."""
     from lightning.pytorch.utilities import rank_zero_only
 
     assert found is not None
-    if val or isinstance(found, Stream):
+    if isinstance(found, Stream):
+        return found, val
+    if held is not None:
+        train = replace(found, records=tuple(r for r in found.records if r.name not in held))
+        own = replace(found, records=tuple(r for r in found.records if r.name in held))
+        return train, val or own or None
+    if val:
         return found, val
     train, held_out = split(found, VAL_SHARE)
     if len(held_out):
@@ -76,7 +102,7 @@ def _split(
     return found, None
 
 
-def _shared(train: Photographs | Stream, val: Photographs | Stream | None) -> int:
+def count_shared(train: Photographs | Stream, val: Photographs | Stream | None) -> int:
     """How many of the photographs to validate on are learnt from, too, as far as is known beforehand."""
     if val is None:
         return 0

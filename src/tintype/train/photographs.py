@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.images import READABLE_SUFFIXES
+from tintype.train.shards import key_of
 
 PICTURE_SUFFIXES = READABLE_SUFFIXES
 WINDOW_BYTES = 256 * 2**20  # of row groups among which photographs are mixed, and which a reader keeps
@@ -118,10 +119,13 @@ def _label_order(label: str) -> tuple[bool, int, str]:
 
 
 def split(photographs: Photographs, share: float) -> tuple[Photographs, Photographs]:
-    """Part the photographs by a stable hash of their names: about `share` of them go to the second part."""
+    """Part the photographs by a stable hash of their names: about `share` of them go to the second part.
+
+    It is that of their keys, so that they are parted alike in a folder and packed.
+    """
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in photographs.records:
-        digest = hashlib.sha256(record.name.encode(errors="surrogateescape")).digest()
+        digest = hashlib.sha256(key_of(record.name).encode(errors="surrogateescape")).digest()
         parts[int.from_bytes(digest[:8]) < share * 2**64].append(record)
     first, second = (replace(photographs, records=tuple(part)) for part in parts)
     return first, second
@@ -132,7 +136,7 @@ def some(photographs: Photographs, count: int) -> Photographs:
 
     def rank(record: Record) -> bytes:
         # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
-        return hashlib.sha256(f"some/{record.name}".encode(errors="surrogateescape")).digest()
+        return hashlib.sha256(f"some/{key_of(record.name)}".encode(errors="surrogateescape")).digest()
 
     last = sorted(map(rank, photographs.records))[:count][-1]
     return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))

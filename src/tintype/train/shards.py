@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 LABEL_SUFFIXES = frozenset({".cls", ".json"})
+UNFINISHED = "unfinished.json"
+"""What lies beside shards that are being written, and where that was stopped."""
 
 
 _tarfile: Any = tarfile  # whose header errors are not in its stubs
@@ -71,8 +73,13 @@ def keys_for(names: Iterable[str]) -> list[str]:
     """
     keys: dict[str, None] = {}
     for name in names:
-        path = PurePosixPath(name)
-        stem = path.parent / path.stem.replace(".", "_")
-        tries = (stem.as_posix(), *(f"{stem.as_posix()}_{n}" for n in range(2, 2 + len(keys))))
+        own = key_of(name)
+        tries = (own, *(f"{own}_{n}" for n in range(2, 2 + len(keys))))
         keys[next(key for key in tries if key not in keys)] = None
     return list(keys)
+
+
+def key_of(name: str) -> str:
+    """What a picture is called in a shard, but for its suffix; a picture of a shard keeps its key."""
+    path = PurePosixPath(name)
+    return (path.parent / path.stem.replace(".", "_")).as_posix()

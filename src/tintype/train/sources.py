@@ -19,7 +19,7 @@ from tintype.errors import DataError
 from tintype.listing import is_unread, unread_words
 from tintype.train.coco import coco_photographs
 from tintype.train.photographs import PICTURE_SUFFIXES, Photographs, Record, labelled
-from tintype.train.shards import LABEL_SUFFIXES, Member, members, sidecar_key, sidecar_label
+from tintype.train.shards import LABEL_SUFFIXES, UNFINISHED, Member, members, sidecar_key, sidecar_label
 from tintype.train.where import Where, fits
 
 
@@ -87,6 +87,8 @@ def _folder_records(folder: Path, image_column: str, notes: list[str]) -> list[t
     packed = [p for p in files if p.suffix in (".tar", ".parquet")]
     if unread := Counter(p.suffix.lower() for p in files if is_unread(p.name)):
         notes.append(unread_words(str(folder), unread))
+    if packed and (folder / UNFINISHED).is_file():
+        notes.append(f"{folder}: not all was packed that was to be; tintype data pack goes on with it.")
     if pictures and packed:
         what = f"both pictures, as {pictures[0]}, and shards, as {packed[0].relative_to(folder)}"
         raise DataError(f"{folder} holds {what}: name the shards, or the folders of the pictures.")

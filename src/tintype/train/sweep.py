@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -19,8 +19,11 @@ def read_curve(run: Path, tag: str) -> Curve:
     return [(event.step, event.value) for event in events.Scalars(tag)]
 
 
-def summarise(out: Path, chosen: Sequence[dict[str, str]]) -> str:
-    """A table of the runs' last losses, also written to `sweep.md`, with their curves in `sweep.png`."""
+def summarise(out: Path, chosen: Sequence[dict[str, str]], failed: Mapping[str, str]) -> str:
+    """A table of the runs' last losses, also written to `sweep.md`, with their curves in `sweep.png`.
+
+    Below it stands why a run `failed`, by its folder.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -42,10 +45,12 @@ def summarise(out: Path, chosen: Sequence[dict[str, str]]) -> str:
         if shown:
             axes.plot(*zip(*shown, strict=True), label=name)
     axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     figure.tight_layout()
     figure.savefig(out / "sweep.png", dpi=100)
     pyplot.close(figure)
+    lines += [f"\n{name} failed: {why}" for name, why in failed.items()]
     table = "\n".join(lines)
     (out / "sweep.md").write_text(table + "\n", encoding="utf-8")
     return table

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tintype.errors import DataError, SettingsError
+from tintype.errors import DataError, SettingsError, TintypeError
 from tintype.train import recipes, settings
 from tintype.train.augment import GreySettings
 from tintype.train.data import CropSettings, SkipLog
@@ -70,15 +71,31 @@ def train(args: argparse.Namespace) -> int:
         args, next((plan.before for plan in plans if plan.before), {})
     )
     options = [_options(args, plan, photographs) for plan in plans]
-    for plan, chosen_options in zip(plans, options, strict=True):
-        _run(args, plan, chosen_options, photographs, val, notes, alone=len(plans) == 1)
     if len(plans) == 1:
+        _run(args, plans[0], options[0], photographs, val, notes, alone=True)
         rank_zero_only(print)(f"Run in {args.out}")
         return 0
     from tintype.train.sweep import summarise
 
-    print(summarise(Path(args.out), chosen))
-    return 0
+    failed = {}
+    for plan, chosen_options in zip(plans, options, strict=True):
+        try:
+            _run(args, plan, chosen_options, photographs, val, notes, alone=False)
+        except TintypeError as error:
+            if args.devices * args.nodes > 1:  # its other processes wait for this one
+                raise
+            failed[plan.out.name] = str(error)
+            print(f"{plan.out}: {error}", file=sys.stderr)
+    print(summarise(Path(args.out), chosen, failed))
+    return 1 if failed else 0
+
+
+def check(args: argparse.Namespace) -> None:
+    """SettingsError for settings that the recipe does not take, before anything is trained."""
+    values = settings.read_yaml(Path(args.config)) if args.config else {}
+    bare = argparse.Namespace(**vars(args) | {"start_from": None, "resume": False})
+    for one in settings.sweep(settings.parse_assignments(args.set or [])):
+        _plan(bare, values | one, Path(args.out))
 
 
 def _folder(args: argparse.Namespace, one: dict[str, str], runs: int) -> Path:
@@ -227,7 +244,7 @@ def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) 
         lr_scale=chosen("lr_scale", 1.0), precision=chosen("precision", "32"), seed=chosen("seed", 0),
         device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers,
         init_encoder=begun["init_encoder"], start_from=tuple(begun["start_from"]),
-        checkpoint_every=args.checkpoint_every, minutes=args.minutes or 0.0,
+        checkpoint_every=chosen("checkpoint_every", 200), minutes=args.minutes or 0.0,
         cache=args.cache,
     )  # fmt: skip
 
