@@ -109,7 +109,7 @@ def test_a_packet_at_the_very_start_is_in(tmp_path, colorizer):
 
 def test_where_a_stream_of_mp4_can_go_is_told(tmp_path, colorizer):
     source = made_of(tmp_path / "in.mp4", pictures=(3,), subtitles=[(0, 100, b"text")])
-    with pytest.raises(OutputError, match=r"\.mkv files cannot hold .* \(mov_text\); write it as \.mp4"):
+    with pytest.raises(OutputError, match=r"\.mkv files cannot hold .* \(mov_text\); write it as \.mp4\.$"):
         color(colorizer, source, tmp_path / "out.mkv")
 
 

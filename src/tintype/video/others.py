@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError
+from tintype.video.encoder import CONTAINERS
 from tintype.video.film import Film
 from tintype.video.media import is_cover, is_described, load_av, open_film, packets_of
 
@@ -59,9 +60,10 @@ def told_of(stream: Any) -> dict[str, str]:
 
 def elsewhere(film: Film, suffix: str) -> str:
     """What to do about a container that cannot hold a part of a film, as a part of a sentence."""
+    own = film.path.suffix.lower()
     if suffix != ".mkv":
         return "write an .mkv"
-    return f"write it as {film.path.suffix.lower() or 'another kind of file'}, which has it"
+    return f"write it as {own}" if own in CONTAINERS else "copy the film without it, by ffmpeg -c copy"
 
 
 def copied(
