@@ -71,7 +71,7 @@ class Colorizer:
         self.card = cards.find_model(model)
         self.size = self.card.size if size is None else size if size == "auto" else int(size)
         self.limits = limits or images.Limits()
-        self.provenance = provenance
+        self._provenance = provenance
         self._lens = Lens(self.card, self.size)
         self.provider = provider
         self.threads = None if threads is None else int(threads)
@@ -237,6 +237,11 @@ class Colorizer:
         return self._proposer.predict(small, hint_maps(hints, small.shape, L.shape) if hints else {})
 
     @property
+    def provenance(self) -> bool:
+        """Whether results say that their colours are computed."""
+        return self._provenance
+
+    @property
     def strength(self) -> float:
         """What multiplies the chroma."""
         return self._proposer.strength
@@ -280,7 +285,7 @@ class Colorizer:
         model = f"{self.card.name} {self.card.version}"
         told = images.Provenance(f"Tintype {__version__}", model, self.card.sha256)
         self._proposer = proposer
-        self.painter = PagePainter(proposer, self._lens, told if self.provenance else None)
+        self.painter = PagePainter(proposer, self._lens, told if self._provenance else None)
         """Of pictures that are opened already, for the service."""
 
     def _versions(self, picture: Any, count: int, hints: Sequence[Hint] | None) -> list[Any]:

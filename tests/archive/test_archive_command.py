@@ -282,6 +282,24 @@ def test_what_is_not_written_becomes_a_jpeg_once(tmp_path: Path, tiny_model: Pat
     assert outputs == {"a.heic": "a.color.heic.jpg", "a.jpg": "a.jpg"}
 
 
+def test_two_pictures_never_have_one_result(tmp_path: Path, tiny_model: Path) -> None:
+    """`tintype colorize` may have been at work in the archive before."""
+    here = Archive(tmp_path, tiny_model, "m.jsonl")
+    shutil.rmtree(here.source)
+    here.source.mkdir()
+    image = Image.new("L", (40, 30), 90)
+    pillow_heif.from_pillow(image).save(here.source / "a.heic")
+    image.save(here.source / "a.color.heic.jpg")
+    image.save(here.source / "b.color.heic.jpg")
+    for more in ((), ("--overwrite",)):
+        ran = here.run(*more)
+        assert ran.returncode == 1
+        assert "it has the name that the result of a.heic beside it gets" in ran.stderr + ran.stdout
+        statuses = {Path(r.source).name: r.status for r in records(here.manifest).values()}
+        assert statuses == {"a.heic": "done", "a.color.heic.jpg": "failed", "b.color.heic.jpg": "done"}
+    assert set(files(here.target)) == {"a.color.heic.jpg", "b.color.heic.jpg"}
+
+
 def test_coloured_pictures_are_left_out_on_demand(tmp_path: Path, tiny_model: Path) -> None:
     from PIL import Image
     from skimage import data

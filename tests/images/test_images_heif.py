@@ -158,8 +158,12 @@ def test_a_green_that_was_painted_is_no_damage() -> None:
         whole = np.zeros((96, 96, 3), np.uint8)
         whole[:64, :64, 1] = green
         luma_of_file(heif(whole))
-    pixels = TILED.copy()
-    pixels[:128, :128] = 0, 255, 0
+    for green in (70, 90, 120, 140, 150, 255):  # but for those few that a missing tile has
+        pixels = TILED.copy()
+        pixels[:128, :128] = 0, green, 0
+        luma_of_file(tiled_heif(pixels, 128, (256, 384))[0])
+    pixels[:128, :128] = TILED[:128, :128]
+    pixels[:64, :64] = 0, 135, 0  # smaller than a tile
     luma_of_file(tiled_heif(pixels, 128, (256, 384))[0])
 
 
@@ -243,6 +247,21 @@ def test_what_a_broken_copy_left_empty_is_told(filling: bytes, grey: bool) -> No
             holed = file[: end - missing] + filling * missing + file[end:]
             with pytest.raises(InputError, match="damaged or truncated HEIF"), open_picture(holed) as picture:
                 picture.pages[0].luma()
+
+
+def test_parts_that_lie_over_each_other_are_refused() -> None:
+    """Else a small file would be read through as often as it likes."""
+    source, tiles = tiled_heif(TILED, 128, (250, 380))
+    table = source.index(b"iloc") + 4
+    count = int.from_bytes(source[table + 6 : table + 8])
+    data = bytearray(source)
+    for number in range(count - 1):  # 14 bytes each: number, reference, one extent, start and length
+        at = table + 8 + 14 * number + 6
+        data[at : at + 8] = len(source).to_bytes(4) + (1 << 20).to_bytes(4)
+    data += ((1 << 20) - 4).to_bytes(4) + b"\x55" * ((1 << 20) - 4)
+    with pytest.raises(InputError, match="its pictures lie over each other"):
+        open_picture(bytes(data))
+    assert len(tiles) == count - 1
 
 
 def test_the_boxes_may_stand_in_another_order() -> None:

@@ -334,7 +334,12 @@ def test_what_a_run_held_out_is_not_learnt_from_when_others_validate(album, tmp_
         assert after["train"] == before["train"]
         assert len(after["val"]) == 8
     (many / "new.png").write_bytes((album / "0.png").read_bytes())
-    assert train(run, "--resume", "--steps", 6) == 2
+    capsys.readouterr()
+    assert train(run, "--resume", "--steps", 6) == 0
+    assert "1 photograph with which the run did not begin: left out." in capsys.readouterr().out
+    assert runs.read_run(run)["split"]["train"] == before["train"]
+    (many / before["train"][0]).unlink()
+    assert train(run, "--resume", "--steps", 7) == 2
     assert "learnt from other photographs" in capsys.readouterr().err
 
 

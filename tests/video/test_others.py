@@ -61,7 +61,7 @@ def shown(path):
 def test_further_pictures_stay_whole_and_grey_which_is_told(tmp_path, colorizer):
     source = made_of(tmp_path / "in.mkv", pictures=(12, 20))
     result = color(colorizer, source, tmp_path / "out.mkv")
-    assert result.notes[0] == "Its further pictures (stream 1) stay as they are."
+    assert result.notes[0] == "Its further pictures (stream 1) stay without colour."
     assert not any("go back" in note for note in result.notes)
     stored = []
     for path in (source, tmp_path / "out.mkv"):

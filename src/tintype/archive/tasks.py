@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 
 from tintype.archive.apart import strays
@@ -12,6 +13,7 @@ from tintype.archive.manifest import Known, Manifest
 from tintype.archive.places import Found, place
 from tintype.archive.record import BEGUN, DONE, EXISTS_KIND, FAILED, SKIPPED, Record, Written
 from tintype.archive.settings import Settings, Task, now
+from tintype.images import origin_of
 from tintype.listing import NO_PICTURE, unread_words
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult
@@ -20,6 +22,7 @@ TAKEN = (
     "a file that is not of this manifest, or was changed since, has its result's name; "
     "--overwrite replaces it"
 )
+NAMESAKE = "it has the name that the result of {origin} beside it gets; give it another, or take it away"
 STRAYS = (
     "a link leads from its result's place to the pictures, which it could replace; remove the link, or "
     "choose another -o"
@@ -64,6 +67,7 @@ def wanted(
     overwrite = settings.overwrite
     target = place(settings.target)
     look, is_stray = target.presence(), strays(settings.source, settings.target)
+    in_source = cache(place(settings.source).presence)
 
     def refuse(task: Task, record: Record, kind: str, reason: str) -> None:
         manifest.add(settings.record(task, FAILED, kind=kind, reason=reason, finished=now()))
@@ -78,6 +82,9 @@ def wanted(
         there = look(task.result)
         if known is not None:
             task = task._replace(written=known.written)
+        if (origin := origin_of(found.name)) and in_source()(origin) is not None:
+            refuse(task, record, "name", NAMESAKE.format(origin=posixpath.basename(origin)))
+            continue
         if is_stray(found.name):
             refuse(task, record, "link", STRAYS)
             continue

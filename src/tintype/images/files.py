@@ -121,6 +121,14 @@ def _sniff(head: bytes, name: str) -> str:
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
 
 
+def origin_of(name: str) -> str | None:
+    """The file of which `name` is the result by `result_name`, where that gave it another name."""
+    path = Path(name)
+    stem, dot, suffix = path.stem.rpartition(".color.")
+    of_unwritten = path.suffix == ".jpg" and f".{suffix.lower()}" in _READ_ALONE
+    return str(path.with_name(f"{stem}.{suffix}")) if dot and stem and of_unwritten else None
+
+
 def _kind_of_brands(head: bytes) -> str | None:
     """AVIF or HEIF by the brands with which a file begins; those that both may have count least."""
     told = head[8 : int.from_bytes(head[:4])]
@@ -148,7 +156,7 @@ def output_format(picture: Picture, suffix: str | None) -> str:
 def result_name(name: str) -> str:
     """What the coloured version of a file may be called in another folder: the same.
 
-    Of a format that is not written it is NAME.color.heic.jpg, as no picture and no other result is called.
+    Of a format that is not written it is NAME.color.heic.jpg, as nothing else is called but such a result.
     """
     path = Path(name)
     if path.suffix.lower() not in _READ_ALONE:

@@ -1,7 +1,7 @@
 """HEIF, as telephones write it (.heic): read through libheif, by the package pi-heif; it is not written.
 
 Telephones part a photograph into tiles. Where libheif cannot decode one, it leaves the place blank and tells
-nothing; so that is looked for here.
+nothing; so that is looked for here, in colour: in grey such a tile is black, as others may be.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tintype.errors import InputError
@@ -35,16 +36,18 @@ from tintype.images.resample import small_colors
 
 _KIND = "HEIF"
 _BLOCK = 32  # pixels; the tiles are larger
+# Green where Y, Cb and Cr are 0, by the matrices of BT.601, 709 and 2020 in full and in video range, of 255.
+_BLANK = (135, 136, 84, 94, 77, 89)
 _HDR = (16, 18)  # the transfer characteristics PQ and HLG, of ITU-T H.273
 
 
 def open_heif(data: bytes, name: str, limits: Limits) -> Picture:
     """A HEIF in memory, of which the primary picture is taken; its pixels are decoded when asked for."""
     with _understood(name):
-        image, others, is_tiled = _primary(data)
+        image, others, tile = _primary(data)
         width, height = image.size
     limits.check(name, height, width)
-    stored = _Stored(image, is_tiled, name)
+    stored = _Stored(image, tile, name)
     picture = Picture(name, _KIND, [], _metadata(image), lossless=False)
     if others:
         picture.note("The HEIF holds several pictures: its main one was taken.")
@@ -68,10 +71,10 @@ def heif_rgb8(data: bytes) -> NDArray[np.uint8]:
     InputError as `open_heif`.
     """
     with _understood("it"):
-        image, _, is_tiled = _primary(data)
+        image, _, tile = _primary(data)
     width, height = image.size
     Limits().check("it", height, width)
-    codes = to_8_bit(_Stored(image, is_tiled, "it").codes())
+    codes = to_8_bit(_Stored(image, tile, "it").codes())
     return codes[..., :1].repeat(3, -1) if codes.shape[2] < 3 else np.ascontiguousarray(codes[..., :3])
 
 
@@ -99,7 +102,8 @@ class _Primary(NamedTuple):
     """As pi-heif has it, not decoded yet."""
     others: int
     """How many pictures are beside it."""
-    is_tiled: bool
+    tile: int
+    """The side of its tiles, in pixels; 0 where it has none."""
 
 
 def _primary(data: bytes) -> _Primary:
@@ -111,7 +115,7 @@ def _primary(data: bytes) -> _Primary:
     image = file[file.primary_index]
     if image.info.get("nclx_profile", {}).get("transfer_characteristics") in _HDR:
         raise SyntaxError("its brightness is that of HDR, PQ or HLG")
-    return _Primary(image, len(file) - 1, parts.is_tiled)
+    return _Primary(image, len(file) - 1, parts.tile)
 
 
 def _metadata(image: Any) -> Metadata:
@@ -134,10 +138,10 @@ class _Decoded(NamedTuple):
 class _Stored:
     """A picture of a HEIF, decoded once."""
 
-    def __init__(self, image: Any, is_tiled: bool, name: str) -> None:
+    def __init__(self, image: Any, tile: int, name: str) -> None:
         self._image: Any = image
         self._name = name
-        self._is_tiled = is_tiled
+        self._tile = tile
         self._has_alpha = bool(image.has_alpha)
         self.bits = int(image.info["bit_depth"])
         self.is_grey = image.mode.startswith(("L", "I"))
@@ -149,8 +153,8 @@ class _Stored:
             codes = to_full_scale(codes, self.bits, 8 * codes.itemsize)
             if codes.ndim == 2:
                 return codes[..., None]
-            if self._is_tiled:
-                _check_tiles(codes[..., :3])
+            if self._tile:
+                _check_tiles(codes[..., :3], self._tile)
             return codes
 
     @cached_property
@@ -165,8 +169,8 @@ class _Stored:
         return _Decoded(luma_of_codes(rgb), alpha, small_colors(rgb))
 
 
-def _check_tiles(rgb: Pixels) -> None:
-    """ValueError where a block looks like a tile that was not decoded: Y, Cb and Cr are 0, a dark green."""
+def _check_tiles(rgb: Pixels, tile: int) -> None:
+    """ValueError where an area like a tile looks as one that was not decoded, whose Y, Cb and Cr are 0."""
     height, width = (side // _BLOCK * _BLOCK for side in rgb.shape[:2])
     grid = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
 
@@ -174,7 +178,9 @@ def _check_tiles(rgb: Pixels) -> None:
         return rgb[:height, :width, channel].reshape(grid)
 
     dark = (blocks(0).max((1, 3)) == 0) & (blocks(2).max((1, 3)) == 0)
-    green, full = blocks(1).max((1, 3)), np.iinfo(rgb.dtype).max
-    even = (green == blocks(1).min((1, 3))) & (green > 0.25 * full) & (green < 0.6 * full)  # by any matrix
-    if np.any(dark & even):
+    green = blocks(1).max((1, 3))
+    even = green == blocks(1).min((1, 3))
+    known = np.isin(np.rint(green * (255 / np.iinfo(rgb.dtype).max)), _BLANK)
+    side = max(1, min(tile // _BLOCK - 1, *dark.shape))
+    if sliding_window_view(dark & even & known, (side, side)).all((2, 3)).any():
         raise ValueError("a tile of it cannot be decoded")

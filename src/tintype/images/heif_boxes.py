@@ -5,6 +5,7 @@ Decoders take, without a word, what breaks off within a part or has holes where 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -25,9 +26,9 @@ class Parts(NamedTuple):
     """What the boxes that tell of them hold."""
 
     @property
-    def is_tiled(self) -> bool:
-        """Whether a picture is put together of others."""
-        return b"grid" in self.kinds.values()
+    def tile(self) -> int:
+        """The side of the tiles of which a picture is put together, in pixels; 0 where there are none."""
+        return _tile_side(_properties(self.metas)) if b"grid" in self.kinds.values() else 0
 
 
 def parts_of(data: bytes) -> Parts:
@@ -50,16 +51,16 @@ def check_whole(parts: Parts, data: bytes) -> None:
     Only for what libheif has opened, which limits how many parts and places there are.
     """
     lists = dict(reversed(list(boxes(parts.metas[0]))))  # the first of each kind
-    size = _length_size(lists.get(b"iprp", b""))
+    size, coded = _length_size(_properties(parts.metas)), 0
     for number, within, extents in _places(lists[b"iloc"]):
-        body = b""
-        for start, length in extents:
-            source = lists.get(b"idat", b"") if within else data
-            if start + length > len(source):
-                raise ValueError("it ends within its pictures")
-            body += source[start : start + length]
+        source = lists.get(b"idat", b"") if within else data
+        if any(start + length > len(source) for start, length in extents):
+            raise ValueError("it ends within its pictures")
         if parts.kinds.get(number) in _CODED:
-            _check_coded(body, size)
+            coded += sum(length for _, length in extents)
+            if coded > len(data):
+                raise ValueError("its pictures lie over each other")
+            _check_coded(b"".join(source[start : start + length] for start, length in extents), size)
 
 
 def _read(found: Iterator[Box]) -> Iterator[Box]:
@@ -68,9 +69,21 @@ def _read(found: Iterator[Box]) -> Iterator[Box]:
         yield from found
 
 
-def _length_size(properties: bytes) -> int:
+def _properties(metas: list[bytes]) -> list[Box]:
+    """What is told of the parts."""
+    about = [body for meta in metas for kind, body in boxes(meta) if kind == b"iprp"]
+    return [box for body in about for kind, own in boxes(body) if kind == b"ipco" for box in boxes(own)]
+
+
+def _tile_side(properties: list[Box]) -> int:
+    """The shortest side of any part, in pixels; 0 where none is told."""
+    sizes = [struct.unpack_from(">II", box.body, 4) for box in properties if box.kind == b"ispe"]
+    return min((min(size) for size in sizes), default=0)
+
+
+def _length_size(properties: list[Box]) -> int:
     """In how many bytes a coded picture has the length of each of its units."""
-    for kind, body in boxes(next((body for kind, body in boxes(properties) if kind == b"ipco"), b"")):
+    for kind, body in properties:
         if kind == b"hvcC" and len(body) > _LENGTH_SIZE_AT:
             return (body[_LENGTH_SIZE_AT] & 3) + 1
     return 4

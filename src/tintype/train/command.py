@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tintype.errors import OutputExistsError, SettingsError
+from tintype.errors import DataError, OutputExistsError, SettingsError
 from tintype.train import recipes
 from tintype.train.remote import is_remote
 
@@ -72,7 +72,7 @@ def export(args: argparse.Namespace) -> int:
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
         names=() if args.data else info["split"]["val"],
-        learnt_from=_places_learnt(info),
+        learnt_from=frozenset().union(*map(_places_learnt, (first, *others))),
     )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
@@ -92,15 +92,21 @@ def _told_of_training(info: dict[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ("size", "seed", "lr_scale") if key in options} | named
 
 
-def _places_learnt(info: dict[str, Any]) -> frozenset[tuple[object, ...]]:
-    """Where the photographs lie that a run learnt from, as far as they are still there."""
+def _places_learnt(source: Path) -> frozenset[tuple[object, ...]]:
+    """Where the photographs lie that a run learnt from, as far as they can still be found."""
+    from tintype.train import runs
     from tintype.train.sources import find_records
 
-    names, places = frozenset(info["split"]["train"]), [Path(p) for p in info.get("places") or ()]
-    there = [place for place in places if not is_remote(str(place)) and place.exists()]
-    if not (names and there):
+    if not source.is_dir():  # a model, whose photographs nobody knows
         return frozenset()
-    found = find_records(there, info.get("image_column", ""))
+    info = runs.read_run(source)
+    names, places = frozenset(info["split"]["train"]), info.get("places") or ()
+    if not names or any(map(is_remote, places)):
+        return frozenset()
+    try:
+        found = find_records([Path(place) for place in places], info.get("image_column", ""))
+    except DataError:
+        return frozenset()
     return frozenset(record.place for record in found if record.name in names)
 
 

@@ -134,7 +134,8 @@ class _Note:
     def __init__(self, out: Path, photographs: Photographs, args: argparse.Namespace) -> None:
         self.file = out / UNFINISHED
         names = json.dumps([record.name for record in photographs.records]).encode()
-        asked = [args.size, args.shard, args.grey_share, hashlib.sha256(names).hexdigest()]
+        places = [str(Path(place).resolve()) for place in args.data]
+        asked = [args.size, args.shard, args.grey_share, places, hashlib.sha256(names).hexdigest()]
         self._asked: list[Any] = asked
         self.unusable: list[str] = []
         if list(out.glob("*.tar")):

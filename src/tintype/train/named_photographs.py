@@ -14,6 +14,7 @@ from tintype.train.remote import expand, is_remote
 from tintype.train.sources import find_photographs
 from tintype.train.stream import Stream
 from tintype.train.where import parse_where
+from tintype.words import count_of
 
 VAL_SHARE = 0.02  # of the photographs, held out by a stable hash where no --val is given
 _NARROWED = ("index", "where", "limit", "categories")  # flags that take some of the photographs
@@ -47,6 +48,7 @@ def named_photographs(
     from lightning.pytorch.utilities import rank_zero_only
 
     found, to_validate = _found(places, column, **narrowed), _found_to_validate(val_places, column, narrowed)
+    found = _as_before(found, before)
     train, val = _split(found, to_validate, _held_out(before))
     learnt = {record.name for record in train.records}
     notes["held_out"] = [r.name for r in found.records if r.name not in learnt] if found else []
@@ -64,10 +66,25 @@ def named_photographs(
 
 
 def photographs_to_learn_from(args: argparse.Namespace) -> Photographs | Stream:
-    """Those that arguments of `tintype train` name, before any is held out."""
+    """Those that `tintype train` learns from by its arguments."""
     found = _found(args.data, args.image_column, **{name: getattr(args, name) for name in _NARROWED})
     assert found is not None
-    return found
+    return found if args.val or isinstance(found, Stream) else split(found, VAL_SHARE)[0]
+
+
+def _as_before(found: Photographs | Stream | None, before: dict[str, Any]) -> Photographs | Stream | None:
+    """Without what a run that goes on did not begin with, which is told."""
+    held = _held_out(before)
+    if held is None or not isinstance(found, Photographs):
+        return found
+    known = held | set(before["split"]["train"])
+    kept = tuple(record for record in found.records if record.name in known)
+    if not kept or len(kept) == len(found):
+        return found
+    new = count_of(len(found) - len(kept), "photograph")
+    return replace(
+        found, records=kept, notes=(*found.notes, f"{new} with which the run did not begin: left out.")
+    )
 
 
 def _held_out(before: dict[str, Any]) -> frozenset[str] | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,11 +121,17 @@ def _label_order(label: str) -> tuple[bool, int, str]:
 def split(photographs: Photographs, share: float) -> tuple[Photographs, Photographs]:
     """Part the photographs by a stable hash of their names: about `share` of them go to the second part.
 
-    It is that of their keys, so that they are parted alike in a folder and packed.
+    It is that of their keys, so that they are parted alike in a folder and packed, and what has one name and
+    several formats goes to one part.
     """
+
+    def key(record: Record) -> str:
+        is_picture = PurePosixPath(record.name).suffix.lower() in PICTURE_SUFFIXES
+        return key_of(record.name) if is_picture else record.name
+
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in photographs.records:
-        digest = hashlib.sha256(key_of(record.name).encode(errors="surrogateescape")).digest()
+        digest = hashlib.sha256(key(record).encode(errors="surrogateescape")).digest()
         parts[int.from_bytes(digest[:8]) < share * 2**64].append(record)
     first, second = (replace(photographs, records=tuple(part)) for part in parts)
     return first, second
@@ -136,7 +142,7 @@ def some(photographs: Photographs, count: int) -> Photographs:
 
     def rank(record: Record) -> bytes:
         # Not `split`'s hash: the part that is held out shall be a fair sample of the few as well.
-        return hashlib.sha256(f"some/{key_of(record.name)}".encode(errors="surrogateescape")).digest()
+        return hashlib.sha256(f"some/{record.name}".encode(errors="surrogateescape")).digest()
 
     last = sorted(map(rank, photographs.records))[:count][-1]
     return replace(photographs, records=tuple(r for r in photographs.records if rank(r) <= last))

@@ -46,7 +46,7 @@ def add_others(output: Any, source: Any, film: Film, suffix: str, notes: list[st
         else:
             streams[stream.index] = _copy_of(output, stream, film, suffix)
             if stream.type == "video" and not cover:
-                notes.append(f"Its further pictures (stream {stream.index}) stay as they are.")
+                notes.append(f"Its further pictures (stream {stream.index}) stay without colour.")
     return streams
 
 
