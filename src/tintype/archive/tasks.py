@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import chain
 
@@ -66,8 +66,7 @@ def wanted(
     """
     overwrite = settings.overwrite
     target = place(settings.target)
-    look, is_stray = target.presence(), strays(settings.source, settings.target)
-    in_source = cache(place(settings.source).presence)
+    look, why_misplaced = target.presence(), _misplaced(settings)
 
     def refuse(task: Task, record: Record, kind: str, reason: str) -> None:
         manifest.add(settings.record(task, FAILED, kind=kind, reason=reason, finished=now()))
@@ -82,11 +81,8 @@ def wanted(
         there = look(task.result)
         if known is not None:
             task = task._replace(written=known.written)
-        if (origin := origin_of(found.name)) and in_source()(origin) is not None:
-            refuse(task, record, "name", NAMESAKE.format(origin=posixpath.basename(origin)))
-            continue
-        if is_stray(found.name):
-            refuse(task, record, "link", STRAYS)
+        if misplaced := why_misplaced(found.name):
+            refuse(task, record, *misplaced)
             continue
         if known is not None and not overwrite:
             settled = known.status == SKIPPED or (known.status == DONE and there is not None)
@@ -105,6 +101,19 @@ def wanted(
             target.clear(task.result)
         manifest.add(settings.record(task, BEGUN))
         yield task
+
+
+def _misplaced(settings: Settings) -> Callable[[str], tuple[str, str] | None]:
+    """What tells of a picture why its result can have no place: an error's kind, and its words."""
+    is_stray = strays(settings.source, settings.target)
+    in_source = cache(place(settings.source).presence)  # asked for a few names alone
+
+    def why(name: str) -> tuple[str, str] | None:
+        if (origin := origin_of(name)) and in_source()(origin) is not None:
+            return "name", NAMESAKE.format(origin=posixpath.basename(origin))
+        return ("link", STRAYS) if is_stray(name) else None
+
+    return why
 
 
 def _is_own(there: Written, known: Known | None) -> bool:
