@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-MOST = 16  # versions; beyond, they can only repeat each other
 _BLOCKS = 24  # blocks along the shorter side that regions are found on
 _REGIONS, _MODES = 5, 4  # at most; every choice of modes is weighed, 4⁵ of them
 _ROUNDS = 12  # of k-means, which has then long settled

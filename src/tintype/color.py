@@ -27,6 +27,8 @@ CB_TO_G, CR_TO_G = -CB_TO_B * 0.114 / 0.587, -CR_TO_R * 0.299 / 0.587
 
 # CIE Lab's linear toe below Y = 0.008856, with the rounded slope that scikit-image, kornia and OpenCV share.
 LAB_KNEE, LAB_TOE, LAB_OFFSET = 0.008856, 7.787, 16 / 116
+# Lab units: a photograph whose |a| and |b| all stay under this is grey: nothing to learn from or score on.
+GREY_LIMIT = 1.0
 
 
 def srgb_to_linear(rgb: Array) -> Array:

@@ -22,10 +22,11 @@ from tintype.pages import PagePainter
 from tintype.proposer import Proposer, check_count
 from tintype.results import FileResult, check_targets, default_target, versions_of
 from tintype.session import Session
-from tintype.view import Lens
+from tintype.view import Lens, shown8
 from tintype.whole import whole_file, whole_files
 
 _MOST_THREADS = 1024
+_SHOWN = 1024  # pixels of the longer side of a picture that is shown beside figures
 
 Float = NDArray[np.float32]
 
@@ -36,8 +37,8 @@ class Colorizer:
     `model` is a shipped model's name or an ONNX file with its card; `strength` multiplies the chroma
     (0 grey, 1 as proposed, up to 2); `size` is the shorter side, in pixels, at which the network sees the
     picture (the card's unless given), or "auto", which chooses by the picture's size and detail; `threads`
-    bounds the processor threads for one picture; `provider` is what onnxruntime computes with (`cpu`, `cuda`,
-    …), an error where it is not to be had.
+    bounds the processor threads for one picture, those that unpack a compressed TIFF aside; `provider` is
+    what onnxruntime computes with (`cpu`, `cuda`, …), an error where it is not to be had.
 
     Some models take more: `vividness` runs from 0, the mean of the likely colours, over 1, the usual, to 2,
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
@@ -139,7 +140,7 @@ class Colorizer:
         with images.open_picture(source, self.limits) as picture:
             view = self._lens.page(picture.pages[0])
             confidence = self._proposer.confidence(view, None)
-            shown = view.shown8(picture.pages[0])
+            shown = shown8(picture.pages[0], _SHOWN)
         with whole_file(target, replace=overwrite) as file:
             images.write_rgb8(confidence_picture(shown, confidence), file, kind)
 

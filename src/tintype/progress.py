@@ -40,6 +40,7 @@ class Report(AbstractContextManager["Report"]):
         self.stop = threading.Event()
         self._total, self._stream, self._quiet, self._single = total, stream, quiet, single
         self._as_json, self._goes_on = as_json, goes_on
+        self._gave_up = False
         self._mute = as_json and stream is sys.stderr
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -47,8 +48,9 @@ class Report(AbstractContextManager["Report"]):
 
     @property
     def status(self) -> int:
-        """The exit status: 130 if stopped, else 1 if any failed, else 0."""
-        return 130 if self.stop.is_set() else int(self._counts["failed"] > 0)
+        """The exit status: 130 if the user stopped it, else 1 if any failed, else 0."""
+        interrupted = self.stop.is_set() and not self._gave_up
+        return 130 if interrupted else int(self._counts["failed"] > 0)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close_bar()
@@ -74,6 +76,13 @@ class Report(AbstractContextManager["Report"]):
             self._bar = tqdm(
                 total=count, unit=" pictures", file=sys.stderr, ncols=min(100, columns), nrows=lines
             )
+
+    def give_up(self, reason: str) -> None:
+        """Set `stop`, as after a failure that all further pictures would share, and tell why, once."""
+        if not self._gave_up:
+            self._gave_up = True
+            self.stop.set()
+            self._print(f"tintype: {reason}", sys.stderr)
 
     def step(self) -> None:
         """One picture is behind us, of which there is nothing to tell or count."""

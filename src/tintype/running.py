@@ -15,7 +15,9 @@ from typing import TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_GROUP, _MEMORY = Path("/sys/fs/cgroup"), Path("/proc/meminfo")
+_MOST_CODEC_THREADS = 8
+_codec_threads = [_MOST_CODEC_THREADS]
 _silencing, _silenced = threading.Lock(), list[int]()  # the levels of those that want silence
 STOPPING = "Stopping after the pictures in hand; press Ctrl-C again to stop at once."
 
@@ -98,7 +100,7 @@ def processor_quota() -> int | None:
     By Linux's control groups of version 2. Few programs know of it: they start a thread for each processor.
     """
     try:
-        quota, period = _CPU_MAX.read_text(encoding="ascii").split()
+        quota, period = (_GROUP / "cpu.max").read_text(encoding="ascii").split()
         given = max(1, ceil(int(quota) / int(period)))
     except (OSError, ValueError):  # no such file, or "max"
         return None
@@ -107,6 +109,38 @@ def processor_quota() -> int | None:
 
 def _allowed() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that are to be had, by the system's word and the limit of this control group.
+
+    None where neither tells.
+    """
+    found = []
+    try:
+        for line in _MEMORY.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) << 10)
+    except OSError:
+        pass
+    try:
+        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (_GROUP / "memory.current").read_text(encoding="ascii").strip()
+        if limit.isdigit():
+            found.append(max(0, int(limit) - int(used)))
+    except OSError:
+        pass
+    return min(found, default=None)
+
+
+def codec_threads() -> int:
+    """Threads in which the parts of one file are packed and unpacked: those of compressed TIFFs."""
+    return min(_codec_threads[0], processors())
+
+
+def limit_codec_threads(count: int) -> None:
+    """Have this process use at most so many `codec_threads`: where it is one of many that share a machine."""
+    _codec_threads[0] = min(count, _MOST_CODEC_THREADS)
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Session:
 
         `inputs` are values for the graph's further inputs, of their shape or one that broadcasts to it; what
         is left out has the default that the card states. Raises ModelError for an input that the model does
-        not have or that does not fit.
+        not have or that does not fit, and where the answer holds what is no finite number.
         """
         return self.run_for(("ab",), L, **inputs)["ab"]
 
@@ -111,6 +111,8 @@ class Session:
                 raise ModelError(
                     f"{self.card.path.name} gave {name} of shape {value.shape} instead of {expected}."
                 )
+            if not np.isfinite(value).all():
+                raise ModelError(f"{self.card.path.name} gave {name} that is no number (NaN or infinite).")
         return found
 
     def values(self, L: NDArray[np.float32], **inputs: ArrayLike) -> dict[str, NDArray[np.float32]]:

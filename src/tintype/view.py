@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 
 from tintype import chroma
 from tintype.cards import ModelCard
-from tintype.color import SRGB_TONE, ToneCurve
+from tintype.color import SRGB_TONE, ToneCurve, linear_to_srgb
 from tintype.framing import as_stored, auto_size, auto_view, network_size, resize_for_network, upright
 from tintype.images import Page
 
 Float = NDArray[np.float32]
-_SHOWN = 1024  # pixels of the longer side of a picture that is shown beside figures
+
+
+def shown(page: Page, scale: float) -> Float:
+    """A page's luma as a screen shows it: upright, 0…1, in sRGB's tone curve, `scale` of its size."""
+    luma = page.thumbnail(*(max(1, round(side * min(1.0, scale))) for side in (page.height, page.width)))
+    if page.tone.table is not None:
+        luma = linear_to_srgb(page.tone.decode(luma))
+    return upright(luma.clip(0, 1).astype(np.float32), page.orientation)
+
+
+def shown8(page: Page, longest: int) -> NDArray[np.uint8]:
+    """As `shown`, uint8, at most `longest` pixels a side."""
+    return np.asarray(cv2.convertScaleAbs(shown(page, longest / max(page.height, page.width)), alpha=255))
 
 
 @dataclass(frozen=True)
@@ -41,13 +53,6 @@ class View:
         luma = cv2.resize(self.luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
         cbcr = chroma.small_cbcr(chroma.lightness(luma, self.tone), ab, self.tone, strength)
         return chroma.ChromaField(cbcr, luma, self.size, threads)
-
-    def shown8(self, page: Page) -> NDArray[np.uint8]:
-        """The page's luma upright, uint8, its longer side at most 1024 pixels."""
-        scale = min(1.0, _SHOWN / max(self.size))
-        height, width = (max(1, round(side * scale)) for side in self.size)
-        luma = page.thumbnail(height, width)
-        return upright(np.rint(luma.clip(0, 1) * 255).astype(np.uint8), self.orientation)
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,17 @@ def remove_own_parts() -> None:
         part.unlink(missing_ok=True)
 
 
-def remove_parts(target: Path) -> None:
-    """Remove the temporary files of a result whose writer has died; nobody else may be writing it."""
-    for part in target.parent.glob(f".*{PART_SUFFIX}"):
+def parts_in(folder: Path) -> list[Path]:
+    """The temporary files in a folder, of whatever results."""
+    return list(folder.glob(f".*{PART_SUFFIX}"))
+
+
+def remove_parts(target: Path, parts: list[Path] | None = None) -> None:
+    """Remove the temporary files of a result whose writer has died; nobody else may be writing it.
+
+    `parts` are those of its folder, where they are known.
+    """
+    for part in parts_in(target.parent) if parts is None else parts:
         if is_part(part.name, target.name):
             part.unlink(missing_ok=True)
 

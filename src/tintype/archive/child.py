@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TextIO
 
 from tintype.errors import TintypeError
+from tintype.running import limit_codec_threads
 from tintype.whole import remove_own_parts
 
 
@@ -40,6 +41,7 @@ def main() -> None:
         from tintype.archive.work import Work
 
         cv2.setNumThreads(1)
+        limit_codec_threads(1)
         settings = Settings.from_json(text)
         work = Work(settings)
     except TintypeError as error:

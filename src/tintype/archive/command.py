@@ -14,6 +14,7 @@ from tintype.archive.cluster import ClusterEngine
 from tintype.archive.local import LocalEngine
 from tintype.archive.manifest import Manifest, read_last, unread_words
 from tintype.archive.places import Found, check_there, check_writable
+from tintype.archive.record import FULL_KIND
 from tintype.archive.report import report_text, summarize
 from tintype.archive.settings import Settings, settings_for
 from tintype.archive.tasks import listed, wanted
@@ -73,6 +74,8 @@ def run(
             for record in records:
                 manifest.add(record)
                 report.add(record.result())
+                if record.kind == FULL_KIND:
+                    report.give_up(f"There is no room left in {settings.target}.")
     manifest.close_run()
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from threading import Event
 
 from tintype.archive.record import Record
 from tintype.archive.settings import Settings, Task
 from tintype.archive.worker import Worker
-from tintype.running import STOPPING, processors, run_jobs
+from tintype.running import STOPPING, free_memory, processors, run_jobs
 
 WORKER_BYTES = 1 << 30
 """Memory that a worker is counted with: some 0.25 GiB for model and libraries, the rest for a large scan."""
 
 _GRACE_S = 1.0
-_SYSTEM, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 class LocalEngine:
@@ -63,24 +61,5 @@ class LocalEngine:
 
 def default_workers() -> int:
     """One for each processor, fewer where there is less than WORKER_BYTES of free memory for each."""
-    memory = _free_memory()
+    memory = free_memory()
     return processors() if memory is None else max(1, min(processors(), memory // WORKER_BYTES))
-
-
-def _free_memory() -> int | None:
-    """Bytes that are to be had, by the system's word and the limit of this control group; None if unknown."""
-    found = []
-    try:
-        for line in _SYSTEM.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) << 10)
-    except OSError:
-        pass
-    try:
-        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_GROUP / "memory.current").read_text(encoding="ascii").strip()
-        if limit.isdigit():
-            found.append(max(0, int(limit) - int(used)))
-    except OSError:
-        pass
-    return min(found, default=None)

@@ -27,6 +27,7 @@ from tintype.archive.record import (
     DONE,
     EXISTS_KIND,
     FAILED,
+    FULL_KIND,
     SKIPPED,
     Record,
     Written,
@@ -39,7 +40,7 @@ from tintype.words import count_of, plain_words
 
 _STATES = (BEGUN, DONE, SKIPPED, FAILED, EXISTS_KIND)
 # Kinds of error under which a result may have been written nevertheless: what died or gave no answer.
-_OPEN_ENDS = ("crash", "time", "unwritable", "worker")
+_OPEN_ENDS = ("crash", FULL_KIND, "time", "unwritable", "worker")
 _OTHER, _FULL, _SAME = range(3)
 _BEGINNING = b'{"source"'
 _LONGEST = 1 << 20  # bytes of a record's line, beyond all reason

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -22,10 +23,11 @@ from tintype.archive.apart import local_path
 from tintype.archive.record import Written
 from tintype.errors import InputError, OutputError, SettingsError, TintypeError
 from tintype.listing import walk
-from tintype.whole import name_whole, own_part, remove_parts
+from tintype.whole import name_whole, own_part, parts_in, remove_parts
 from tintype.words import plain_words
 
 IN_MEMORY = 1 << 26  # bytes; what is larger is read from its file, or by way of one
+FOLDERS_KEPT = 64  # whose temporary files are known at once: pictures come folder by folder
 T = TypeVar("T")
 
 
@@ -74,8 +76,11 @@ class Place(Protocol):
         """What tells of a name what is there now, None for nothing."""
         ...
 
-    def clear(self, name: str) -> None:
-        """Remove the temporary files of a result whose writer died."""
+    def clearing(self) -> Callable[[str], object]:
+        """What removes the temporary files of a result whose writer has died, by one listing of its folder.
+
+        It does not see those of writers that die later: get a new one for them.
+        """
         ...
 
 
@@ -163,9 +168,15 @@ class Folder:
             return None
         return Written(state.st_size, state.st_mtime_ns)
 
-    def clear(self, name: str) -> None:
+    def clearing(self) -> Callable[[str], object]:
         """As `Place`."""
-        remove_parts(Path(self.full_name(name)))
+        parts = lru_cache(FOLDERS_KEPT)(parts_in)
+
+        def clear(name: str) -> None:
+            target = Path(self.full_name(name))
+            remove_parts(target, parts(target.parent))
+
+        return clear
 
 
 def patiently(action: Callable[[], T], tries: int, wait_s: float) -> T:

@@ -13,6 +13,7 @@ from tintype.results import FileResult
 
 BEGUN, DONE, SKIPPED, FAILED = "begun", "done", "skipped", "failed"
 EXISTS_KIND = "exists"
+FULL_KIND = "full"
 _NUMBERS = ("size", "width", "height", "pages", "result_size", "result_changed")
 _LARGEST = (1 << 63) - 1  # of a number, in Parquet and in the index
 _TEXTS = (

@@ -8,6 +8,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
@@ -15,11 +16,11 @@ from urllib.parse import unquote
 import numpy as np
 
 from tintype.archive.apart import inside
-from tintype.archive.places import IN_MEMORY, Found, full_name, is_web, quoted
+from tintype.archive.places import FOLDERS_KEPT, IN_MEMORY, Found, full_name, is_web, quoted
 from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.listing import LINKED_FOLDER, is_picture, is_unread
-from tintype.whole import is_part, part_name
+from tintype.whole import PART_SUFFIX, is_part, part_name
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
 _SINGLE_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}
@@ -122,15 +123,33 @@ class Remote:
 
         return there
 
-    def clear(self, name: str) -> None:
+    def clearing(self) -> Callable[[str], object]:
         """As `Place`; there are none where an upload shows when it is complete."""
-        if self._puts_whole:
-            return
-        folder, own = posixpath.split(f"{self._root}/{name}")
-        with suppress(FileNotFoundError):
-            for path in self._system.ls(folder, detail=False, refresh=True):
+        parts = lru_cache(FOLDERS_KEPT)(self._parts_in)
+
+        def clear(name: str) -> None:
+            folder, own = posixpath.split(f"{self._root}/{name}")
+            for path in parts(folder):
                 if is_part(posixpath.basename(path), own):
-                    self._system.rm_file(path)
+                    with suppress(FileNotFoundError):
+                        self._system.rm_file(path)
+
+        return (lambda name: None) if self._puts_whole else clear
+
+    def _parts_in(self, folder: str) -> list[str]:
+        """The paths of the temporary files in a folder, of whatever results."""
+        try:
+            paths = self._listed(folder, detail=False)
+        except FileNotFoundError:
+            return []
+        return [path for path in paths if path.endswith(PART_SUFFIX)]
+
+    def _listed(self, folder: str, *, detail: bool) -> list[Any]:
+        """What a folder holds now. Drivers would keep it, a dictionary a file, and show it when old."""
+        self._system.invalidate_cache(folder)
+        found: list[Any] = self._system.ls(folder, detail=detail)
+        self._system.invalidate_cache(folder)
+        return found
 
     def _there(self, path: str) -> Written | None:
         """What is at a path now."""
@@ -155,7 +174,7 @@ class Remote:
         folders = [self._root]
         while folders:
             try:
-                entries = self._system.ls(folders.pop(), detail=True)
+                entries = self._listed(folders.pop(), detail=True)
             except FileNotFoundError:
                 raise
             except Exception as error:  # each driver has errors of its own

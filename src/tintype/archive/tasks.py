@@ -66,7 +66,7 @@ def wanted(
     """
     overwrite = settings.overwrite
     target = place(settings.target)
-    look, why_misplaced = target.presence(), _misplaced(settings)
+    look, clear, why_misplaced = target.presence(), target.clearing(), _misplaced(settings)
 
     def refuse(task: Task, record: Record, kind: str, reason: str) -> None:
         manifest.add(settings.record(task, FAILED, kind=kind, reason=reason, finished=now()))
@@ -98,7 +98,7 @@ def wanted(
                 refuse(task, record, EXISTS_KIND, TAKEN)
                 continue
         if known is not None and known.status == BEGUN:
-            target.clear(task.result)
+            clear(task.result)
         manifest.add(settings.record(task, BEGUN))
         yield task
 

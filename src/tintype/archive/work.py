@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import posixpath
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from tintype.archive.places import IN_MEMORY, patiently, place
-from tintype.archive.record import DONE, EXISTS_KIND, FAILED, Record, Written
+from tintype.archive.record import DONE, EXISTS_KIND, FAILED, FULL_KIND, Record, Written
 from tintype.archive.settings import Settings, Task, now
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, TintypeError, TooLargeError
@@ -146,7 +147,10 @@ class Work:
         except OutputExistsError:
             raise
         except Exception as error:
-            raise OutputError(f"the result cannot be written: {_words(error)}") from error
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (_FullError if full else OutputError)(
+                f"the result cannot be written: {_words(error)}"
+            ) from error
 
 
 class _Turn:
@@ -173,6 +177,10 @@ class _ReadError(InputError):
     """A picture that is there and cannot be had."""
 
 
+class _FullError(OutputError):
+    """A target that has no room left."""
+
+
 def _words(error: Exception) -> str:
     """What a place says of its failure, whose driver has errors of its own."""
     if isinstance(error, (TintypeError, OSError, MemoryError)):
@@ -187,6 +195,7 @@ def kind_of(error: Exception) -> str:
         (_ReadError, "unreachable"),
         (InputError, "damaged"),
         (OutputExistsError, EXISTS_KIND),
+        (_FullError, FULL_KIND),
         (OutputError, "unwritable"),
         (ModelError, "model"),
         (FileNotFoundError, "missing"),

@@ -61,7 +61,7 @@ class Worker:
             if isinstance(tried, Record):
                 return tried
             death = tried
-            place(self._settings.target).clear(task.result)
+            place(self._settings.target).clearing()(task.result)
             deaths += places == self._alone  # else a neighbour may be to blame
             if self._abandoned or death.overdue or deaths == _DEATHS:
                 break

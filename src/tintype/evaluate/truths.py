@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype.color import luma_of, rgb_to_lab
+from tintype.color import GREY_LIMIT, luma_of, rgb_to_lab
 from tintype.errors import InputError, TintypeError
 from tintype.images import decode_rgb8
 
@@ -24,7 +24,6 @@ RGB8 = NDArray[np.uint8]
 
 TRUTH = "truth"  # the name of the photographs' own scores
 CROPS = ("center", "squash", "none")
-GREY_LIMIT = 1.0  # a picture whose |a| and |b| all stay under this has no colour to compare with
 CELL = 10  # Lab units: side of the cells of the ab plane, which are those of Zhang et al. 2016
 CELLS = 27  # cells a side, from −135 to 135
 

@@ -60,7 +60,7 @@ def open_heif(data: bytes, name: str, limits: Limits) -> Picture:
         name=name,
     )
     page.alpha_kind = PREMULTIPLIED if image.premultiplied_alpha else UNASSOCIATED
-    page.profile = read_profile(image.info.get("icc_profile"), picture.notes, grey=stored.is_grey)
+    page.profile = read_profile(image.info.get("icc_profile"), picture.note, grey=stored.is_grey)
     picture.pages.append(page)
     return picture
 

@@ -7,6 +7,7 @@ tone curve as the incoming one: then every grey keeps its code and its look.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,22 +38,22 @@ class Profile:
     icc: bytes
 
 
-def read_profile(data: bytes | None, notes: list[str], *, grey: bool) -> Profile:
+def read_profile(data: bytes | None, note: Callable[[str], object], *, grey: bool) -> Profile:
     """The profile of a picture; `grey` says that its pixels have one channel.
 
-    No profile means sRGB. One that is broken, or meant for other pixels, also does, and `notes` says so.
+    No profile means sRGB. One that is broken, or meant for other pixels, also does, which `note` is told.
     """
     if not data:
         return SRGB_PROFILE
     try:
         space, tags = _parse(data)
         if (space == b"GRAY" and not grey) or space not in (b"GRAY", b"RGB "):
-            notes.append("The ICC profile is not meant for such pixels: sRGB was assumed.")
+            note("The ICC profile is not meant for such pixels: sRGB was assumed.")
             return SRGB_PROFILE
         with np.errstate(divide="raise", over="raise", invalid="raise"):  # exponents beyond reason
             return _profile_from(data, tags)
     except (ValueError, ArithmeticError, struct.error, IndexError, OSError) as error:
-        notes.append(f"The ICC profile is damaged ({error}): sRGB was assumed.")
+        note(f"The ICC profile is damaged ({error}): sRGB was assumed.")
         return SRGB_PROFILE
 
 

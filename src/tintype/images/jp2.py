@@ -122,7 +122,7 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
         name=name,
     )
     page.orientation = exif_orientation(picture.metadata.exif)
-    page.profile = read_profile(described.profile, picture.notes, grey=described.is_grey)
+    page.profile = read_profile(described.profile, picture.note, grey=described.is_grey)
     if described.beside is not None:
         page.alpha_kind = described.beside
     picture.pages.append(page)

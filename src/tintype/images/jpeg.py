@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.jpeg_luma import can_keep_luma, color_stream, is_progressive
-from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, luma_quality, markers
+from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, check_scans, luma_quality, markers
 from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi, without_thumbnail
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
 
@@ -58,6 +58,7 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     """A JPEG in memory; the header is read now, the pixels when they are asked for."""
     with decoding(name, "JPEG"):
         header = _read_header(data)
+        check_scans(data)
     limits.check(name, header.height, header.width)
     if header.bits != 8:
         raise InputError(f"{name} is a JPEG of {header.bits} bits a sample; only 8 bits can be read.")
@@ -66,7 +67,7 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
     page = _cmyk_page(data, header, name) if is_cmyk else _page(data, header, name, picture.notes)
     page.orientation = exif_orientation(header.metadata.exif)
     if not is_cmyk:
-        page.profile = read_profile(header.profile(), picture.notes, grey=header.components == 1)
+        page.profile = read_profile(header.profile(), picture.note, grey=header.components == 1)
     picture.pages.append(page)
     if header.has_more:
         picture.note("The JPEG holds further pictures behind the first: these were left out.")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 APP = frozenset(range(0xE0, 0xF0))
 SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+MOST_SCANS = 128  # of progressive files, which usually have 3 to 20
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The luminance table of annex K, in zigzag order, which libjpeg scales by a quality from 1 to 100.
@@ -55,6 +56,15 @@ def markers(data: bytes) -> Iterator[Marker]:
             if found is None:
                 raise ValueError("it breaks off inside a scan")
             position = found.start()
+
+
+def check_scans(data: bytes) -> None:
+    """ValueError for more scans than `MOST_SCANS`: each takes the decoder as long as a pass over all pixels.
+
+    A few dozen bytes are a scan, so that a small file could keep a decoder busy for hours.
+    """
+    if data.count(bytes([0xFF, SOS])) > MOST_SCANS and sum(m.kind == SOS for m in markers(data)) > MOST_SCANS:
+        raise ValueError(f"it has more than {MOST_SCANS} scans, which no program writes")
 
 
 def luma_quality(tables: bytes) -> tuple[int, bool]:

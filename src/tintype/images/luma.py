@@ -135,4 +135,4 @@ def pil_profile(image: Image.Image) -> Profile:
     from tintype.images.icc import read_profile
 
     embedded = None if image.mode == "CMYK" else image.info.get("icc_profile")
-    return read_profile(embedded, [], grey=len(image.getbands()) < 3)
+    return read_profile(embedded, lambda sentence: None, grey=len(image.getbands()) < 3)

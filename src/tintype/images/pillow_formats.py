@@ -116,7 +116,7 @@ def open_pillow(data: bytes, name: str, kind: str, limits: Limits) -> Picture:
         lambda: plugin(io.BytesIO(data)), name, kind, (height, width), has_alpha=has_alpha, stored_grey=grey
     )
     page.orientation = exif_orientation(exif)
-    page.profile = read_profile(info.get("icc_profile"), picture.notes, grey=grey)
+    page.profile = read_profile(info.get("icc_profile"), picture.note, grey=grey)
     picture.pages.append(page)
     return picture
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tintype.errors import InputError, OutputError
+from tintype.errors import OutputError
 from tintype.images.icc import SRGB_PROFILE, Profile, gamma_profile, read_profile
 from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi, without_thumbnail
 from tintype.images.picture import (
@@ -53,7 +53,9 @@ def open_png(data: bytes, name: str, limits: Limits) -> Picture:
             raise ValueError("it has more than one header")
         if kind == _PALETTE and not any(name == b"PLTE" for name, _ in chunks):
             raise ValueError("it has no palette")
-    found = dict(reversed(chunks))
+        found = dict(reversed(chunks))
+        if len(found.get(b"tRNS", bytes(6))) < _KEY_BYTES.get(kind, 0):
+            raise ValueError("its tRNS chunk is too short")
     picture = Picture(name, "PNG", [], _metadata(chunks))
     if b"acTL" in found:
         picture.note("The PNG is an animation: its first frame was taken.")
@@ -129,7 +131,7 @@ def _profile(found: dict[bytes, bytes], picture: Picture, grey: bool) -> Profile
         data = _inflated(found[b"iCCP"].split(b"\0", 1)[-1][1:])
         if data is None:
             picture.note("The ICC profile is damaged: sRGB was assumed.")
-        return read_profile(data, picture.notes, grey=grey)
+        return read_profile(data, picture.note, grey=grey)
     if b"gAMA" in found and b"sRGB" not in found and len(found[b"gAMA"]) == 4:
         gamma = struct.unpack(">I", found[b"gAMA"])[0] / 100_000
         # 1/2.2 is how PNGs spell sRGB; values far from any display's are known to be writers' errors.
@@ -159,9 +161,6 @@ def _deep_page(
 ) -> Page:
     """16 bits: grey by Pillow under an 8-bit header of the same bytes a pixel, colour by OpenCV."""
     from tintype.images.luma import luma_of_codes
-
-    if transparent is not None and kind in _KEY_BYTES and len(transparent) < _KEY_BYTES[kind]:
-        raise InputError(f"{name} is a damaged or truncated PNG (its tRNS chunk is too short).")
 
     def codes() -> Pixels:
         with decoding(name, "PNG"):

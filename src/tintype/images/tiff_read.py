@@ -38,14 +38,13 @@ from tintype.images.tiff_layout import (
 )
 from tintype.images.tiff_segments import decode_segment
 from tintype.images.tiff_tags import EXIF, GPS, IPTC, Directory, Reader, header, pack
-from tintype.running import processors
+from tintype.running import codec_threads
 
 _ICC, _XMP, _PHOTOSHOP = 34675, 700, 34377
 # What EXIF's main directory may hold of a TIFF page's: description, maker, times, orientation, resolution …
 _EXIF_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 33432, EXIF, GPS)
 _SUBFILES = 330
 _SAMPLED_SEGMENTS = 24
-THREADS = min(8, processors())
 
 
 def open_tiff(source: Path | bytes, name: str, limits: Limits) -> Picture:
@@ -85,7 +84,7 @@ def _page(tags: Directory, reader: Reader, limits: Limits, picture: Picture) -> 
             picture.note("The TIFF's inks have 16 bits: they were brought to 8.")
     elif _ICC in tags:
         grey = layout.colors == 1 and layout.photometric != PALETTE
-        page.profile = read_profile(tags[_ICC].raw, picture.notes, grey=grey)
+        page.profile = read_profile(tags[_ICC].raw, picture.note, grey=grey)
     return page
 
 
@@ -138,7 +137,7 @@ class TiffPage(Page):
         """A few strips, or rows of tiles, at a time; InputError where they are damaged."""
         layout = self._layout
         step = max(1, BAND_PIXELS // (layout.width * layout.segment[0]))
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(codec_threads()) as pool:
             for first in range(0, layout.down, step):
                 with decoding(layout.name, "TIFF"):
                     codes = self._codes(first, min(first + step, layout.down), pool, in_color=False)
@@ -152,7 +151,7 @@ class TiffPage(Page):
             return None
         rows = np.unique(np.linspace(0, layout.down - 1, _SAMPLED_SEGMENTS).astype(int))
         parts = []
-        with ThreadPoolExecutor(THREADS) as pool, decoding(layout.name, "TIFF"):
+        with ThreadPoolExecutor(codec_threads()) as pool, decoding(layout.name, "TIFF"):
             for row in rows:
                 rgb = self._rgb_of(self._codes(int(row), int(row) + 1, pool, in_color=True))
                 parts.append(small_colors(np.ascontiguousarray(rgb)).reshape(-1, 3))

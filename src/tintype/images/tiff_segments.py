@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.images.jpeg_markers import check_scans
 from tintype.images.tiff_layout import BYTE_CODECS, DEFLATE, FAX, JPEG, RGB, YCBCR, Layout
 from tintype.images.tiff_tags import Directory, header, longs, pack, shorts
 
@@ -107,6 +108,7 @@ def _jpeg(layout: Layout, data: bytes, in_color: bool) -> Pixels:
     transform = 1 if layout.photometric == YCBCR else 0
     adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
     stream = b"\xff\xd8" + adobe + layout.jpeg_tables[2:-2] + data[2:]
+    check_scans(stream)
     # The limits were checked for the segment that the tags tell of, and JPEG data have a size of their own.
     sizes = zip(simplejpeg.decode_jpeg_header(stream)[:2], layout.segment, strict=True)
     if any(own > -(-side // _MCU_MAX) * _MCU_MAX for own, side in sizes):

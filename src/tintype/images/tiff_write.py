@@ -15,7 +15,7 @@ import numpy as np
 
 from tintype.images.metadata import exif_directory, iptc_of
 from tintype.images.picture import Coloring, Page, Picture, Pixels
-from tintype.images.tiff_read import THREADS, TiffPage
+from tintype.images.tiff_read import TiffPage
 from tintype.images.tiff_tags import (
     IPTC,
     Directory,
@@ -27,6 +27,7 @@ from tintype.images.tiff_tags import (
     rational,
     shorts,
 )
+from tintype.running import codec_threads
 
 _STRIP_BYTES = 1 << 20
 # Level 4 is three times as fast as 6 on photographs, for files some 3 % larger.
@@ -84,7 +85,7 @@ def _write_pixels(page: Page, coloring: Coloring, target: BinaryIO, big: bool) -
     channels, compressed = _channels(page), _is_compressed(page)
     rows = max(1, _STRIP_BYTES // (page.width * channels * page.dtype.itemsize))
     offsets, sizes = [], []
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(codec_threads()) as pool:
         for strips in _strips(page, coloring, rows):
             for data in pool.map(_deflated, strips) if compressed else strips:
                 offsets.append(target.tell())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError
 
 _LAUNCH = "gst-launch-1.0"
+_TOLD = 1 << 20  # bytes of what it tells that are read: of the beginning, or of the end
 _TELLING_S = 2.0  # within which GStreamer tells of what it gives
 _CAPS = re.compile(rb"tintype\S*: caps = video/x-raw.*?width=\(int\)(\d+).*?height=\(int\)(\d+)")
 
@@ -96,7 +97,7 @@ class Pipeline:
     def _negotiated(self) -> tuple[int, int]:
         """The size (H, W) that GStreamer tells of, maybe a moment after the first picture has come."""
         end = time.monotonic() + _TELLING_S
-        while not (found := _CAPS.findall(self._output())):
+        while not (found := _CAPS.findall(os.pread(self._told.fileno(), _TOLD, 0))):
             if time.monotonic() > end:
                 raise InputError("The pipeline gives something, but no pictures.")
             time.sleep(0.01)
@@ -109,12 +110,9 @@ class Pipeline:
             status = self._process.wait(5)
         except subprocess.TimeoutExpired:
             status = 1
-        text = self._output().decode(errors="replace")
+        size = os.fstat(self._told.fileno()).st_size
+        text = os.pread(self._told.fileno(), _TOLD, max(0, size - _TOLD)).decode(errors="replace")
         found = re.search(r"(?:ERROR|erroneous pipeline):\s*(.+)", text)
         if status or found:
             reason = found[1].strip().rstrip(".") if found else f"exit status {status}"
             raise InputError(f"The GStreamer pipeline failed: {reason}.")
-
-    def _output(self) -> bytes:
-        self._told.flush()
-        return os.pread(self._told.fileno(), 1 << 20, 0)

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype import images
-from tintype.color import linear_to_srgb
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
-from tintype.framing import upright
 from tintype.plan import make_plan
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
 from tintype.results import check_targets
+from tintype.view import shown
 from tintype.whole import whole_file
 from tintype.words import count_of, plain_words
 
@@ -131,13 +130,7 @@ def _small_luma(source: str, side: int) -> NDArray[np.float32]:
     """A picture's luma 0…1 in sRGB's curve, upright; small enough to be quick, large enough for networks."""
     with images.open_picture(Path(source)) as picture:
         page = picture.pages[0]
-        shorter = min(page.height, page.width)
-        scale = min(1.0, max(side, 512) / shorter)
-        size = (max(1, round(page.height * scale)), max(1, round(page.width * scale)))
-        luma = page.thumbnail(*size)
-        if page.tone.table is not None:
-            luma = linear_to_srgb(page.tone.decode(luma))
-        return upright(luma.clip(0, 1).astype(np.float32), page.orientation)
+        return shown(page, max(side, 512) / min(page.height, page.width))
 
 
 def _save(sheet: Any, target: Path) -> None:

@@ -8,21 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO, Literal, cast
+from urllib.parse import quote
 
-import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
 from tintype import images
-from tintype.color import linear_to_srgb
 from tintype.colorizer import Colorizer
 from tintype.confidence import confidence_picture
 from tintype.errors import TooLargeError
-from tintype.framing import upright
 from tintype.hints import Hint, as_seen
 from tintype.serve.bodies import MEMORY_BYTES, Upload
 from tintype.serve.desk import Job
+from tintype.view import shown8
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
@@ -84,7 +83,7 @@ def preview(
     """The first page, upright, at most `side` pixels long, as an sRGB JPEG that has nothing but pixels."""
     with _opened(colorizer, upload, job) as picture:
         page = picture.pages[0]
-        luma8 = _shown(page, side)
+        luma8 = shown8(page, side)
         headers = _headers(picture, colorizer) | {"Tintype-Notes": json.dumps(picture.notes)}
         job.check()
         pixels = _PICTURES[showing](colorizer, page, luma8, look)
@@ -128,16 +127,6 @@ _PICTURES: dict[Showing, Callable[[Colorizer, images.Page, NDArray[np.uint8], Lo
 }
 
 
-def _shown(page: images.Page, side: int) -> NDArray[np.uint8]:
-    """The page's luma as a screen shows it: upright, uint8, sRGB, at most `side` pixels long."""
-    scale = min(1.0, side / max(page.height, page.width))
-    luma = page.thumbnail(max(1, round(page.height * scale)), max(1, round(page.width * scale)))
-    if page.tone.table is not None:
-        luma = linear_to_srgb(page.tone.decode(luma))
-    codes = cv2.convertScaleAbs(luma, alpha=255)  # rounds and clips
-    return upright(codes, page.orientation)
-
-
 def _opened(colorizer: Colorizer, upload: Upload, job: Job) -> images.Picture:
     """The picture, whose pages together are within the limits. Raises InputError."""
     job.check()
@@ -155,7 +144,7 @@ def _headers(picture: images.Picture, colorizer: Colorizer) -> dict[str, str]:
     page = picture.pages[0]
     height, width = (page.width, page.height) if page.orientation in _TURNED else (page.height, page.width)
     return {
-        "Tintype-Model": colorizer.card.name,
+        "Tintype-Model": quote(colorizer.card.name, safe=" "),
         "Tintype-Size": f"{width}x{height}",
         "Tintype-Orientation": str(page.orientation),
         "Tintype-Format": picture.format,

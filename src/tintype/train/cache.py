@@ -8,7 +8,6 @@ the loader draws only where they lie.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from tintype.errors import DataError, SettingsError
+from tintype.running import free_memory
 from tintype.train.data import TRIES, CropDataset, CropSettings, Position, draw_crop, none_usable
 
 Cache = Literal["auto", "gpu", "ram", "none"]
@@ -178,11 +178,10 @@ def keep(dataset: CropDataset, crops: CropSettings, workers: int) -> Kept:
     return Kept(pixels, areas.cumsum(0) - areas, torch.tensor(sizes), labels, _stand_ins(dataset, numbers))
 
 
-def _memory() -> float:
-    """Bytes of this machine's memory; without bound where the system does not tell."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return math.inf
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _free_memory() -> float:
+    """Bytes of memory that are to be had; without bound where the system does not tell."""
+    found = free_memory()
+    return math.inf if found is None else found
 
 
 def choose(cache: Cache, device: torch.device, dataset: CropDataset, crops: CropSettings) -> Cache:
@@ -193,7 +192,7 @@ def choose(cache: Cache, device: torch.device, dataset: CropDataset, crops: Crop
     if cache == "none" or (cache == "auto" and device.type != "cuda"):
         return "none"
     needed = estimate(dataset, crops)
-    free = _memory() if cache == "ram" else torch.cuda.mem_get_info(device)[0]
+    free = _free_memory() if cache == "ram" else torch.cuda.mem_get_info(device)[0]
     if cache == "auto":
         return "gpu" if needed <= free / 2 else "none"
     if needed > free:

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tintype import images
+from tintype.color import GREY_LIMIT
 from tintype.errors import DataError, InputError
 from tintype.train.photographs import Photographs
 from tintype.train.ranges import Range, Ranged, Share
 
-GREY_LIMIT = 1.0  # a photograph whose |a| and |b| all stay under this is grey (fusion report)
 TRIES = 50  # unusable photographs in a row after which the data set is given up
 
 Position = tuple[int, int]  # which photograph, and the number of the draw that its randomness hangs on
@@ -112,22 +112,35 @@ class SkipLog:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._told: set[str] = set()
+        self._names: set[str] = set()
+        self._read = 0  # bytes of the file, whose names are known
 
     def tell(self, name: str, reason: str) -> None:
-        if self.path is None or name in self._told:
+        if self.path is None or name in self._names:
             return
-        self._told.add(name)
-        if name not in self.names():  # other processes write to the file, too
-            with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(f"{name}\t{reason}\n")
+        self._read_on(self.path)
+        if name not in self._names:
+            self._names.add(name)
+            with self.path.open("ab") as file:
+                file.write(f"{name}\t{reason}\n".encode(errors="surrogateescape"))
 
     def names(self) -> set[str]:
         """The photographs that the file names."""
-        if self.path is None or not self.path.is_file():
-            return set()
-        text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
-        return {line.partition("\t")[0] for line in text.splitlines()}
+        if self.path is not None:
+            self._read_on(self.path)
+        return set(self._names)
+
+    def _read_on(self, path: Path) -> None:
+        """Take in what was added to the file, to which other processes write, too."""
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]  # a line that is being written is read when it is whole
+        self._read += len(new)
+        lines = new.decode(errors="surrogateescape").split("\n")[:-1]
+        self._names.update(line.partition("\t")[0] for line in lines)
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):

@@ -37,6 +37,7 @@ from tintype.train.named_photographs import count_shared, photographs_to_learn_f
 from tintype.train.photographs import Photographs as Found
 from tintype.train.sources import find_photographs
 from tintype.train.where import parse_where
+from tintype.whole import whole_file
 
 _OF_CLASSIFIER = ("class_kept", "frechet_classifier")  # scores
 _CHECKED = 32  # photographs on which an exported model is compared with its source
@@ -192,7 +193,8 @@ def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results)
             found = results.table.get(name, {})
             table[name] = {key: round(found[key].value, 4) for key in one.scores if key in found}
         text = dataclasses.replace(card, scores=table).to_toml()
-        card.path.with_suffix(".toml").write_text(text, encoding="utf-8")
+        with whole_file(card.path.with_suffix(".toml"), replace=True) as file:
+            file.write(text.encode())
 
 
 def _without_folders(values: dict[str, Any]) -> dict[str, Any]:

@@ -88,9 +88,16 @@ class Film(AbstractContextManager["Film"]):
 
     @property
     def begin(self) -> Fraction:
-        """The time stamp, in seconds, from which players count: not 0 in broadcasts, for one."""
-        own = self.container.start_time
-        return Fraction(0) if own is None else Fraction(own, self._av.time_base)
+        """The time stamp, in seconds, from which players count: not 0 in broadcasts, for one.
+
+        FFmpeg has it from one of the streams, rounded to its own unit; that stream tells it as it is.
+        """
+        own, unit = self.container.start_time, Fraction(1, self._av.time_base)
+        if own is None:
+            return Fraction(0)
+        streams = [self.stream, *self.container.streams]
+        exact = (s.start_time * s.time_base for s in streams if s.start_time is not None and s.time_base)
+        return next((begin for begin in exact if abs(begin - own * unit) < unit), own * unit)
 
     @property
     def expected_frames(self) -> int | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _CHAPTER_KEYS = ("start", "end")
+_ISO = (".mp4", ".m4v", ".mov")  # whose boxes are those of ISO 14496-12
 
 
 def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> None:
@@ -39,7 +40,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
                 others = add_others(output, source, film, suffix, notes)
                 _describe(output, source, span)
                 offset = span[0] or Fraction(0)
-                streams = [_pictures(work, film, pictures, offset)]
+                streams = [_pictures(work, film, pictures, offset, suffix in _ISO)]
                 if others:
                     streams.append(copied(film, source, others, span, offset, notes))
                 for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
@@ -100,7 +101,7 @@ def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
     stream.time_base = film.time_base
     stream.codec_context.framerate = film.rate
     tag(stream.codec_context, film)  # NUT does not keep what a codec does not itself
-    if segment.codec_context.name == "hevc" and suffix in (".mp4", ".m4v", ".mov"):
+    if segment.codec_context.name == "hevc" and suffix in _ISO:
         stream.codec_context.codec_tag = "hvc1"  # the only one that Apple's players take
     if film.matrix is not None:
         stream.set_display_matrix(film.matrix)
@@ -126,11 +127,11 @@ def _describe(output: Any, source: Any, span: Span) -> None:
 
 
 def _pictures(
-    work: Work, film: Film, stream: Any, offset: Fraction
+    work: Work, film: Film, stream: Any, offset: Fraction, is_iso: bool
 ) -> Iterator[tuple[float, int, Packet[Any]]]:
     """Packets of all segments, with time stamps that are counted through."""
     shift = round(offset / film.time_base)
-    stamps = _stamps(work, film, stream.container.format.name)
+    stamps = _stamps(work, film, is_iso)
     extradata = None
     for done in work.segments():
         path, count = work.pictures(done.index), 0
@@ -168,13 +169,13 @@ def _segment(work: Work, index: int) -> InputContainer:
         raise work.spoilt(path) from None
 
 
-def _stamps(work: Work, film: Film, container: str) -> Iterator[tuple[int, int, int]]:
+def _stamps(work: Work, film: Film, is_iso: bool) -> Iterator[tuple[int, int, int]]:
     """Times of showing and of decoding, and the duration, of each picture in the order of storing.
 
     Each segment's own times of decoding begin anew, and could overlap. With the times of showing of the
     picture `delay` places before, where no encoder moved one by more, they rise throughout and none is later
-    than its picture's showing. MP4 and MOV take the time from the first decoding to the end of the last for
-    the length of the pictures, and no player shows what comes after it, so it must not be less.
+    than its picture's showing. MP4 and its kin take the time from the first decoding to the end of the last
+    for the length of the pictures, and no player shows what comes after it, so it must not be less.
     """
     decoded = _decoding_times(work, film)
     first = first_decoded = None
@@ -184,7 +185,7 @@ def _stamps(work: Work, film: Film, container: str) -> Iterator[tuple[int, int, 
             dts, duration = next(decoded), ends[pts] - pts
             if first is None or first_decoded is None:
                 first, first_decoded = done.pts[0], dts
-            if done.last and place + 1 == len(done.stored) and container in ("mp4", "mov"):
+            if done.last and place + 1 == len(done.stored) and is_iso:
                 duration = max(duration, done.end - first - (dts - first_decoded))
             yield pts, dts, duration
 
@@ -199,4 +200,4 @@ def _decoding_times(work: Work, film: Film) -> Iterator[int]:
 
 
 def _muxer_options(suffix: str) -> dict[str, str]:
-    return {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
+    return {"movflags": "+faststart"} if suffix in _ISO else {}

@@ -10,15 +10,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tintype.errors import TintypeError
+from tintype.errors import InputError, TintypeError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
+_FILE = "file:"
 # How much of a film is read to find its streams where FFmpeg's 5 MB or 5 s do not tell them all.
 _THOROUGHLY = {"probesize": str(256 << 20), "analyzeduration": str(300 * 1_000_000)}
+
+
+class UnreadableError(InputError):
+    """A film whose reading failed after it was opened: a network share that is gone, a disk that is worn."""
 
 
 def load_av() -> Any:
@@ -44,7 +49,7 @@ def _nameless(kind: Any, value: int) -> Any:
 
 def file_url(path: Path) -> str:
     """A path as FFmpeg takes it: what stands before a colon in a name is no protocol."""
-    return f"file:{path}"
+    return f"{_FILE}{path}"
 
 
 def open_film(path: Path) -> InputContainer:
@@ -63,10 +68,17 @@ def open_film(path: Path) -> InputContainer:
 def packets_of(container: InputContainer, *streams: Any) -> Iterator[Packet[Any]]:
     """All packets of a film, or of some of its streams, and an empty one of each at the end.
 
-    FFmpegError where the film breaks off.
+    FFmpeg's InvalidDataError or EOFError where the film breaks off, UnreadableError where it cannot be had.
     """
-    with suppress(IndexError):  # of PyAV, at the end, where streams came that were not known at the opening
-        yield from container.demux(*streams)
+    errors = load_av().error
+    try:
+        with suppress(IndexError):  # of PyAV, at the end, where streams came that were unknown at the opening
+            yield from container.demux(*streams)
+    except (errors.InvalidDataError, errors.EOFError):
+        raise
+    except errors.FFmpegError as error:
+        path = container.name.removeprefix(_FILE)
+        raise UnreadableError(f"{path} cannot be read any further: {reason(error)}.") from error
 
 
 def is_described(stream: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tintype.errors import SettingsError
@@ -34,9 +35,13 @@ class FilmOptions:
     segment_frames: int = SEGMENT_FRAMES
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.segment_frames < 1:
+        if self.every < 1:
             raise SettingsError("The model must look at one picture of 1 or more.")
-        if (self.start or 0) < 0 or (self.end is not None and self.end <= (self.start or 0)):
+        if self.segment_frames < 1:
+            raise SettingsError("A segment must have 1 picture or more.")
+        start = 0 if self.start is None else self.start
+        end = start + 1 if self.end is None else self.end
+        if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
             raise SettingsError("The end must lie after the start, and both after 0.")
 
 

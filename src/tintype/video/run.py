@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from tintype import __version__
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
 from tintype.results import check_free, default_target
@@ -22,6 +23,7 @@ from tintype.video.colored import shows_color
 from tintype.video.encoder import CONTAINERS, Encoding, Segment, layout_for, make_encoding
 from tintype.video.film import Film
 from tintype.video.join import check_container, join
+from tintype.video.media import UnreadableError, load_av
 from tintype.video.options import FilmOptions, FilmResult
 from tintype.video.painter import Painter
 from tintype.video.work import Done, Work, is_begun
@@ -83,8 +85,10 @@ def colorize_film(
             _straighten(film, result, say)
         try:
             _Run(colorizer, film, target, options, encoding, result)(progress, say)
-        except OSError as error:
+        except (OSError, UnreadableError) as error:
             kept = "; what is finished is kept, --resume goes on" if is_begun(target) else ""
+            if isinstance(error, UnreadableError):
+                raise InputError(f"{str(error).rstrip('.')}{kept}.") from error
             raise OutputError(f"Cannot write {target}: {plain_words(error)}{kept}.") from error
     result.target = str(target)
     result.seconds = time.perf_counter() - started
@@ -114,7 +118,10 @@ def _check_target(source: Path, target: Path, options: FilmOptions) -> None:
     if target.exists() and target.samefile(source):
         raise OutputError(f"{source}: the result would replace the film itself; name another output.")
     check_free(target, options.overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write {target}: {plain_words(error)}.") from error
 
 
 class _Painted(NamedTuple):
@@ -297,4 +304,6 @@ def _job(colorizer: Colorizer, film: Film, options: FilmOptions, encoding: Encod
         "end": options.end,
         "compare": options.compare,
         "length of segments": options.segment_frames,
+        "version of Tintype": __version__,
+        "version of PyAV": load_av().__version__,
     }
