@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +132,16 @@ def grey_photo() -> NDArray[np.uint8]:
     from skimage import data
 
     return np.asarray(Image.fromarray(data.chelsea()).convert("L"))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    line = [str(mount), "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(line, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -11,6 +11,9 @@ from PIL import Image
 from tintype import Colorizer
 from tintype.confidence import confidence_of, confidence_picture
 from tintype.errors import ModelError, OutputError, OutputExistsError
+from tintype.images import open_picture
+from tintype.images.icc import gamma_profile
+from tintype.view import shown8
 
 BINS = np.array([(a, b) for a in range(-90, 91, 10) for b in range(-90, 91, 10)], np.float32)
 
@@ -93,3 +96,15 @@ def test_a_chart_is_a_file_like_any_result(colorizer, grey_photo, tmp_path):
 def test_a_model_that_cannot_tell_says_so(tiny_model, grey_photo):
     with pytest.raises(ModelError, match="tiny cannot give how sure it is: it weighs no bins"):
         Colorizer(tiny_model).confidence(grey_photo)
+
+
+def test_a_chart_shows_the_picture_as_screens_do(colorizer, tmp_path):
+    """Codes of linear light are brought to sRGB's: those of 128 look as 188 does."""
+    grey = Image.fromarray(np.full((64, 64), 128, np.uint8))
+    grey.save(tmp_path / "a.png", icc_profile=gamma_profile(1.0).icc)
+    colorizer.confidence_file(tmp_path / "a.png", tmp_path / "sure.png")
+    with open_picture(tmp_path / "a.png") as picture:
+        assert shown8(picture.pages[0], 32).tolist() == [[188] * 32] * 32
+    with Image.open(tmp_path / "sure.png") as chart:
+        before = colorizer.confidence(tmp_path / "a.png")
+        assert np.array_equal(np.asarray(chart), confidence_picture(np.full((64, 64), 188, np.uint8), before))

@@ -53,7 +53,7 @@ def test_a_containers_share_of_the_processors_bounds_the_threads(
 ):
     if told is not None:
         (tmp_path / "cpu.max").write_text(f"{told}\n")
-    monkeypatch.setattr(running, "_CPU_MAX", tmp_path / "cpu.max")
+    monkeypatch.setattr(running, "_GROUP", tmp_path)
     monkeypatch.setattr(running, "_allowed", lambda: 8)
     options = []
     real = onnxruntime.InferenceSession
@@ -222,3 +222,15 @@ def test_a_model_that_cannot_be_read_is_told(tiny_model, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises(ModelError, match=r"cannot be read: permission denied \(.*onnx\)\.$"):
         Session(card)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_is_refused(tmp_path, weight):
+    inputs, outputs = [("L", FLOAT, ["N", 1, "H", "W"])], [("ab", FLOAT, ["N", 2, "H", "W"])]
+    constant = helper.make_tensor("weight", FLOAT, [1, 2, 1, 1], [1.0, weight])
+    card = save_model(
+        tmp_path / "m.onnx", inputs, outputs, [helper.make_node("Mul", ["L", "weight"], ["ab"])], [constant]
+    )
+    session = Session(dataclasses.replace(card, stride=1), threads=1)
+    with pytest.raises(ModelError, match=r"m\.onnx gave ab that is no number \(NaN or infinite\)"):
+        session.run(np.ones((1, 1, 8, 8), np.float32))

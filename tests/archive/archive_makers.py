@@ -20,6 +20,7 @@ from tintype.archive.settings import Settings, settings_for
 from tintype.cards import find_model
 
 SOURCE = Path(tintype.__file__).parent.parent
+COUNT = 6
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".webp": "WEBP"}
 COLORING = {
     "strength": 1.0, "vividness": 1.0, "colors": [], "size": 64, "max_pixels": None, "skip_colored": False,
@@ -128,3 +129,30 @@ def descendants(pid: int) -> list[tuple[int, str]]:
 def workers_of(pid: int) -> list[int]:
     """The worker processes below a driver."""
     return [child for child, command in descendants(pid) if "tintype.archive.child" in command]
+
+
+class Archive:
+    """A folder of `COUNT` pictures, and the command on it."""
+
+    def __init__(self, folder: Path, model: Path, manifest: str) -> None:
+        self.source, self.target = folder / "in", folder / "out"
+        self.manifest, self.model = folder / manifest, model
+        self.names = archive(self.source, COUNT)
+
+    def run(self, *more: object) -> subprocess.CompletedProcess[str]:
+        options = ["--model", self.model, "--manifest", self.manifest, "--workers", 1, "--json"]
+        return batch(self.source, "-o", self.target, *options, *more)
+
+    def states(self) -> dict[str, tuple[int, int]]:
+        """Which files lie in the target: another one has another number and time."""
+        return {
+            name: (os.stat(self.target / name).st_ino, os.stat(self.target / name).st_mtime_ns)  # noqa: PTH116
+            for name in files(self.target)
+        }
+
+    def done(self, *more: object) -> set[str]:
+        """The results that a run makes anew."""
+        before = self.states()
+        ran = self.run(*more)
+        assert ran.returncode == 0, ran.stderr
+        return {name for name, state in self.states().items() if before.get(name) != state}

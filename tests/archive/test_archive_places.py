@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import fsspec.implementations.local
 import pytest
 from archive_makers import archive, files, hidden, picture, settings
 
 from tintype.archive import places
 from tintype.archive.places import Folder, Place, check_writable, patiently, place
+from tintype.archive.record import Written
 from tintype.archive.remote import Remote, _unquoted
 from tintype.archive.settings import Task
 from tintype.archive.work import Work
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError
-from tintype.whole import part_name
+from tintype.whole import part_name, parts_in
 
 
 @pytest.fixture(params=["folder", "local", "memory"])
@@ -141,7 +143,7 @@ def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> Non
             (tmp_path / name).write_bytes(b"")
         at = place(root)
         at.presence()
-        at.clear("a.jpg")
+        at.clearing()("a.jpg")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.jpg"])
         for name in others:
             (tmp_path / name).unlink()
@@ -319,3 +321,46 @@ def test_a_target_that_cannot_be_listed_is_not_taken_for_an_empty_one(
     monkeypatch.setattr(fsspec.filesystem("memory"), "ls", away)
     with pytest.raises(InputError, match=r"memory://out cannot be listed: the network is away"):
         at.presence()
+
+
+def test_a_folder_of_many_parts_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+    monkeypatch.setattr(places, "parts_in", lambda folder: (listed.append(folder), parts_in(folder))[1])
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / part_name(name)).touch()
+    clear = place(str(tmp_path)).clearing()
+    for name in ("a.jpg", "b.jpg"):
+        clear(name)
+    assert listed == [tmp_path]
+    assert [path.name[:6] for path in tmp_path.iterdir()] == [".c.jpg"]
+
+
+class Plain(fsspec.implementations.local.LocalFileSystem):
+    """A driver that is asked for lists as SFTP's is, and keeps them as those of stores do."""
+
+    protocol = "plain"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.removeprefix("plain://"))
+
+    def ls(self, path: str, detail: bool = False) -> list[Any]:
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True)
+        found = self.dircache[path]
+        return found if detail else [entry["name"] for entry in found]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.dircache.pop(path, None)
+
+
+def test_drivers_need_little_and_keep_nothing(tmp_path: Path) -> None:
+    fsspec.register_implementation("plain", Plain, clobber=True)
+    at = place(f"plain://{tmp_path}")
+    at.store("below/a.jpg", BytesIO(b"1"))
+    (tmp_path / "below" / part_name("a.jpg")).touch()
+    assert at.presence()("below/a.jpg") == Written(1)
+    at.clearing()("below/a.jpg")
+    assert names(at) == ["below/a.jpg"]
+    assert [path.name for path in (tmp_path / "below").iterdir()] == ["a.jpg"]
+    assert fsspec.core.url_to_fs(f"plain://{tmp_path}")[0].dircache == {}

@@ -321,3 +321,22 @@ def test_an_animation_that_is_cut_anywhere_gives_its_first_frame_or_a_sentence()
 def test_formats_of_telephones_and_scanners_that_are_not_read_are_named(data: bytes, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         open_picture(data)
+
+
+def test_a_jpeg_of_too_many_scans_is_refused() -> None:
+    """Each takes a pass over all pixels, and a few bytes of the file."""
+    whole = WHOLE["jpeg progressive"]
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00\x00"
+    with pytest.raises(InputError, match="it has more than 128 scans, which no program writes"):
+        open_picture(whole[:-2] + 200 * scan + whole[-2:])
+    with open_picture(whole + 200 * scan) as behind_its_end:
+        assert behind_its_end.pages[0].luma().size
+
+
+def test_what_all_pages_lack_is_told_once() -> None:
+    page = Image.fromarray(GREY)
+    with open_picture(
+        encoded(GREY, "TIFF", icc_profile=b"x" * 200, save_all=True, append_images=[page, page])
+    ) as picture:
+        assert len(picture.pages) == 3
+        assert [note for note in picture.notes if "ICC profile" in note] == picture.notes[:1]

@@ -88,7 +88,7 @@ def lightness(profile: bytes, mode: str) -> np.ndarray:
 def test_greys_look_the_same_through_the_new_profile(name: str) -> None:
     data, mode = PROFILES[name]
     notes: list[str] = []
-    profile = read_profile(data, notes, grey=mode == "L")
+    profile = read_profile(data, notes.append, grey=mode == "L")
     assert notes == []
     before, after = lightness(data, mode), lightness(profile.icc, "RGB")
     assert np.abs(before[:, 0] - after[:, 0]).max() <= 1
@@ -101,10 +101,10 @@ def test_greys_look_the_same_through_the_new_profile(name: str) -> None:
 
 
 def test_srgb_is_recognised_and_its_table_too() -> None:
-    assert read_profile(SRGB, [], grey=False).tone is SRGB_TONE
+    assert read_profile(SRGB, [].append, grey=False).tone is SRGB_TONE
     table = rgb_profile(curve(lambda x: np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)), 2)
-    assert read_profile(table, [], grey=False).tone is SRGB_TONE
-    assert read_profile(None, [], grey=True) is SRGB_PROFILE
+    assert read_profile(table, [].append, grey=False).tone is SRGB_TONE
+    assert read_profile(None, [].append, grey=True) is SRGB_PROFILE
 
 
 def test_the_standard_profile_is_srgb_to_littlecms() -> None:
@@ -122,21 +122,21 @@ def test_channels_with_curves_of_their_own() -> None:
     at = data.index(b"gTRC")
     data = data[: at + 4] + struct.pack(">II", len(data), len(other)) + data[at + 12 :] + other
     data = struct.pack(">I", len(data)) + data[4:]
-    profile = read_profile(data, [], grey=False)
+    profile = read_profile(data, [].append, grey=False)
     assert np.abs(lightness(data, "RGB")[:, 0] - lightness(profile.icc, "RGB")[:, 0]).max() <= 1
 
 
 def test_lookup_tables_are_sampled() -> None:
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     notes: list[str] = []
-    assert read_profile(data, notes, grey=False) is SRGB_PROFILE
+    assert read_profile(data, notes.append, grey=False) is SRGB_PROFILE
     assert notes
 
 
 @pytest.mark.parametrize("data", [b"x", b"\0" * 500, SRGB[:200], SRGB[:140] + b"\xff" * 100 + SRGB[240:]])
 def test_broken_profiles_are_told_and_srgb_assumed(data: bytes) -> None:
     notes: list[str] = []
-    assert read_profile(data, notes, grey=False) is SRGB_PROFILE
+    assert read_profile(data, notes.append, grey=False) is SRGB_PROFILE
     assert len(notes) == 1
     assert "sRGB was assumed" in notes[0]
 
@@ -183,7 +183,7 @@ def test_a_profile_that_lacks_a_part_is_told_not_raised(lost: bytes) -> None:
         table[at : at + 4] = (int.from_bytes(table[at : at + 4], "big") - 4).to_bytes(4, "big")
     table = table.replace(lost, b"none")
     notes: list[str] = []
-    profile = read_profile(SRGB[:128] + bytes(table) + SRGB[400:], notes, grey=False)
+    profile = read_profile(SRGB[:128] + bytes(table) + SRGB[400:], notes.append, grey=False)
     assert len(notes) == 1
     assert "The ICC profile is damaged" in notes[0]
     assert profile is SRGB_PROFILE
@@ -192,7 +192,7 @@ def test_a_profile_that_lacks_a_part_is_told_not_raised(lost: bytes) -> None:
 @pytest.mark.parametrize("values", [(30000.0, 300.0, 0.0, 0.0, 0.0), (-3.0, 1.0, 0.0, 1.0, 0.0)])
 def test_exponents_beyond_reason_are_told(values: tuple[float, ...]) -> None:
     notes: list[str] = []
-    assert read_profile(rgb_profile(parametric(3, values), 4), notes, grey=False) is SRGB_PROFILE
+    assert read_profile(rgb_profile(parametric(3, values), 4), notes.append, grey=False) is SRGB_PROFILE
     assert len(notes) == 1
     assert "The ICC profile is damaged" in notes[0]
 
@@ -200,7 +200,7 @@ def test_exponents_beyond_reason_are_told(values: tuple[float, ...]) -> None:
 @pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
 def test_a_gamma_is_the_power_of_the_curve(gamma):
     made = gamma_profile(gamma)
-    for profile in (made, read_profile(made.icc, [], grey=False)):
+    for profile in (made, read_profile(made.icc, [].append, grey=False)):
         np.testing.assert_allclose(
             profile.tone.decode(np.array([0.25, 0.5, 1])), np.array([0.25, 0.5, 1]) ** gamma, atol=2e-3
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import socket
 import sys
 import threading
@@ -25,6 +26,10 @@ _benchmark = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = _benchmark
 _spec.loader.exec_module(_benchmark)
 
+HINTS = {"units": "fractions", "points": [{"x": 0.5, "y": 0.5, "color": "#c02030", "radius": 0.1}]}
+RAW = {"Content-Type": "application/octet-stream"}
+ROUTES = ("/v1/colorize", "/v1/ab", "/v1/preview")
+TOKEN = "a token that is long enough"
 PATIENCE = 20  # seconds that a test waits for what must come
 
 # What the benchmark does at length the tests do in small.
@@ -53,3 +58,12 @@ def encoded(values: np.ndarray, kind: str, **options: object) -> bytes:
     file = BytesIO()
     Image.fromarray(values).save(file, kind, **options)
     return file.getvalue()
+
+
+def sentence(response: Any) -> str:
+    """The one sentence of a refusal."""
+    text = response.json()["error"]
+    assert list(response.json()) == ["error"]
+    assert re.fullmatch(r"[A-Z][^\n]{8,300}[.!]", text), text
+    assert "/tmp" not in text
+    return text

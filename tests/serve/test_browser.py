@@ -16,9 +16,9 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from service_helpers import serving
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
 
@@ -34,7 +34,7 @@ def tint_service() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         # The sandbox wants rights that a container's root has not.
         options = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=options)

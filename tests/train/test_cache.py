@@ -141,6 +141,12 @@ def test_too_many_photographs_for_a_gpu(folder, monkeypatch):
         cache.choose("gpu", torch.device("cuda"), crop_dataset(folder, ALL_WAYS), ALL_WAYS)
 
 
+def test_too_many_photographs_for_what_memory_a_container_has(folder, monkeypatch):
+    monkeypatch.setattr(cache, "free_memory", lambda: 1000)
+    with pytest.raises(SettingsError, match="--cache ram needs about"):
+        cache.choose("ram", CPU, crop_dataset(folder, ALL_WAYS), ALL_WAYS)
+
+
 def train(folder, out, *, kept="none", steps=7, resume=False, **more):
     module = recipes.get("autoencoder")
     found = find_photographs([folder])

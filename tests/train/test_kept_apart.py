@@ -139,6 +139,17 @@ def test_a_name_that_is_no_unicode_is_noted(tmp_path):
     assert SkipLog(tmp_path / "skipped.tsv").names() == {"caf\udce9.jpg"}
 
 
+def test_each_name_is_noted_once_by_however_many_processes(tmp_path):
+    path = tmp_path / "skipped.tsv"
+    one, other = SkipLog(path), SkipLog(path)
+    for log, name in ((one, "a"), (other, "a"), (other, "b"), (one, "b"), (one, "c")):
+        log.tell(f"{name}.jpg", "grey")
+    assert path.read_text() == "a.jpg\tgrey\nb.jpg\tgrey\nc.jpg\tgrey\n"
+    with path.open("a") as file:
+        file.write("half a na")
+    assert other.names() == {"a.jpg", "b.jpg", "c.jpg"}
+
+
 def test_one_training_at_a_time_in_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "_ORPHANS_S", 0.3)
     with runs.alone(tmp_path / "run"):

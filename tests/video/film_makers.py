@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 from skimage import data
 
+from tintype.video import FilmOptions, colorize_film
+
 Disposition = av.stream.Disposition
 HEIGHT, WIDTH = 64, 96
+LOSSLESS = {"codec": "ffv1"}
 
 
 def scene(count=30, height=HEIGHT, width=WIDTH, colored=True, picture=None):
@@ -210,3 +213,8 @@ Style: Default,Arial,16,&Hffffff
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
+
+
+def color(colorizer, source, target, **options):
+    """The film at `source`, coloured with options as the command has them."""
+    return colorize_film(colorizer, source, target, FilmOptions(**options))

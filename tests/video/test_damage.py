@@ -5,23 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-
-pytest.importorskip("av", reason="films need the extra `video`")
-
 from film_makers import StopError, damage, make_film, scene, stopper
 
-from tintype import Colorizer
 from tintype.errors import OutputError
 from tintype.video import FilmOptions, colorize_film, run
 from tintype.video.film import Film
 
 OPTIONS = {"codec": "ffv1", "segment_frames": 8}
 BROKEN_OFF = "The film breaks off before its stated end; what there is was coloured."
-
-
-@pytest.fixture(scope="module")
-def colorizer(tiny_model):
-    return Colorizer(tiny_model, threads=1)
 
 
 def color(colorizer, source, target, progress=None, **options):

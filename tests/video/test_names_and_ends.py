@@ -6,9 +6,6 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-
-pytest.importorskip("av", reason="films need the extra `video`")
-
 from film_makers import chapters_of, luma_planes, make_film, scene
 
 from tintype import cli

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
+import pillow_heif
 import pytest
+from film_makers import ASS_HEADER, color, make_film, packets, scene
+from PIL import Image
 
-av = pytest.importorskip("av", reason="films need the extra `video`")
-
-import pillow_heif  # noqa: E402
-from film_makers import ASS_HEADER, make_film, packets, scene  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from tintype import Colorizer  # noqa: E402
-from tintype.errors import InputError, OutputError  # noqa: E402
-from tintype.video import FilmOptions, colorize_film  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def colorizer(tiny_model):
-    return Colorizer(tiny_model, threads=1)
-
-
-def color(colorizer, source, target, **options):
-    return colorize_film(colorizer, source, target, FilmOptions(**options))
+from tintype.errors import InputError, OutputError
 
 
 def made_of(path, *, titles=(), pictures=(), subtitles=()):

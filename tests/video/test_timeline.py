@@ -7,12 +7,9 @@ from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
-
-pytest.importorskip("av", reason="films need the extra `video`")
-
-import av
 from film_makers import (
     Disposition,
     StopError,

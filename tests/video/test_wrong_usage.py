@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 
 import pytest
-
-pytest.importorskip("av", reason="films need the extra `video`")
-
 from film_makers import StopError, make_film, scene, stopper
 
 from tintype import Colorizer, Hint, cli
@@ -15,11 +12,6 @@ from tintype.errors import SettingsError
 from tintype.video import FilmOptions, colorize_film
 from tintype.video.arguments import seconds
 from tintype.video.encoder import make_encoding
-
-
-@pytest.fixture(scope="module")
-def colorizer(tiny_model):
-    return Colorizer(tiny_model, threads=1)
 
 
 def test_a_film_takes_no_hints(tmp_path, telling_model):

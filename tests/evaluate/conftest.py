@@ -1,0 +1,18 @@
+"""What these tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from scoring_helpers import linear_model, write_photographs
+from tintype import evaluate
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    return evaluate.find_photographs([write_photographs(tmp_path_factory.mktemp("photographs"))])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(linear_model(tmp_path_factory.mktemp("linear")))
