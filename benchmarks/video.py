@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from live import resident  # a script beside this one
 from tintype import Colorizer, metrics
-from tintype.chroma import ChromaField, lightness, small_cbcr
-from tintype.color import SRGB_TONE, luma_of, rgb_to_lab
+from tintype.chroma import chroma_field
+from tintype.color import luma_of, rgb_to_lab
 from tintype.framing import network_size
 from tintype.temporal import EVERY, FrameByFrame, Steady
 from tintype.video import FilmOptions, colorize_film
@@ -118,9 +118,8 @@ def _color(colorizer: Colorizer, rgb: Rgb8, carry: Any) -> Rgb8:
     size = network_size(height, width, colorizer.size, colorizer.card.stride)
     small = cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
     ab = carry(small)
-    fitted = cv2.resize(small, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
-    cbcr = small_cbcr(lightness(fitted, SRGB_TONE), ab, SRGB_TONE, colorizer.strength)
-    return np.asarray(ChromaField(cbcr, fitted, luma.shape, colorizer.threads).rgb(0, luma))
+    field = chroma_field(small, ab, luma.shape, strength=colorizer.strength, threads=colorizer.threads)
+    return np.asarray(field.rgb(0, luma))
 
 
 def _flows(pictures: list[Rgb8]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:

@@ -81,7 +81,7 @@ def metadata(data: bytes) -> None:
     without_thumbnail(data)
     repacked(data)
     iptc_of(data)
-    read_profile(data, [], grey=len(data) % 2 == 0)
+    read_profile(data, [].append, grey=len(data) % 2 == 0)
     try:
         once = marked(data, OURS)
     except ValueError:

@@ -22,6 +22,7 @@ from tintype.color import (
     CR_TO_R,
     JPEG_SIGNAL,
     LUMA_WEIGHTS,
+    SRGB_TONE,
     Signal,
     ToneCurve,
     lab_to_linear,
@@ -56,6 +57,26 @@ def small_cbcr(
     """
     lab = np.concatenate([L[..., None], strength * ab], axis=-1)
     return rgb_to_cbcr(tone.encode(lab_to_linear(lab)), signal.weights).astype(np.float32)
+
+
+def chroma_field(
+    luma: Float,
+    ab: Float,
+    size: tuple[int, int],
+    *,
+    strength: float = 1.0,
+    tone: ToneCurve = SRGB_TONE,
+    signal: Signal = JPEG_SIGNAL,
+    threads: int | None = None,
+) -> ChromaField:
+    """What a model proposes for a small picture, as the chroma of the full one, whose `size` is (H, W).
+
+    `luma` (h', w') is what the model saw, 0…1 in the code values of `tone`, and `ab` (h, w, 2) its answer in
+    Lab units, often smaller still. `strength`, `tone` and `signal` as for `small_cbcr`.
+    """
+    luma = cv2.resize(luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
+    cbcr = small_cbcr(lightness(luma, tone), ab, tone, strength, signal)
+    return ChromaField(cbcr, luma, size, threads)
 
 
 class ChromaField:

@@ -50,9 +50,9 @@ class View:
     def field(self, ab: Float, strength: float, threads: int | None) -> chroma.ChromaField:
         """Upright ab (h', w', 2) as the colours of the stored picture, to be read off at full size."""
         ab = as_stored(ab, self.orientation)
-        luma = cv2.resize(self.luma, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
-        cbcr = chroma.small_cbcr(chroma.lightness(luma, self.tone), ab, self.tone, strength)
-        return chroma.ChromaField(cbcr, luma, self.size, threads)
+        return chroma.chroma_field(
+            self.luma, ab, self.size, strength=strength, tone=self.tone, threads=threads
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype import chroma, metrics
-from tintype.color import SRGB_TONE, rgb_to_lab
+from tintype.color import rgb_to_lab
 from tintype.colorizer import Colorizer
 from tintype.framing import network_size
 from tintype.live.sources import Shot
@@ -49,10 +49,8 @@ class LivePainter:
         method = cv2.INTER_AREA if size[0] < luma.shape[0] else cv2.INTER_LINEAR
         small = cv2.resize(luma, size[::-1], interpolation=method) / np.float32(255)
         ab = self._carry(small)
-        fitted = cv2.resize(small, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
-        L = chroma.lightness(fitted, SRGB_TONE)
-        cbcr = chroma.small_cbcr(L, ab, SRGB_TONE, self.colorizer.strength)
-        field = chroma.ChromaField(cbcr, fitted, luma.shape, self.colorizer.threads)
+        strength, threads = self.colorizer.strength, self.colorizer.threads
+        field = chroma.chroma_field(small, ab, luma.shape, strength=strength, threads=threads)
         return luma, field.rgb(0, luma), ab
 
 

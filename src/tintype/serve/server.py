@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -21,6 +22,7 @@ WAITING = 512
 """Connections that the system keeps until they are taken."""
 
 _IDLE_SECONDS = 30  # that a connection is kept for a next request
+_LOOK_SECONDS = 0.1  # between looks at whether the end is to come at once
 
 
 class Server(uvicorn.Server):
@@ -58,9 +60,18 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but at a second Ctrl-C, too, the application is told, which would print a fault."""
+        cutting = asyncio.create_task(self._cut_if_forced())
         await super().shutdown(sockets)
+        cutting.cancel()
         if self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _cut_if_forced(self) -> None:
+        """At a second Ctrl-C, end the connections, for whose end asyncio waits from Python 3.12 on."""
+        while not self.force_exit:
+            await asyncio.sleep(_LOOK_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's."""

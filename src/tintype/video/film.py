@@ -250,9 +250,9 @@ class Film(AbstractContextManager["Film"]):
         stream = self.stream
         if stream.time_base is None:
             raise InputError(f"{self.path} has no time stamps.")
-        self.time_base: Fraction = stream.time_base
-        rate = stream.average_rate or stream.guessed_rate
-        self.rate: Fraction = rate if rate and 0 < rate < 1000 else Fraction(25)
+        self.time_base = Fraction(stream.time_base)  # from PyAV 19 on it has a type of its own
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+        self.rate = rate if 0 < rate < 1000 else Fraction(25)
         self.size = (frame.height, frame.width)
         self.pix_fmt = frame.format.name
         self.bits = max(8, int(frame.format.components[0].bits))

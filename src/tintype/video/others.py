@@ -90,7 +90,7 @@ def copied(
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue
-        at = time * packet.time_base
+        at = time * Fraction(packet.time_base)
         if (span[0] is not None and at < span[0]) or (span[1] is not None and at >= span[1]):
             continue
         # Of pictures out of order Matroska does not tell when the first are decoded.
@@ -115,12 +115,12 @@ def _cut(packet: Packet[Any], span: Span) -> None:
     """Have a subtitle that is to be seen as the span begins, or as it ends, begin or end with it."""
     if packet.pts is None or not packet.duration:
         return
-    start, end = packet.pts, packet.pts + packet.duration
+    start, end, unit = packet.pts, packet.pts + packet.duration, Fraction(packet.time_base)
     if span[0] is not None:
-        first = -(-span[0] // packet.time_base)
+        first = -(-span[0] // unit)
         start = max(start, first) if end > first else start
     if span[1] is not None:
-        end = min(end, max(start + 1, -(-span[1] // packet.time_base)))
+        end = min(end, max(start + 1, -(-span[1] // unit)))
     if start != packet.pts:
         packet.pts = packet.dts = start
     packet.duration = end - start

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tintype import chroma
-from tintype.color import SRGB_TONE, Signal
+from tintype.color import Signal
 from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
 from tintype.framing import as_stored, network_size, upright
@@ -75,10 +74,8 @@ class Painter:
         signal = self._film.signal
         small = small_luma(luma, signal, self._seen)
         ab = as_stored(self._carry(upright(small, self._film.orientation)), self._film.orientation)
-        fitted = cv2.resize(small, ab.shape[1::-1], interpolation=cv2.INTER_AREA)
-        L = chroma.lightness(fitted, SRGB_TONE)
-        cbcr = chroma.small_cbcr(L, ab, SRGB_TONE, self._colorizer.strength, signal)
-        field = chroma.ChromaField(cbcr, fitted, luma.shape, self._threads)
+        strength, threads = self._colorizer.strength, self._threads
+        field = chroma.chroma_field(small, ab, luma.shape, strength=strength, signal=signal, threads=threads)
         return field.planes(luma, signal, self._layout.step, interlaced)
 
     def _in_layout(self, frame: VideoFrame) -> VideoFrame:
