@@ -352,3 +352,13 @@ def test_earlier_versions_in_a_folder_are_no_pictures_and_watercolors_are(album:
         (album / name).write_bytes(b"")
     found = {Path(job.source).name for job in make_plan(["album"]).jobs}
     assert found == {"a.PNG", "b.jpg", "watercolor.jpg", "color-2.jpg", "b.color-x.jpg"}
+
+
+@pytest.mark.parametrize("output", [None, "out.png", "out/"])
+def test_an_empty_name_is_not_the_current_folder(
+    album: Path, monkeypatch: pytest.MonkeyPatch, output: str | None
+) -> None:
+    monkeypatch.chdir(album / "sub" / "deep")
+    plan = make_plan([""], output)
+    assert plan.jobs == []
+    assert [name for name, _ in plan.failures] == [""]

@@ -13,6 +13,7 @@ from tintype.cards import load_card
 from tintype.color import ToneCurve, lab_to_linear, rgb_to_cbcr
 from tintype.errors import SettingsError
 from tintype.framing import auto_size, auto_view, network_size, resize_for_network, run_padded
+from tintype.images.resample import shrink
 from tintype.session import Session
 from tintype.view import Lens, View
 
@@ -189,3 +190,10 @@ def test_auto_is_shown_no_more_than_there_is_to_see(tiny_model):
     lens = Lens(load_card(tiny_model), "auto")  # whose own size is 64
     assert min(lens.array(flat).L().shape) == 64
     assert min(lens.lightness(flat.astype(np.float32) / 2.55).shape) == 64
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (3, 4000), (700, 500), (50, 40)])
+def test_an_array_comes_before_the_network_as_the_same_picture_in_a_file_does(shape):
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    seen = resize_for_network(values.astype(np.float32), OWN, STRIDE) / 255
+    np.testing.assert_allclose(seen, shrink(values, *seen.shape), atol=1 / 255)

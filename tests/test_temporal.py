@@ -145,3 +145,20 @@ def test_a_look_settles_what_was_stale_and_is_at_first_a_mean_with_what_was_carr
     steady(window(40))
     assert not steady.state()["stale"].any()
     np.testing.assert_allclose(steady.state()["wanted"] - wanted, 5 * 0.98, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(64, 104), (72, 96), (96, 64)])
+def test_pictures_of_another_size_begin_anew(shape):
+    """As a stream's may be from one moment to the next."""
+
+    def see(L):
+        return np.zeros((L.shape[0] // 4, L.shape[1] // 4, 2), np.float32)
+
+    steady = Steady(see, every=1)
+    wider = [cv2.resize(window(x), shape[::-1], interpolation=cv2.INTER_AREA) for x in (42, 43)]
+    for luma in (window(40), window(41), *wider):
+        ab = steady(luma)
+        assert ab.shape == (luma.shape[0] // 4, luma.shape[1] // 4, 2)
+    other = Steady(see, every=1)
+    other.restore(steady.state())
+    assert other(window(40)).shape == (16, 24, 2)

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TintypeError as error:
         return _fail(str(error), FAILED)
     except OSError as error:
-        return _fail(f"{error.filename or _place_of(error)}: {error.strerror or error}.", FAILED)
+        return _fail(f"{error.filename or _place_of_fault()}: {error.strerror or error}.", FAILED)
 
 
 def _end_like_ctrl_c() -> None:
@@ -285,7 +285,7 @@ def _command(
     return parser
 
 
-def _place_of(error: OSError) -> str:
+def _place_of_fault() -> str:
     """Standard output, where that is what cannot be written, else what is true of any file."""
     try:
         if sys.stdout is not None:

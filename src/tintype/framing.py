@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tintype.images.resample import resized
 from tintype.session import Session
 
 Float = NDArray[np.float32]
@@ -47,8 +48,7 @@ def resize_for_network(picture: NDArray[Any], size: int, stride: int) -> NDArray
     """A picture (H, W) at its `network_size`."""
     height, width = picture.shape
     height, width = network_size(height, width, size, stride)
-    method = cv2.INTER_AREA if height * width < picture.size else cv2.INTER_LINEAR
-    return cv2.resize(picture, (width, height), interpolation=method)
+    return resized(picture, height, width)
 
 
 def auto_view(height: int, width: int, own: int) -> int:

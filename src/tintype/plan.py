@@ -63,7 +63,8 @@ def make_plan(
     plan = Plan(single=len(inputs) == 1 and not os.path.isdir(inputs[0]) and not _is_glob(inputs[0]))
     if output is not None and plan.single and not _means_folder(output):
         check_file_name(output)
-        plan.jobs = [Job(source, output) for source, _ in _find(str(Path(inputs[0])), plan, recursive, None)]
+        found = _find(inputs[0], plan, recursive, None)
+        plan.jobs = [Job(str(Path(source)), output) for source, _ in found]
     else:
         if output is not None and os.path.exists(output) and not os.path.isdir(output):
             raise SettingsError(f"-o {output} is a file; the results of several pictures need a folder.")

@@ -68,6 +68,7 @@ class Steady:
         self._see, self._every = see, every
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: NDArray[np.uint8] | None = None  # luma of the picture before, twice the size of ab
+        self._size: tuple[int, ...] = (0, 0)  # of the luma that is given
         self._shown: Float = np.zeros((0, 0, 2), np.float32)
         self._wanted: Float = self._shown
         self._stale: Float = np.zeros((0, 0), np.float32)  # 0 trusted … 1 hidden when the model last looked
@@ -76,11 +77,9 @@ class Steady:
 
     def __call__(self, luma: Float) -> Float:
         """Small luma (h, w) 0…1 to ab (h', w', 2), Lab units."""
-        if self._before is None:
+        if self._before is None or luma.shape != self._size:
             return self._begin(luma)
         now = self._for_flow(luma)
-        if now.shape != self._before.shape:
-            return self._begin(luma)
         flow, hidden = self._motion(now, self._before)
         if hidden.mean() > _CUT_STALE or _histogram_distance(now, self._before) > _CUT_HISTOGRAM:
             self.cuts += 1
@@ -100,7 +99,7 @@ class Steady:
             return {}
         return {
             "before": self._before, "shown": self._shown, "wanted": self._wanted, "stale": self._stale,
-            "counts": np.array([self._since, self._shot_looks]),
+            "counts": np.array([self._since, self._shot_looks]), "size": np.array(self._size),
         }  # fmt: skip
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
@@ -109,12 +108,14 @@ class Steady:
             self._before, self._shown = state["before"], state["shown"]
             self._wanted, self._stale = state["wanted"], state["stale"]
             self._since, self._shot_looks = map(int, state["counts"])
+            self._size = tuple(map(int, state["size"]))
 
     def _begin(self, luma: Float) -> Float:
         """A shot's first picture."""
         self._shown = self._wanted = self._see(lightness(luma, SRGB_TONE))
         self._stale = np.zeros(self._shown.shape[:2], np.float32)
         self._before, self._since, self._shot_looks = self._for_flow(luma), 0, 1
+        self._size = luma.shape
         self.looks += 1
         return self._shown
 

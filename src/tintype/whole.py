@@ -145,7 +145,7 @@ def _bytes_of(name: str) -> int:
 
 @contextmanager
 def whole_files(targets: list[Path], *, replace: bool = True) -> Iterator[list[BinaryIO]]:
-    """As `whole_file`, for several that appear together, once all are written."""
+    """As `whole_file`, for several, which get their names one after the other once all are written."""
     with ExitStack() as stack:
         yield [stack.enter_context(whole_file(target, replace=replace)) for target in targets]
 

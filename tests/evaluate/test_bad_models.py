@@ -45,7 +45,7 @@ def test_a_model_that_breaks_the_contract_is_named_with_the_picture(photographs,
     nothing = [helper.make_node("Log", ["L"], ["x"]), helper.make_node("Mul", ["x", "minus"], ["y"])]
     nothing += [helper.make_node("Log", ["y"], ["z"]), helper.make_node("Concat", ["z", "z"], ["ab"], axis=1)]
     path = write_model(tmp_path, "nan", nothing, {"minus": np.float32(-1)})
-    with pytest.raises(ModelError, match=r"nan failed on 0\.png: it gave ab that is no number"):
+    with pytest.raises(ModelError, match=r"nan failed on 0\.png: nan\.onnx gave ab that is no number"):
         run([str(path)], photographs, tmp_path)
 
 

@@ -32,10 +32,12 @@ from picture_makers import (
 from PIL import Image
 from skimage import data
 
-from tintype.errors import InputError, OutputError
+from tintype.errors import InputError, OutputError, TooLargeError
 from tintype.images import (
     WRITABLE_SUFFIXES,
+    Limits,
     decode_rgb8,
+    luma_in_memory,
     luma_of_codes,
     open_picture,
     output_format,
@@ -186,6 +188,9 @@ JPEGS = {
 }
 
 
+NO_PROFILE = "Its inks have no profile that can be used (there is none): their look was computed plainly."
+
+
 @pytest.mark.parametrize("name", JPEGS)
 def test_a_jpeg_keeps_its_luma(name: str) -> None:
     before = opened(JPEGS[name])
@@ -195,7 +200,7 @@ def test_a_jpeg_keeps_its_luma(name: str) -> None:
     after = opened(result)
     assert (after.mode, after.size) == ("RGB", before.size)
     assert (off(np.asarray(after.convert("L")), luma) <= 3).mean() >= 0.995
-    assert notes == []
+    assert notes == ([NO_PROFILE] if name == "cmyk" else [])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (2, 3), (7, 8), (16, 17)])
@@ -443,3 +448,34 @@ def test_gifs_can_be_learnt_from():
     assert (decode_rgb8(file.getvalue()) == (200, 30, 60)).all()
     with pytest.raises(InputError, match="no picture that can be decoded"):
         decode_rgb8(file.getvalue()[:20])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_inks_with_a_damaged_profile_are_read_plainly_which_is_told(kind: str) -> None:
+    inks = Image.fromarray(COLOR).convert("CMYK")
+    profile = bytes(16) + b"CMYK" + bytes(400)
+    luma = luma_of_file(encoded(inks, kind))
+    with open_picture(encoded(inks, kind, icc_profile=profile)) as picture:
+        assert (off(picture.pages[0].luma(), luma) <= 1).all()
+        assert len(picture.notes) == 1
+        assert picture.notes[0].startswith("Its inks have no profile that can be used (")
+
+
+def test_the_transparent_value_of_a_deep_pillow_picture_becomes_alpha() -> None:
+    image = opened(encoded(Image.fromarray(GREY_16), "PNG", transparency=int(GREY_16[0, 0])))
+    luma, alpha = pil_to_luma(image)
+    assert (luma == GREY_16).all()
+    assert alpha is not None
+    assert ((alpha == 0) == (GREY_16[0, 0] == GREY_16)).all()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_is_none_is_upright(orientation: int) -> None:
+    image = Image.fromarray(GREY)
+    image.getexif()[0x0112] = orientation
+    assert luma_in_memory(image)[2] == 1
+
+
+def test_a_jpeg_2000_of_several_components_tells_its_limit() -> None:
+    with pytest.raises(TooLargeError, match="the limit of 16,666 for such pictures of 3 components"):
+        open_picture(encoded(COLOR, "JPEG2000"), Limits(max_pixels=50_000))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from picture_makers import GREY, GREY_16, Tint, colored, encoded, opened
+from picture_makers import GREY, GREY_16, Tint, colored, encoded, opened, tiff
 from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, PngImagePlugin
 
 from tintype.errors import InputError
 from tintype.images import open_picture, png, save_picture
+from tintype.images.metadata import without_thumbnails
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>Grandmother, 1931</note></x:xmpmeta>'
 IPTC = b"\x1c\x02\x78\x00\x0bGrandmother"
@@ -293,3 +294,36 @@ def test_what_fills_the_room_between_a_jpegs_markers_is_passed_over(fill: bytes)
         assert filled.metadata == plain.metadata
     with pytest.raises(InputError, match="breaks off before its end"):
         open_picture(data[:start] + fill * 100_000)
+
+
+THUMBNAIL = b"8BIM\x04\x0c\0\0" + (5).to_bytes(4, "big") + b"small\0"
+RESOLUTION = b"8BIM\x03\xed\0\0" + (16).to_bytes(4, "big") + bytes(16)
+
+
+@pytest.mark.parametrize("photoshop", [THUMBNAIL + PHOTOSHOP, PHOTOSHOP + THUMBNAIL, PHOTOSHOP])
+def test_photoshops_thumbnail_does_not_stay_grey(photoshop: bytes) -> None:
+    assert without_thumbnails(RESOLUTION + photoshop) == RESOLUTION + PHOTOSHOP
+    tagged = tiff(GREY, extratags=[(34377, 7, len(photoshop), photoshop, True)])
+    with open_picture(tagged) as picture:
+        assert picture.metadata.photoshop == PHOTOSHOP
+    result, _ = colored(tagged)
+    with tifffile.TiffFile(BytesIO(result)) as file:
+        assert bytes(file.pages[0].tags[34377].value) == PHOTOSHOP
+
+
+def test_iptc_beside_photoshops_other_resources_is_kept() -> None:
+    both = tiff(
+        GREY,
+        extratags=[(34377, 7, len(RESOLUTION), RESOLUTION, True), (33723, 7, len(IPTC), IPTC, True)],
+    )
+    with open_picture(both) as picture:
+        assert picture.metadata.photoshop == PHOTOSHOP + bytes(len(IPTC) % 2) + RESOLUTION
+
+
+def test_ratings_and_keywords_of_a_tiff_go_into_exif() -> None:
+    words = "two words\0".encode("utf-16-le")
+    source = tiff(GREY, extratags=[(18246, 3, 1, 4, True), (40094, 1, len(words), words, True)])
+    with open_picture(source) as picture:
+        exif = Image.Exif()
+        exif.load(picture.metadata.exif)
+    assert (exif[18246], bytes(exif[40094])) == (4, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,11 @@ def expected_luma(pixels: Pixels) -> Pixels:
     return luma_of_codes(np.ascontiguousarray(pixels[..., :3])) if pixels.ndim == 3 else pixels
 
 
-def check(source: bytes, luma: Pixels, depth: Any) -> Pixels:
-    """The luma read, and the coloured file, which is given back, are right."""
+def check(source: bytes, luma: Pixels, depth: Any, told: Sequence[str] = ()) -> Pixels:
+    """The luma read, the beginnings of the notes, and the coloured file, which is given back, are right."""
     assert (luma_of_file(source) == luma).all()
     result, notes = colored(source)
-    assert notes == []
+    assert [note[: len(begin)] for note, begin in zip(notes, told, strict=True)] == list(told)
     pixels = tifffile.imread(BytesIO(result))
     assert (pixels.shape[:2], pixels.dtype) == (luma.shape, np.dtype(depth))
     assert_same_grey(pixels, luma)
@@ -161,7 +162,7 @@ def test_inks() -> None:
     image = Image.fromarray(COLOR).convert("CMYK")
     for codec in ("raw", "tiff_lzw"):
         source = encoded(image, "TIFF", compression=codec)
-        check(source, np.asarray(image.convert("RGB").convert("L")), np.uint8)
+        check(source, np.asarray(image.convert("RGB").convert("L")), np.uint8, ["Its inks have no profile"])
 
 
 def several_pages() -> bytes:
@@ -320,3 +321,23 @@ def test_a_tiff_claims_no_more_of_its_extra_channel_than_it_did(kind: int | None
     with open_picture(colored(with_extra(kind, deep=False))[0]) as picture:
         assert picture.pages[0].tags[338].numbers() == [kind or 0]  # type: ignore[attr-defined]
         assert (picture.pages[0].alpha()[1:] == 63).all()  # type: ignore[index]
+
+
+@pytest.mark.parametrize("rows", [1, 8, 10, 1400])
+def test_toning_is_judged_alike_however_the_strips_lie(rows: int) -> None:
+    """Grain in each channel of its own would be taken for colour where it is not averaged."""
+    tone = np.linspace(20, 220, 1000)[None, :, None] * np.array([1.0, 0.93, 0.8])
+    grain = np.random.default_rng(0).normal(0, 3, (1400, 1000, 3))
+    sepia = (tone + grain).clip(0, 255).astype(np.uint8)
+    for pixels, is_colored in ((sepia, False), (cv2.resize(COLOR, (1000, 1400)), True)):
+        with open_picture(tiff(pixels, compression="zlib", rowsperstrip=rows)) as picture:
+            assert picture.pages[0].is_colored() == is_colored
+
+
+def test_layers_do_not_go_into_the_result_which_is_told() -> None:
+    """Photoshop opens these in place of the page, and they are grey."""
+    source = tiff(GREY, extratags=[(37724, 7, 40, b"Adobe Photoshop Document Data Block\0" + bytes(4), True)])
+    result, notes = colored(source)
+    assert notes == ["The TIFF's layers were left out: it was taken as a whole."]
+    with tifffile.TiffFile(BytesIO(result)) as file:
+        assert 37724 not in file.pages[0].tags

@@ -178,3 +178,20 @@ def test_packets_made_of_what_must_be_taken_out_are_marked_once() -> None:
     assert texts(marked(spaced, OURS), "ps:History") == [f"b\n{OURS.sentence}"]
     ends = b"<a>" * 200_000 + b"</a>x" * 199_999 + b"</a>"
     assert marked(ends, OURS).startswith(b"<a><a>")
+
+
+def test_what_ingredients_say_of_themselves_stays_theirs() -> None:
+    """Photoshop's composites carry whole descriptions of the pictures that they are made of."""
+    theirs = (
+        "<mm:Pantry><rdf:Bag><rdf:li><rdf:Description><mm:History><rdf:Seq><rdf:li "
+        'event:parameters="painted"/></rdf:Seq></mm:History><ext:DigitalSourceType>'
+        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</ext:DigitalSourceType>"
+        "<ps:History>theirs</ps:History></rdf:Description></rdf:li></rdf:Bag></mm:Pantry>"
+    )
+    after = marked(packet(theirs), OURS)
+    assert after is not None
+    assert theirs.replace("rdf:", "r:").encode() in after
+    own = ElementTree.fromstring(after).findall("rdf:RDF/rdf:Description", NAMES)
+    told = [element.text for one in own for element in one.findall("ext:DigitalSourceType", NAMES)]
+    assert told == [COMPUTED]
+    assert len([event for one in own for event in one.findall("mm:History/rdf:Seq/rdf:li", NAMES)]) == 1

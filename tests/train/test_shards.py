@@ -62,3 +62,10 @@ def test_labels_of_side_cars(suffix, data, label):
 def test_each_picture_gets_a_key_of_its_own_without_further_dots():
     names = ["a/img.0.jpg", "a/img.1.jpg", "img_0.png", "img.0.jpg", "b.c/x.jpg", "img_0.webp"]
     assert keys_for(names) == ["a/img_0", "a/img_1", "img_0", "img_0_2", "b.c/x", "img_0_3"]
+
+
+def test_keys_of_many_names_are_numbered():
+    """More than could be done if each were looked for among all."""
+    keys = keys_for([f"{i}.png" for i in range(50_000)] + ["a.png"] * 50_000)
+    assert len(set(keys)) == 100_000
+    assert keys[-1] == "a_50000"

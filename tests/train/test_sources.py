@@ -215,6 +215,12 @@ def test_some_photographs_are_always_the_same_ones(folder):
     assert some(whole, 10**6) == whole
 
 
+def test_some_are_as_many_as_asked_for_where_names_come_again():
+    records = [Record(f"{folder}/{i}.png", f"{i}.png") for folder in "ab" for i in range(5)]
+    for count in (1, 3, 7):
+        assert len(some(Photographs(tuple(records)), count)) == count
+
+
 def test_what_is_held_out_of_some_is_a_fair_share():
     whole = Photographs(tuple(Record("shard.tar", f"{i}.webp", 0, 1) for i in range(4000)))
     first, second = split(some(whole, 1000), 0.1)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tintype import cards
+from tintype import __version__, cards
 from tintype.cards import ModelCard
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.colorizer import Colorizer
@@ -191,7 +191,9 @@ class Pipeline(Model):
     def __init__(self, card: ModelCard, options: Options, *, name: str = "", vividness: float = 1.0) -> None:
         self.card = card
         self.name = name or card.name
-        self.digest = _card_digest(card) + ("" if vividness == 1 else f",vividness={vividness}")
+        # All that the runtime does is scored: another version may do it otherwise.
+        self.digest = f"{_card_digest(card)},tintype={__version__}"
+        self.digest += "" if vividness == 1 else f",vividness={vividness}"
         self._colorizer = Colorizer(
             card.path, size=options.input_size, threads=options.threads, vividness=vividness
         )

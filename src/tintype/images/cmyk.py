@@ -12,16 +12,22 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> NDArray[Any]:
-    """A CMYK picture as sRGB (H, W, 3) uint8, through its profile by LittleCMS, without one by arithmetic."""
-    if profile and profile[16:20] == b"CMYK":
-        from PIL import ImageCms
+def cmyk_to_rgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> NDArray[Any]:
+    """A CMYK picture as sRGB (H, W, 3) uint8, through its profile by LittleCMS.
 
+    Without one that can be used by arithmetic, which `notes` tell.
+    """
+    from PIL import ImageCms
+
+    try:
+        if not profile or profile[16:20] != b"CMYK":
+            raise ImageCms.PyCMSError("there is none")
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         transform = ImageCms.buildTransform(source, target, "CMYK", "RGB", intent)
-        converted = ImageCms.applyTransform(image, transform)
-        if converted is not None:
-            return np.asarray(converted)
-    return np.asarray(image.convert("RGB"))
+        return np.asarray(ImageCms.applyTransform(image, transform))
+    except (ImageCms.PyCMSError, OSError) as error:
+        note = f"Its inks have no profile that can be used ({error}): their look was computed plainly."
+        notes += [] if note in notes else [note]
+        return np.asarray(image.convert("RGB"))

@@ -102,7 +102,7 @@ def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:
             raise ValueError("there is no codestream in it")
         stream = read_codestream(streams[0])
         # Its decoders take four bytes for each, whatever their depth.
-        Limits(max_pixels=limits.max_pixels // len(stream.bits)).check(name, stream.height, stream.width)
+        limits.check(name, stream.height, stream.width, components=len(stream.bits))
         check_whole(streams[0], stream)
         heads = list(boxes(next((body for kind, body in found if kind == b"jp2h"), b"")))
         _check_head(stream, heads)

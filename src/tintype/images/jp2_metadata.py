@@ -11,10 +11,10 @@ from tintype.images.jp2_boxes import Box, boxes
 from tintype.images.metadata import (
     EXIF_HEAD,
     Metadata,
-    iptc_of,
-    photoshop_of,
     sensible_dpi,
+    with_iptc,
     without_thumbnail,
+    without_thumbnails,
 )
 from tintype.images.picture import Picture
 
@@ -43,10 +43,9 @@ def read_metadata(found: list[Box], heads: list[Box]) -> Metadata:
         elif uuid == _EXIF:
             metadata.exif = body.removeprefix(EXIF_HEAD)
         elif uuid == _PHOTOSHOP:
-            metadata.photoshop = body
+            metadata.photoshop = without_thumbnails(body)
     iptc = next((b[16:] for kind, b in found if kind == b"uuid" and b[:16] == _IPTC), None)
-    if iptc and not (metadata.photoshop and iptc_of(metadata.photoshop)):
-        metadata.photoshop = photoshop_of(iptc)
+    metadata.photoshop = with_iptc(metadata.photoshop, iptc)
     with suppress(ValueError, struct.error, ZeroDivisionError):
         metadata.dpi = _resolution(heads)
     return metadata

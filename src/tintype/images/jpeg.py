@@ -14,7 +14,13 @@ from tintype.errors import InputError, OutputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.jpeg_luma import can_keep_luma, color_stream, is_progressive
 from tintype.images.jpeg_markers import DQT, EOI, SOF, SOS, check_scans, luma_quality, markers
-from tintype.images.metadata import Metadata, exif_orientation, sensible_dpi, without_thumbnail
+from tintype.images.metadata import (
+    Metadata,
+    exif_orientation,
+    sensible_dpi,
+    without_thumbnail,
+    without_thumbnails,
+)
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
 
 _EXIF, _XMP, _MORE_XMP = (
@@ -64,7 +70,7 @@ def open_jpeg(data: bytes, name: str, limits: Limits) -> Picture:
         raise InputError(f"{name} is a JPEG of {header.bits} bits a sample; only 8 bits can be read.")
     picture = Picture(name, "JPEG", [], header.metadata, lossless=False)
     is_cmyk = header.components == 4
-    page = _cmyk_page(data, header, name) if is_cmyk else _page(data, header, name, picture.notes)
+    page = (_cmyk_page if is_cmyk else _page)(data, header, name, picture.notes)
     page.orientation = exif_orientation(header.metadata.exif)
     if not is_cmyk:
         page.profile = read_profile(header.profile(), picture.note, grey=header.components == 1)
@@ -102,7 +108,7 @@ def _read_header(data: bytes) -> _Header:
         _read_segment(header, marker.kind, marker.body)
     if not header.components:
         raise ValueError("it has no frame header")
-    header.metadata.photoshop = b"".join(header.photoshop) or None
+    header.metadata.photoshop = without_thumbnails(b"".join(header.photoshop)) or None
     return header
 
 
@@ -164,7 +170,7 @@ def _decode(data: bytes, colors: str, name: str, notes: list[str], factor: int =
             return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor, strict=False))
 
 
-def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
+def _cmyk_page(data: bytes, header: _Header, name: str, notes: list[str]) -> Page:
     """CMYK and YCCK through their profile to sRGB, by Pillow, which knows Adobe's inverted inks."""
     from tintype.images.pillow_formats import rgb_page
 
@@ -178,7 +184,7 @@ def _cmyk_page(data: bytes, header: _Header, name: str) -> Page:
         with decoding(name, "JPEG"):
             image = JpegImageFile(io.BytesIO(_without_metadata(data)))
             image.load()
-            return cmyk_to_rgb(image, header.profile())
+            return cmyk_to_rgb(image, header.profile(), notes)
 
     page = rgb_page((header.height, header.width), decode, name)
     page.profile = SRGB_PROFILE

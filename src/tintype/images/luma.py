@@ -43,6 +43,7 @@ def luma_in_memory(picture: Any) -> tuple[Pixels, Pixels | None, int, ToneCurve]
         except (OSError, SyntaxError, ValueError) as error:  # Pillow decodes it there
             raise InputError(f"The picture is damaged, truncated or closed ({error}).") from error
         orientation = picture.getexif().get(ORIENTATION, 1)  # of what was decoded: Pillow turns TIFFs
+        orientation = orientation if orientation in range(1, 9) else 1
         return luma, alpha, orientation, pil_profile(picture).tone
     kind = type(picture).__name__
     raise InputError(f"Cannot colour a {kind}: give a path, bytes, a PIL picture, an array or a list.")
@@ -86,7 +87,9 @@ def pil_to_luma(image: Image.Image) -> tuple[Pixels, Pixels | None]:
         codes = np.asarray(image)
         if codes.size and (codes.min() < 0 or codes.max() > 65535):
             raise InputError("The picture has integers outside 0…65535: bring them to 16 bits first.")
-        return codes.astype(np.uint16), None
+        hidden = image.info.get("transparency")
+        alpha = np.where(codes == hidden, 0, 65535).astype(np.uint16) if isinstance(hidden, int) else None
+        return codes.astype(np.uint16), alpha
     if image.mode == "F":
         raise InputError("The picture is floating point: bring it to 8 or 16 bits first.")
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):

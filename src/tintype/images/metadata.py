@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tintype.images.tiff_tags import Directory, Reader, header, pack
 
 ORIENTATION = 0x0112  # the EXIF tag
 EXIF_HEAD = b"Exif\0\0"
 """With which some formats have EXIF begin."""
-_IIM_RESOURCE = 0x0404
+_IIM, _THUMBNAILS = 0x0404, (0x0409, 0x040C)  # Photoshop's image resources
 _DPI_MAX = 100_000
 
 
@@ -89,21 +90,54 @@ def _first_directory(exif: bytes) -> tuple[str, list[int], int | None]:
 
 def iptc_of(photoshop: bytes) -> bytes | None:
     """The IPTC-IIM records inside Photoshop image resources, or None."""
-    position = 0
-    while position + 12 <= len(photoshop) and photoshop[position : position + 4] == b"8BIM":
-        resource = struct.unpack_from(">H", photoshop, position + 4)[0]
-        name = photoshop[position + 6] + 1
-        start = position + 6 + name + name % 2
-        if start + 4 > len(photoshop):
-            return None
-        size = struct.unpack_from(">I", photoshop, start)[0]
-        if resource == _IIM_RESOURCE:
-            return photoshop[start + 4 : start + 4 + size]
-        position = start + 4 + size + size % 2
-    return None
+    return next(
+        (photoshop[r.start : r.start + r.size] for r in _resources(photoshop) if r.kind == _IIM), None
+    )
+
+
+def without_thumbnails(photoshop: bytes) -> bytes:
+    """Photoshop image resources without the small previews, which would still be grey."""
+    parts, end = [], 0
+    for resource in _resources(photoshop):
+        if resource.kind in _THUMBNAILS:
+            parts.append(photoshop[end : resource.head])
+            end = resource.end
+    return b"".join([*parts, photoshop[end:]])
+
+
+class _Resource(NamedTuple):
+    """One of Photoshop's image resources: what it is, and where its head, its data and the next one begin."""
+
+    kind: int
+    head: int
+    start: int
+    size: int
+    end: int
+
+
+def _resources(photoshop: bytes) -> Iterator[_Resource]:
+    """As many as are whole enough to be told apart."""
+    head = 0
+    while head + 12 <= len(photoshop) and photoshop[head : head + 4] == b"8BIM":
+        kind = struct.unpack_from(">H", photoshop, head + 4)[0]
+        name = photoshop[head + 6] + 1
+        start = head + 6 + name + name % 2 + 4
+        if start > len(photoshop):
+            return
+        size = struct.unpack_from(">I", photoshop, start - 4)[0]
+        end = start + size + size % 2
+        yield _Resource(kind, head, start, size, end)
+        head = end
+
+
+def with_iptc(photoshop: bytes | None, iptc: bytes | None) -> bytes | None:
+    """Photoshop image resources with IPTC: their own, or else the records that a file has beside them."""
+    if iptc and not (photoshop and iptc_of(photoshop)):
+        return photoshop_of(iptc) + (photoshop or b"")
+    return photoshop
 
 
 def photoshop_of(iptc: bytes) -> bytes:
     """IPTC-IIM records wrapped as a Photoshop image resource."""
-    head = b"8BIM" + struct.pack(">H2xI", _IIM_RESOURCE, len(iptc))
+    head = b"8BIM" + struct.pack(">H2xI", _IIM, len(iptc))
     return head + iptc + bytes(len(iptc) % 2)

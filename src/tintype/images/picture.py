@@ -37,15 +37,19 @@ class Limits:
     max_pixels_banded: int = 1_200_000_000
     """Of a striped or tiled TIFF, which is never held in memory as a whole."""
     max_pixels: int = 250_000_000
-    """Of every other picture."""
+    """Of every other picture; of a JPEG 2000 over the number of its components, for its decoders' memory."""
 
-    def check(self, name: str, height: int, width: int, banded: bool = False) -> None:
-        """Raise TooLargeError when (height, width) passes the limit, InputError when it is empty."""
+    def check(self, name: str, height: int, width: int, *, banded: bool = False, components: int = 1) -> None:
+        """Raise TooLargeError when (height, width) passes the limit, InputError when it is empty.
+
+        `components` are those that a decoder needs whole room for, each.
+        """
         if height < 1 or width < 1:
             raise InputError(f"{name} claims {width} × {height} pixels: it is damaged.")
-        limit = self.max_pixels_banded if banded else self.max_pixels
+        limit = self.max_pixels_banded if banded else self.max_pixels // components
         if height * width > limit:
             kind = "striped or tiled TIFFs" if banded else "such pictures"
+            kind += f" of {components} components" if components > 1 else ""
             raise TooLargeError(
                 f"{name} claims {width} × {height} pixels, more than the limit of {limit:,} for {kind}: "
                 "make it smaller, or raise the limit (--max-pixels) if you trust the file."

@@ -127,7 +127,7 @@ class _Packet:
         self._xmp = xmp
         self._path: list[tuple[str, int]] = []  # the open elements, and where each begins
         self._texts: list[str] = []
-        self._in_history = 0
+        self._in_history = False
         self._removed: list[tuple[int, int, bytes]] = []
         self._graph: tuple[int, int] | None = None
         self._root: tuple[int, int] | None = None
@@ -184,21 +184,26 @@ class _Packet:
         start = self._parser.CurrentByteIndex
         if self._path and self._path[-1][0] in (_SOURCE_TYPE, _TEXT_HISTORY):
             raise ValueError("its history or source type is no plain text")
+        is_own = self._is_own()
         self._path.append((name, start))
+        describes = self._is_own()
         self._texts.clear()
-        self._has_tool |= _TOOL in attributes or name == _TOOL
-        if name == _HISTORY:
-            self._has_history = True
-            self._in_history += 1
-        if _PARAMETERS in attributes:
+        self._has_tool |= (describes and _TOOL in attributes) or (is_own and name == _TOOL)
+        if is_own and name == _HISTORY:
+            self._has_history = self._in_history = True
+        if self._in_history and _PARAMETERS in attributes:
             self._events.add(attributes[_PARAMETERS])
         resource = attributes.get(f"{_RDF} resource")
-        if name in (_SOURCE_TYPE, _TEXT_HISTORY) and resource is not None:
+        if is_own and name in (_SOURCE_TYPE, _TEXT_HISTORY) and resource is not None:
             self._told[name] = resource
-        for key in (_SOURCE_TYPE, _TEXT_HISTORY):
+        for key in (_SOURCE_TYPE, _TEXT_HISTORY) if describes else ():
             if key in attributes:
                 self._told[key] = attributes[key]
                 self._take_out(start, key.split()[1])
+
+    def _is_own(self) -> bool:
+        """Whether what is open is the picture's own description, and not of one that it is made of."""
+        return [name for name, _ in self._path[-2:]] == [f"{_RDF} RDF", f"{_RDF} Description"]
 
     def _take_out(self, start: int, local: str) -> None:
         """Remove an attribute from the tag at `start`: of a name that ends so, as prefixes are free."""
@@ -213,14 +218,14 @@ class _Packet:
         end = self._parser.CurrentByteIndex
         text = "".join(self._texts).strip()
         self._texts.clear()
-        if name == _HISTORY:
-            self._in_history -= 1
-        elif name in (_SOURCE_TYPE, _TEXT_HISTORY):
+        if name == _HISTORY and self._is_own():
+            self._in_history = False
+        elif name in (_SOURCE_TYPE, _TEXT_HISTORY) and self._is_own():
             self._told[name] = text or self._told.get(name, "")
             tag = self._tag(start)
             whole = start + len(tag) if tag.endswith(b"/>") else self._xmp.index(b">", end) + 1
             self._removed.append((start, whole, b""))
-        elif name == _PARAMETERS:
+        elif name == _PARAMETERS and self._in_history:
             self._events.add(text)
         elif name == f"{_RDF} Seq" and self._in_history:
             self._sequence = (start, end)

@@ -14,17 +14,20 @@ SMALL_SIDE = 128  # enough to judge toning by, coarse enough to average the grai
 
 def shrink(values: Pixels, height: int, width: int) -> NDArray[np.float32]:
     """Code values (H, W) to (height, width) in 0…1: area-averaged, bilinear along a side that grows."""
-    small: NDArray[np.float32] = _resized(values, height, width).astype(np.float32)
+    small: NDArray[np.float32] = resized(values, height, width).astype(np.float32)
     small /= np.iinfo(values.dtype).max
     return small
 
 
-def small_colors(rgb: Pixels) -> Pixels:
-    """RGB (H, W, 3) area-averaged to at most SMALL_SIDE pixels on its shorter side, same dtype."""
+def small_colors(rgb: Pixels, whole: tuple[int, int] | None = None) -> Pixels:
+    """RGB (H, W, 3) area-averaged so that its shorter side has at most SMALL_SIDE pixels, same dtype.
+
+    Of a part of a picture as small as it is in the `whole`, of (H, W), made so.
+    """
     import cv2
 
     H, W = rgb.shape[:2]
-    scale = min(1.0, SMALL_SIDE / min(H, W))
+    scale = min(1.0, SMALL_SIDE / min(whole or (H, W)))
     size = (max(1, round(W * scale)), max(1, round(H * scale)))
     return rgb if scale == 1 else np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
 
@@ -39,14 +42,14 @@ def shrink_bands(
     y = 0
     for band in bands:
         scale = np.float32(1 / np.iinfo(band.dtype).max)
-        narrow = _resized(band, len(band), out_width).astype(np.float32) * scale
+        narrow = resized(band, len(band), out_width).astype(np.float32) * scale
         first = int(y / step)
         last = min(len(total), int(np.ceil((y + len(band)) / step)))
         total[first:last] += _overlaps(y, len(band), first, last, step) @ narrow
         y += len(band)
     if len(total) == out_height:
         return total
-    grown: NDArray[np.float32] = _resized(total, out_height, out_width).astype(np.float32)
+    grown: NDArray[np.float32] = resized(total, out_height, out_width).astype(np.float32)
     return grown
 
 
@@ -59,7 +62,8 @@ def _overlaps(y: int, rows: int, first: int, last: int, step: float) -> NDArray[
     return shares
 
 
-def _resized(values: Pixels, height: int, width: int) -> Pixels:
+def resized(values: Pixels, height: int, width: int) -> Pixels:
+    """A plane (H, W) at (height, width), same dtype: area-averaged, bilinear along a side that grows."""
     import cv2
 
     values = _halved(values, 4 * height, 4 * width)

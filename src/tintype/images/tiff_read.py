@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import numpy as np
 from tintype.errors import InputError
 from tintype.images.icc import SRGB_PROFILE, read_profile
 from tintype.images.luma import luma_of_codes
-from tintype.images.metadata import Metadata, photoshop_of, sensible_dpi
+from tintype.images.metadata import Metadata, sensible_dpi, with_iptc, without_thumbnails
 from tintype.images.picture import (
     BAND_PIXELS,
     UNSPECIFIED,
@@ -25,7 +26,7 @@ from tintype.images.picture import (
     decoding,
     to_8_bit,
 )
-from tintype.images.resample import small_colors
+from tintype.images.resample import SMALL_SIDE, small_colors
 from tintype.images.tiff_layout import (
     CMYK,
     JPEG,
@@ -41,9 +42,13 @@ from tintype.images.tiff_tags import EXIF, GPS, IPTC, Directory, Reader, header,
 from tintype.running import codec_threads
 
 _ICC, _XMP, _PHOTOSHOP = 34675, 700, 34377
-# What EXIF's main directory may hold of a TIFF page's: description, maker, times, orientation, resolution …
-_EXIF_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 33432, EXIF, GPS)
+# What EXIF's main directory may hold of a TIFF page's: description, maker, times, resolution, rating …
+_EXIF_TAGS = (
+    270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096),
+    EXIF, GPS,
+)  # fmt: skip
 _SUBFILES = 330
+LAYERS = 37724  # of Photoshop, which opens these and not the page's own pixels
 _SAMPLED_SEGMENTS = 24
 
 
@@ -74,9 +79,11 @@ def _page(tags: Directory, reader: Reader, limits: Limits, picture: Picture) -> 
         layout = read_layout(tags, reader, picture.name)
     if layout.compression != NO_COMPRESSION:
         limits.check(picture.name, *layout.segment)  # a segment is inflated as a whole
-    page = TiffPage(layout, tags, reader)
+    page = TiffPage(layout, tags, reader, picture.notes)
     if _SUBFILES in tags:
         picture.note("The TIFF's pages hold further pictures inside: these were left out.")
+    if LAYERS in tags:
+        picture.note("The TIFF's layers were left out: it was taken as a whole.")
     if layout.samples > layout.colors + 1:
         picture.note("The TIFF has more than one extra channel: only the first was kept.")
     if layout.photometric == CMYK:
@@ -93,10 +100,8 @@ def _metadata(tags: Directory) -> Metadata:
     exif = {code: tags[code] for code in _EXIF_TAGS if code in tags}
     metadata = Metadata(exif=header(8, big=False) + pack(exif, 8, big=False) if exif else None)
     metadata.xmp = tags[_XMP].raw if _XMP in tags else None
-    if _PHOTOSHOP in tags:
-        metadata.photoshop = tags[_PHOTOSHOP].raw
-    elif IPTC in tags:
-        metadata.photoshop = photoshop_of(tags[IPTC].raw)
+    photoshop, iptc = (tags[code].raw if code in tags else None for code in (_PHOTOSHOP, IPTC))
+    metadata.photoshop = with_iptc(photoshop and without_thumbnails(photoshop), iptc)
     x, y = ((tags[code].ratios() if code in tags else []) for code in (282, 283))
     unit = tags[296].numbers()[:1] if 296 in tags else [2]
     if x and y and unit in ([2], [3]):
@@ -106,9 +111,12 @@ def _metadata(tags: Directory) -> Metadata:
 
 
 class TiffPage(Page):
-    """A page in its file; `tags` are its directory, `compressed` how it was stored."""
+    """A page in its file; `tags` are its directory, `compressed` how it was stored.
 
-    def __init__(self, layout: Layout, tags: Directory, reader: Reader) -> None:
+    `notes` are those of its picture, told what its pixels lack.
+    """
+
+    def __init__(self, layout: Layout, tags: Directory, reader: Reader, notes: list[str]) -> None:
         self.height, self.width = layout.height, layout.width
         deep = layout.bits == 16 and layout.photometric not in (CMYK, PALETTE)
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)
@@ -120,7 +128,7 @@ class TiffPage(Page):
         self.compressed = layout.compression != NO_COMPRESSION
         turned = tags[274].numbers()[:1] if 274 in tags else [1]
         self.orientation = turned[0] if turned and 1 <= turned[0] <= 8 else 1
-        self._layout, self._reader = layout, reader
+        self._layout, self._reader, self._notes = layout, reader, notes
         self._icc = tags[_ICC].raw if _ICC in tags else None
 
     def luma(self) -> Pixels:
@@ -145,16 +153,21 @@ class TiffPage(Page):
                 yield Band(first * layout.segment[0], luma, alpha)
 
     def small_rgb(self) -> Pixels | None:
-        """RGB of some evenly spaced strips or rows of tiles, made small; None for grey pages."""
+        """RGB of some evenly spaced strips or rows of tiles, as small as a page is made; None for grey ones.
+
+        Thin strips are taken a few at a time, so that grain is averaged alike however a file is laid out.
+        """
         layout = self._layout
         if layout.colors == 1 and layout.photometric != PALETTE:
             return None
-        rows = np.unique(np.linspace(0, layout.down - 1, _SAMPLED_SEGMENTS).astype(int))
+        size = (layout.height, layout.width)
+        together = min(layout.down, ceil(min(size) / SMALL_SIDE / layout.segment[0]))
+        rows = np.unique(np.linspace(0, layout.down - together, _SAMPLED_SEGMENTS).astype(int))
         parts = []
         with ThreadPoolExecutor(codec_threads()) as pool, decoding(layout.name, "TIFF"):
             for row in rows:
-                rgb = self._rgb_of(self._codes(int(row), int(row) + 1, pool, in_color=True))
-                parts.append(small_colors(np.ascontiguousarray(rgb)).reshape(-1, 3))
+                rgb = self._rgb_of(self._codes(int(row), int(row) + together, pool, in_color=True))
+                parts.append(small_colors(np.ascontiguousarray(rgb), size).reshape(-1, 3))
         return np.concatenate(parts)[None]
 
     def _codes(self, first: int, last: int, pool: ThreadPoolExecutor, in_color: bool) -> Pixels:
@@ -223,7 +236,7 @@ class TiffPage(Page):
             from tintype.images.cmyk import cmyk_to_rgb
 
             inks = np.ascontiguousarray(to_8_bit(codes[:, :, :4]))
-            return cmyk_to_rgb(Image.fromarray(inks, "CMYK"), self._icc)
+            return cmyk_to_rgb(Image.fromarray(inks, "CMYK"), self._icc, self._notes)
         return codes[:, :, :3]
 
     def _palette(self) -> Pixels:

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tintype.images.metadata import exif_directory, iptc_of
+from tintype.images.metadata import exif_directory, iptc_of, without_thumbnails
 from tintype.images.picture import Coloring, Page, Picture, Pixels
-from tintype.images.tiff_read import TiffPage
+from tintype.images.tiff_read import LAYERS, TiffPage
 from tintype.images.tiff_tags import (
     IPTC,
     Directory,
@@ -39,7 +39,7 @@ _CLASSIC_MAX = (1 << 32) - (1 << 26)
 _STRUCTURAL = {
     256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291,
     292, 293, 301, 317, 318, 319, 320, 322, 323, 324, 325, 326, 327, 328, 330, 332, 333, 334, 336, 338, 339,
-    340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 34675,
+    340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 34675, LAYERS,
 }  # fmt: skip
 _DESCRIPTION = 270
 # How tifffile and ImageJ begin a description of the array's shape, which is another one in colour.
@@ -132,6 +132,8 @@ def _kept_tags(page: Page, picture: Picture) -> Directory:
         kept = {code: tag for code, tag in page.tags.items() if code not in _STRUCTURAL}
         if _DESCRIPTION in kept and kept[_DESCRIPTION].raw.startswith(_ARRAY_SHAPES):
             del kept[_DESCRIPTION]
+        if _PHOTOSHOP in kept:
+            kept[_PHOTOSHOP] = opaque(without_thumbnails(kept[_PHOTOSHOP].raw))
         own = kept[_XMP].raw if _XMP in kept else None
         if (xmp := picture.xmp_out(own)) and xmp != own:
             kept[_XMP] = opaque(xmp, kind=1)

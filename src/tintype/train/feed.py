@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -92,8 +93,14 @@ class Feed(lightning.LightningDataModule):
     def val_dataloader(self) -> Any:
         if self.val is None:
             return []
-        loader: DataLoader[Any] = DataLoader(self.val, self.options.batch, num_workers=self.options.workers)
-        if self._cache_place() == "none" or isinstance(self.val, StreamDataset):
+        workers, kept = self.options.workers, self._cache_place() != "none"
+        kept &= not isinstance(self.val, StreamDataset)
+        # Where they are not forked, readers take seconds to start, so they stay from one look to the next.
+        stay = workers > 0 and not kept and multiprocessing.get_start_method() != "fork"
+        loader: DataLoader[Any] = DataLoader(
+            self.val, self.options.batch, num_workers=workers, persistent_workers=stay
+        )
+        if not kept:
             return loader
         if self._kept_val is None:
             trainer: Any = self.trainer

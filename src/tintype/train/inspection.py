@@ -108,8 +108,8 @@ def pack(args: argparse.Namespace) -> int:
     note = _Note(out, photographs, args)
     greys = round(args.grey_share * len(photographs))
     grey = some(photographs, greys) if greys else None
-    greyed = {record.name for record in grey.records} if grey else set()
-    jobs = [(record, args.size, record.name in greyed) for record in photographs.records]
+    greyed = {id(record) for record in grey.records} if grey else set()  # names may come again
+    jobs = [(record, args.size, id(record) in greyed) for record in photographs.records]
     try:
         _write_shards(out, jobs, photographs.label_names, note, args)
     except KeyboardInterrupt:

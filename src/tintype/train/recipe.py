@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from tintype.train.ranges import Count, NotNegative, Range, Ranged, Whole
 
 Losses = dict[str, Tensor]
-Groups = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,10 +72,14 @@ def keys_for(names: Iterable[str]) -> list[str]:
     gets a number.
     """
     keys: dict[str, None] = {}
+    last: dict[str, int] = {}  # number under which a name was put in
     for name in names:
-        own = key_of(name)
-        tries = (own, *(f"{own}_{n}" for n in range(2, 2 + len(keys))))
-        keys[next(key for key in tries if key not in keys)] = None
+        own = key = key_of(name)
+        number = last.get(own, 1)
+        while key in keys:
+            number += 1
+            key = f"{own}_{number}"
+        keys[key], last[own] = None, number
     return list(keys)
 
 
