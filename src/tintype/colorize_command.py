@@ -53,7 +53,7 @@ def add_colorize_arguments(parser: argparse.ArgumentParser) -> None:
     add("--candidates", type=count, metavar="N", help=versions)
     sure = "draw how sure the model is of one picture's colours"
     add("--confidence", metavar="OUT.png", help=sure)
-    more = "refuse pictures of more (default: 250 million, of JPEG 2000 by its components; striped or tiled TIFF 1.2 billion)"
+    more = "refuse pictures of more (default: 250 million, JPEG 2000 less; striped or tiled TIFF 1.2 billion)"
     add("--max-pixels", type=count, metavar="N", help=more)
     add("--recursive", action="store_true", help="take the folders inside a folder too")
     add("--overwrite", action="store_true", help="replace results that exist")

@@ -47,7 +47,7 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     add("--manifest", metavar="FILE", help=kept)
     add("--report", metavar="MANIFEST", help="sum up a manifest, and do nothing else")
     add_model_arguments(parser, auto_size=True, threads=False)
-    more = "refuse pictures of more (default: 250 million, of JPEG 2000 by its components; striped or tiled TIFF 1.2 billion)"
+    more = "refuse pictures of more (default: 250 million, JPEG 2000 less; striped or tiled TIFF 1.2 billion)"
     add("--max-pixels", type=count, metavar="N", help=more)
     longest = "give a picture up after this long (default: 3600)"
     add("--time-limit", type=count, default=3600, metavar="SECONDS", help=longest)
