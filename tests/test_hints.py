@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from tintype import Colorizer, Hint
 from tintype.color import lab_to_rgb, rgb_to_lab
 from tintype.errors import InputError, SettingsError
-from tintype.framing import upright
 from tintype.guidance import hex_to_ab
 from tintype.hints import as_seen, hint_maps, read_hints
+from tintype.images.orientation import upright
 
 RED = "#d02020"
 POINT = {"x": 4, "y": 2, "color": RED}

@@ -1,4 +1,4 @@
-"""How a network sees a picture: upright, at its own size, with borders where it needs multiples."""
+"""How a network sees a picture: at its own size, with borders where it needs multiples."""
 
 from __future__ import annotations
 
@@ -18,23 +18,6 @@ SMALLEST_AUTO = 128  # pixels of the shorter side, below which no network has be
 LARGEST_AUTO = 2  # times the model's own size
 _LOST = 0.03  # luma 0…1, root mean square: detail that a network should not have to do without
 LONGEST = 2.0  # a picture's longer side is shown at no more than this many times `size`
-# What makes a stored picture upright, for each EXIF orientation: quarter turns, then whether to mirror it.
-_TO_UPRIGHT = {
-    2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False),
-}  # fmt: skip
-
-
-def upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A picture (H, W) as it is stored, turned as its EXIF orientation says."""
-    turns, mirrored = _TO_UPRIGHT.get(orientation, (0, False))
-    turned = np.rot90(stored, turns)
-    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-
-
-def as_stored(turned: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The reverse of `upright`, for (h, w) or (h, w, channels)."""
-    turns, mirrored = _TO_UPRIGHT.get(orientation, (0, False))
-    return np.rot90(turned[:, ::-1] if mirrored else turned, -turns)
 
 
 def network_size(height: int, width: int, size: int, stride: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -31,8 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, SettingsError
-from tintype.framing import upright
 from tintype.guidance import hex_to_ab
+from tintype.images.orientation import seen_at, upright_size
 
 DEFAULT_RADIUS = 1 / 64  # of the shorter side
 _POINT_KEYS, _FILE_KEYS = {"x", "y", "color", "radius"}, {"points", "units", "orientation"}
@@ -142,40 +142,22 @@ def as_seen(hint: Hint, full: tuple[int, int], orientation: int = 1) -> Hint:
 
 def _in_fractions(hint: Hint, full: tuple[int, int], orientation: int) -> tuple[float, float, float]:
     """x of the upright picture's width, y of its height and the radius of its shorter side."""
-    swap = _turns(orientation) and hint.orientation == "upright"
-    width, height = full if swap else full[::-1]  # of the frame that the hint is told in
+    # Of the frame that the hint is told in.
+    height, width = upright_size(full, orientation) if hint.orientation == "upright" else full
     per_x, per_y, per_r = (1, 1, 1) if hint.units == "fractions" else (width, height, min(full))
     x, y = float(hint.x) / per_x, float(hint.y) / per_y
     if x > 1 or y > 1:
         where = f"x {hint.x:g}, y {hint.y:g}"
         raise SettingsError(f"The hint at {where} lies outside of the picture of {width} × {height} pixels.")
     if hint.orientation == "stored":
-        x, y = _TURNED[orientation](x, y)
+        x, y = seen_at(x, y, orientation)
     return x, y, DEFAULT_RADIUS if hint.radius is None else float(hint.radius) / per_r
-
-
-# Where a point, in fractions, of the stored picture is seen, by EXIF's orientation.
-_TURNED: dict[int, Callable[[float, float], tuple[float, float]]] = {
-    1: lambda x, y: (x, y),
-    2: lambda x, y: (1 - x, y),
-    3: lambda x, y: (1 - x, 1 - y),
-    4: lambda x, y: (x, 1 - y),
-    5: lambda x, y: (y, x),
-    6: lambda x, y: (1 - y, x),
-    7: lambda x, y: (1 - y, 1 - x),
-    8: lambda x, y: (y, 1 - x),
-}
-
-
-def _turns(orientation: int) -> bool:
-    """Whether the upright picture's sides are the stored one's exchanged."""
-    return upright(np.broadcast_to(np.uint8(0), (2, 3)), orientation).shape == (3, 2)
 
 
 def _disc(hint: Hint, seen: tuple[int, int], full: tuple[int, int], orientation: int) -> NDArray[np.bool_]:
     """The pixels (h, w) of the upright picture at the model's size that one hint tells of."""
     x, y, radius = _in_fractions(hint, full, orientation)
-    (rows, columns), (height, width) = seen, full[::-1] if _turns(orientation) else full
+    (rows, columns), (height, width) = seen, upright_size(full, orientation)
     # In pixels of the model's size, whose aspect can differ from the picture's by half a stride.
     x, y, radius = x * columns, y * rows, radius * min(full)
     across = (np.arange(columns) + 0.5 - x) / max(radius * columns / width, 1e-6)

@@ -84,6 +84,18 @@ def make_plan(
     return plan
 
 
+def find_pictures(inputs: Sequence[str], plan: Plan, *, recursive: bool = False) -> list[str]:
+    """The pictures that `inputs` (files, folders, globs) name, once each, where nothing becomes of them.
+
+    Inputs that are of no use, and what the user should know, are listed in `plan`.
+    """
+    found: dict[str, str] = {}
+    for text in inputs:
+        for source, _ in _find(text, plan, recursive, None):
+            found.setdefault(os.path.realpath(source), source)
+    return list(found.values())
+
+
 def check_file_name(output: str, option: str = "-o") -> None:
     """Raises SettingsError when a result's name has no suffix, or one of no format that is written."""
     suffix = Path(output).suffix

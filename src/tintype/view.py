@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tintype import chroma
 from tintype.cards import ModelCard
 from tintype.color import SRGB_TONE, ToneCurve, linear_to_srgb
-from tintype.framing import as_stored, auto_size, auto_view, network_size, resize_for_network, upright
+from tintype.framing import auto_size, auto_view, network_size, resize_for_network
 from tintype.images import Page
+from tintype.images.orientation import as_stored, upright
 
 Float = NDArray[np.float32]
 

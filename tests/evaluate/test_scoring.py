@@ -243,6 +243,15 @@ def test_pictures_below_folders_are_taken_if_asked_for(place, capsys):
     assert "7 pictures by" in command(f"{line} --recursive --overwrite", capsys)[2]
 
 
+def test_pictures_need_no_suffix_and_stand_on_the_sheet_once(place, capsys):
+    (place / "first").write_bytes((place / "photos" / "0.png").read_bytes())
+    line = "compare gray --images first photos/0.png photos ./first -o sheet.png --size 96"
+    status, _, err = command(line, capsys)
+    assert status == 0
+    assert "7 pictures by" in err
+    assert "tintype:" not in err
+
+
 def test_sideways_pictures_stand_upright_on_the_sheet(place, capsys):
     stored = np.zeros((60, 100), np.uint8)
     stored[:, :50] = 255

@@ -33,6 +33,7 @@ from tintype.images.jp2_boxes import (
 from tintype.images.jp2_metadata import read_metadata
 from tintype.images.luma import luma_of_codes
 from tintype.images.metadata import exif_orientation
+from tintype.images.orientation import upright
 from tintype.images.picture import (
     PREMULTIPLIED,
     UNASSOCIATED,
@@ -45,7 +46,6 @@ from tintype.images.picture import (
     to_8_bit,
     to_full_scale,
 )
-from tintype.images.pillow_formats import turned_upright
 from tintype.images.resample import SMALL_SIDE, small_colors
 from tintype.running import opencv_silence
 
@@ -91,7 +91,7 @@ def jp2_rgb8(data: bytes) -> NDArray[np.uint8]:
     with decoding("it", _KIND):
         codes = stored.codes()
         rgb = codes[..., :1].repeat(3, -1) if stored.described.is_grey else codes[..., :3]
-    return turned_upright(to_8_bit(rgb), picture.pages[0].orientation)
+    return upright(to_8_bit(rgb), picture.pages[0].orientation)
 
 
 def _opened(data: bytes, name: str, limits: Limits) -> tuple[Picture, _Stored]:

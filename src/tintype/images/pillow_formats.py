@@ -23,6 +23,7 @@ from tintype.images.metadata import (
     sensible_dpi,
     without_thumbnail,
 )
+from tintype.images.orientation import upright
 from tintype.images.picture import (
     ArrayPage,
     Coloring,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 _PALETTE_SIDE = 256  # pixels of what a GIF's colours are chosen from, which takes long
 _SIDE_MAX = {"WEBP": 16383, "AVIF": 65536, "GIF": 65535, "BMP": 1 << 30}
-# For each EXIF orientation: transpose?, flip rows?, flip columns? in this order.
-_TURNS = {2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
 
 
 def pillow_page(
@@ -166,7 +165,7 @@ def write_pillow(picture: Picture, coloring: Coloring, target: BinaryIO, kind: s
     if kind in ("WEBP", "AVIF"):
         options = _rich_options(picture, page, kind, quality)
     else:
-        pixels = turned_upright(pixels, page.orientation)
+        pixels = upright(pixels, page.orientation)
     image = Image.fromarray(pixels)
     if kind == "GIF":
         image, options = _palette_of(image)
@@ -196,18 +195,6 @@ def _rich_options(picture: Picture, page: Page, kind: str, quality: int) -> dict
         # `exact` keeps the colour under full transparency; quality is the effort here.
         options |= {"lossless": True, "exact": True, "quality": 75}
     return options
-
-
-def turned_upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels turned as EXIF's orientation asks, for formats that cannot carry the tag."""
-    for step in _TURNS.get(orientation, ""):
-        if step == "t":
-            pixels = pixels.swapaxes(0, 1)
-        elif step == "h":
-            pixels = pixels[:, ::-1]
-        else:
-            pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _palette_of(image: Image.Image) -> tuple[Image.Image, dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.errors import InputError, TintypeError
-from tintype.framing import upright
+from tintype.images.orientation import upright
 from tintype.live.gstreamer import Pipeline, csi_pipeline
 from tintype.running import opencv_silence
 from tintype.video.layout import orientation_of

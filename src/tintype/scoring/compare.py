@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tintype import images
 from tintype.colorizer import Colorizer
 from tintype.errors import InputError, OutputExistsError, SettingsError, TintypeError
-from tintype.plan import make_plan
+from tintype.plan import Plan, find_pictures
 from tintype.progress import Report
 from tintype.report.sheets import contact_sheet, grey_rgb
 from tintype.results import check_targets
@@ -33,21 +33,22 @@ def run_compare(args: argparse.Namespace) -> int:
     """Draw the sheet; the exit status, 1 where a picture was of no use."""
     target = Path(args.output)
     _check(args, target)
-    plan = make_plan(args.images, recursive=args.recursive)
-    if not plan.jobs:
+    plan = Plan()
+    found = find_pictures(args.images, plan, recursive=args.recursive)
+    if not found:
         name, reason = plan.failures[0] if plan.failures else (args.images[0], "there is no picture")
         raise InputError(f"{name}: {reason}.")
-    for job in plan.jobs if target.exists() else ():
-        check_targets(Path(job.source), [target], args.overwrite)
-    count = min(args.limit, len(plan.jobs))
-    sources = [plan.jobs[i * len(plan.jobs) // count].source for i in range(count)]
+    for source in found if target.exists() else ():
+        check_targets(Path(source), [target], args.overwrite)
+    count = min(args.limit, len(found))
+    sources = [found[i * len(found) // count] for i in range(count)]
     failures = list(plan.failures)
     painters = _painters(args.models)
     with Report(len(sources), sys.stderr, single=True) as told:
         for note in plan.notes:
             told.say(note)
-        if count < len(plan.jobs):
-            told.say(f"{count:,} of {len(plan.jobs):,} pictures, evenly spread; --limit takes more.")
+        if count < len(found):
+            told.say(f"{count:,} of {len(found):,} pictures, evenly spread; --limit takes more.")
         told.begin(count)
         rows = []
         for source in sources:

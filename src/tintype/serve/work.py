@@ -19,6 +19,7 @@ from tintype.colorizer import Colorizer
 from tintype.confidence import confidence_picture
 from tintype.errors import TooLargeError
 from tintype.hints import Hint, as_seen
+from tintype.images.orientation import upright_size
 from tintype.serve.bodies import MEMORY_BYTES, Upload
 from tintype.serve.desk import Job
 from tintype.view import shown8
@@ -142,7 +143,7 @@ def _opened(colorizer: Colorizer, upload: Upload, job: Job) -> images.Picture:
 def _headers(picture: images.Picture, colorizer: Colorizer) -> dict[str, str]:
     """What is told of a picture beside the answer; sizes are those of its first page, upright."""
     page = picture.pages[0]
-    height, width = (page.width, page.height) if page.orientation in _TURNED else (page.height, page.width)
+    height, width = upright_size((page.height, page.width), page.orientation)
     return {
         "Tintype-Model": quote(colorizer.card.name, safe=" "),
         "Tintype-Size": f"{width}x{height}",
@@ -150,9 +151,6 @@ def _headers(picture: images.Picture, colorizer: Colorizer) -> dict[str, str]:
         "Tintype-Format": picture.format,
         "Tintype-Pages": str(len(picture.pages)),
     }
-
-
-_TURNED = (5, 6, 7, 8)  # EXIF's orientations of a picture that lies on its side
 
 
 class _Result(SpooledTemporaryFile[bytes]):

@@ -12,7 +12,8 @@ from tintype import chroma
 from tintype.color import Signal
 from tintype.colorizer import Colorizer
 from tintype.errors import SettingsError
-from tintype.framing import as_stored, network_size, upright
+from tintype.framing import network_size
+from tintype.images.orientation import as_stored, upright
 from tintype.images.resample import shrink
 from tintype.temporal import FrameByFrame, Steady
 from tintype.video.film import Film, plane
