@@ -20,6 +20,7 @@ from tintype.archive.cluster import ClusterEngine
 from tintype.batch import Options, run_plan
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
 from tintype.plan import Job, make_plan
+from tintype.progress import Report
 from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, run_jobs
 from tintype.whole import part_name, remove_own_parts, whole_file
@@ -309,6 +310,27 @@ def test_what_is_said_of_stopping_is_the_engines(capfd: pytest.CaptureFixture[st
     assert stop.is_set()
     said = "Stopping; the same command does again what the actors have in hand."
     assert capfd.readouterr().err == f"\n{said}\n"
+
+
+def test_the_first_ctrl_c_is_the_first_where_others_stopped_already(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    report, before = Report(None, io.StringIO()), signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with orderly_stop(report.stop, lambda: pytest.fail("abandoned"), "Stopping."):
+            report.give_up("There is no room left.")
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == "tintype: There is no room left.\n\nStopping.\n"
+    assert report.status == 0, "as nothing failed"
+
+
+def test_who_was_stopped_by_ctrl_c_says_so_whatever_follows() -> None:
+    report = Report(None, io.StringIO())
+    report.stop.set()
+    report.give_up("There is no room left.")
+    assert report.status == 130
 
 
 def test_a_bar_is_shown_on_a_terminal_only(

@@ -40,6 +40,7 @@ class Report(AbstractContextManager["Report"]):
         self.stop = threading.Event()
         self._total, self._stream, self._quiet, self._single = total, stream, quiet, single
         self._as_json, self._goes_on = as_json, goes_on
+        self._given_up: str | None = None
         self._gave_up = False
         self._mute = as_json and stream is sys.stderr
         self._counts: Counter[str] = Counter()
@@ -79,8 +80,9 @@ class Report(AbstractContextManager["Report"]):
 
     def give_up(self, reason: str) -> None:
         """Set `stop`, as after a failure that all further pictures would share, and tell why, once."""
-        if not self._gave_up:
-            self._gave_up = True
+        if self._given_up is None:
+            self._given_up = reason
+            self._gave_up = not self.stop.is_set()  # else the user stopped it first
             self.stop.set()
             self._print(f"tintype: {reason}", sys.stderr)
 

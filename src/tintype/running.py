@@ -46,11 +46,13 @@ def run_jobs(
 @contextmanager
 def orderly_stop(stop: threading.Event, abandon: Callable[[], None], words: str = STOPPING) -> Iterator[None]:
     """The first Ctrl-C sets `stop` and says `words`; a second calls `abandon` and ends the process there."""
+    came = threading.Event()  # not `stop`, which others set, too
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if came.is_set():
             abandon()
             os._exit(130)  # nothing else ends threads, and they would write on
+        came.set()
         stop.set()
         with suppress(OSError):  # not `print`: the signal may have come in the middle of one
             os.write(2, f"\n{words}\n".encode())
@@ -114,7 +116,7 @@ def _allowed() -> int:
 def free_memory() -> int | None:
     """Bytes of memory that are to be had, by the system's word and the limit of this control group.
 
-    None where neither tells.
+    All that the machine has, where the system tells no more; None where it does not tell that.
     """
     found = []
     try:
@@ -125,12 +127,27 @@ def free_memory() -> int | None:
         pass
     try:
         limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_GROUP / "memory.current").read_text(encoding="ascii").strip()
         if limit.isdigit():
-            found.append(max(0, int(limit) - int(used)))
+            used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
+            found.append(max(0, int(limit) - max(0, used - _file_pages())))
     except OSError:
         pass
-    return min(found, default=None)
+    return min(found) if found else _all_memory()
+
+
+def _file_pages() -> int:
+    """Bytes that count as used in this control group and are copies of files, which give way."""
+    lines = (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+    pages = dict(line.split() for line in lines)
+    return int(pages.get("active_file", 0)) + int(pages.get("inactive_file", 0))
+
+
+def _all_memory() -> int | None:
+    """Bytes of the machine's memory; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows has no such call, some systems no such name
+        return None
 
 
 def codec_threads() -> int:

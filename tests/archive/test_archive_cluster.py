@@ -53,6 +53,23 @@ def test_an_actor_is_killed(tmp_path: Path, names: list[str], tiny_model: Path) 
     check_done(tmp_path, names, tiny_model)
 
 
+def test_a_full_target_ends_the_run_and_all_that_failed_is_named(
+    tmp_path: Path, names: list[str], tiny_model: Path, tiny_disk: Path
+) -> None:
+    line = [tmp_path / "in", "-o", tiny_disk, "--manifest", tmp_path / "m.jsonl", "--model", tiny_model]
+    full = batch(*line, "--engine", "ray", "--workers", 1)
+    assert full.returncode == 1
+    assert full.stderr.count(f"There is no room left in {tiny_disk}.") == 1
+    found = records(tmp_path / "m.jsonl")
+    failed = [record for record in found.values() if record.status == "failed"]
+    assert len(failed) > 1, "all that were in hand"
+    assert {record.kind for record in failed} == {"full"}
+    done = {record.output for record in found.values() if record.status == "done"}
+    assert done == {str(tiny_disk / name) for name in files(tiny_disk)}, "none was written and not recorded"
+    assert len(done) + len(failed) < COUNT, "the rest was not even tried"
+    assert hidden(tiny_disk) == []
+
+
 def test_a_run_goes_on_whose_driver_was_killed(tmp_path: Path, names: list[str], tiny_model: Path) -> None:
     process = start(tmp_path, tiny_model)
     ray = [pid for pid, command in descendants(process.pid) if "tintype.archive.child" not in command]

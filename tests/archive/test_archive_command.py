@@ -275,16 +275,28 @@ def test_workers_are_sized_to_processors_and_memory(monkeypatch: pytest.MonkeyPa
 def test_workers_by_what_memory_the_system_and_the_group_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, expected: int
 ) -> None:
-    """6 GiB to be had of the system; of the group's limit 2 are used."""
+    """6 GiB to be had of the system; of the group's limit 2 are used, and 1.5 by copies of files."""
     memory = tmp_path / "meminfo"
     memory.write_text(f"MemTotal: 99999999 kB\nMemFree: 1 kB\nMemAvailable: {6 << 20} kB\n")
     if limit is not None:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
+        (tmp_path / "memory.current").write_text(f"{7 << 29}\n")
+        (tmp_path / "memory.stat").write_text(
+            f"anon {2 << 30}\ninactive_file {1 << 30}\nactive_file {1 << 29}\n"
+        )
     monkeypatch.setattr(running, "_MEMORY", memory)
     monkeypatch.setattr(running, "_GROUP", tmp_path)
     monkeypatch.setattr(local, "processors", lambda: 8)
     assert default_workers() == expected
+
+
+def test_memory_where_the_system_tells_nothing_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Path("/nowhere")
+    monkeypatch.setattr(running, "_MEMORY", nowhere)
+    monkeypatch.setattr(running, "_GROUP", nowhere)
+    assert running.free_memory() == running._all_memory()
+    monkeypatch.delattr("os.sysconf", raising=False)
+    assert running.free_memory() is None
 
 
 def test_a_record_becomes_what_is_told_of_a_picture() -> None:

@@ -136,6 +136,28 @@ def test_large_results_go_by_way_of_a_file(root: str, monkeypatch: pytest.Monkey
     assert (content.read_bytes() if isinstance(content, Path) else content) == bytes(100)
 
 
+@pytest.mark.parametrize(("own", "kind"), [(True, "unwritable"), (False, "full")])
+def test_a_full_disk_of_the_machine_is_not_the_stores(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, own: bool, kind: str
+) -> None:
+    """A copy of large results is made for the upload."""
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tintype.archive.remote.IN_MEMORY", 10)
+    if own:
+        monkeypatch.setattr("tintype.archive.remote.shutil.copyfileobj", full)
+    else:
+        monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "put_file", full)
+    (tmp_path / "a.png").write_bytes(picture(0, ".png"))
+    work = Work(settings(tmp_path, f"local://{tmp_path}/out", tiny_model))
+    record = work(Task("a.png", 1, "", 0))
+    assert record.kind == kind
+    assert record.reason.endswith("the disk is full")
+    assert ("a copy for the upload cannot be written" in record.reason) is own
+
+
 def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> None:
     for root in (str(tmp_path), f"local://{tmp_path}"):
         others = [part_name("b.jpg"), part_name("a.jpg.jpg")]

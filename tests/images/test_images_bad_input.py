@@ -15,7 +15,7 @@ from picture_makers import COLOR, COLOR_16, GREY, GREY_16, Tint, encoded, tiff
 from PIL import Image
 
 from tintype.errors import InputError, OutputError, TooLargeError
-from tintype.images import Limits, open_picture, save_picture
+from tintype.images import Limits, decode_rgb8, open_picture, save_picture
 from tintype.images.picture import ArrayPage
 
 WHOLE = {
@@ -202,8 +202,8 @@ def test_tags_that_share_their_bytes_are_refused_before_they_fill_the_memory() -
 
 def test_large_tags_of_their_own_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tintype.images.tiff_tags._MAX_VALUES", 1_000)
-    with open_picture(plain_tiff([(37_724, 7, 100_000, 8)], bytes(100_000))) as picture:
-        assert len(picture.pages[0].tags[37_724].raw) == 100_000  # type: ignore[attr-defined]
+    with open_picture(plain_tiff([(37_723, 7, 100_000, 8)], bytes(100_000))) as picture:
+        assert len(picture.pages[0].tags[37_723].raw) == 100_000  # type: ignore[attr-defined]
 
 
 def test_directories_that_nest_in_each_other_are_passed_over() -> None:
@@ -329,6 +329,9 @@ def test_a_jpeg_of_too_many_scans_is_refused() -> None:
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00\x00"
     with pytest.raises(InputError, match="it has more than 128 scans, which no program writes"):
         open_picture(whole[:-2] + 200 * scan + whole[-2:])
+    with pytest.raises(InputError, match="no picture that can be decoded"):
+        decode_rgb8(whole[:-2] + 200 * scan + whole[-2:])
+    assert decode_rgb8(whole).size
     with open_picture(whole + 200 * scan) as behind_its_end:
         assert behind_its_end.pages[0].luma().size
 

@@ -45,6 +45,7 @@ from tintype.images import (
     save_picture,
     suffix_for,
 )
+from tintype.images.icc import SRGB_PROFILE
 from tintype.images.luma import array_to_luma, merge_pil
 
 RGBA = np.dstack([COLOR, ALPHA])
@@ -459,6 +460,13 @@ def test_inks_with_a_damaged_profile_are_read_plainly_which_is_told(kind: str) -
         assert (off(picture.pages[0].luma(), luma) <= 1).all()
         assert len(picture.notes) == 1
         assert picture.notes[0].startswith("Its inks have no profile that can be used (")
+
+
+def test_a_profile_that_is_not_for_inks_is_told_of_as_such() -> None:
+    data = encoded(Image.fromarray(COLOR).convert("CMYK"), "JPEG", icc_profile=SRGB_PROFILE.icc)
+    with open_picture(data) as picture:
+        assert picture.pages[0].luma().size
+        assert "the one that there is, is not for inks" in picture.notes[0]
 
 
 def test_the_transparent_value_of_a_deep_pillow_picture_becomes_alpha() -> None:

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, PngImagePlugin
 
 from tintype.errors import InputError
 from tintype.images import open_picture, png, save_picture
-from tintype.images.metadata import without_thumbnails
+from tintype.images.metadata import iptc_of, without_thumbnails
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>Grandmother, 1931</note></x:xmpmeta>'
 IPTC = b"\x1c\x02\x78\x00\x0bGrandmother"
@@ -298,6 +298,27 @@ def test_what_fills_the_room_between_a_jpegs_markers_is_passed_over(fill: bytes)
 
 THUMBNAIL = b"8BIM\x04\x0c\0\0" + (5).to_bytes(4, "big") + b"small\0"
 RESOLUTION = b"8BIM\x03\xed\0\0" + (16).to_bytes(4, "big") + bytes(16)
+
+
+OTHER = b"MeSa" + RESOLUTION[4:]
+
+
+def test_resources_of_other_programs_hide_none() -> None:
+    assert without_thumbnails(OTHER + THUMBNAIL + PHOTOSHOP) == OTHER + PHOTOSHOP
+    assert iptc_of(OTHER + PHOTOSHOP) == iptc_of(PHOTOSHOP)
+
+
+def test_a_thumbnail_that_breaks_off_takes_nothing_along() -> None:
+    damaged = THUMBNAIL[:8] + (1 << 20).to_bytes(4, "big") + b"small\0"
+    assert without_thumbnails(damaged + PHOTOSHOP) == damaged + PHOTOSHOP
+
+
+def test_a_tag_of_nothing_but_a_thumbnail_goes_and_one_of_none_stays_as_it_is() -> None:
+    for photoshop, kept in ((THUMBNAIL, None), (RESOLUTION, (1, RESOLUTION))):
+        result, _ = colored(tiff(GREY, extratags=[(34377, 1, len(photoshop), photoshop, True)]))
+        with tifffile.TiffFile(BytesIO(result)) as file:
+            tag = file.pages[0].tags.get(34377)
+            assert (tag and (int(tag.dtype), bytes(tag.value))) == kept
 
 
 @pytest.mark.parametrize("photoshop", [THUMBNAIL + PHOTOSHOP, PHOTOSHOP + THUMBNAIL, PHOTOSHOP])

@@ -33,7 +33,7 @@ from picture_makers import (
 from PIL import Image
 
 from tintype.images import luma_of_codes, open_picture, save_picture
-from tintype.images.tiff_tags import Tag, header, longs, pack, shorts
+from tintype.images.tiff_tags import Reader, Tag, header, longs, pack, shorts
 
 BILEVEL = GREY > 120
 SHAPES = {"grey 8": GREY, "grey 16": GREY_16, "rgb 8": COLOR, "rgb 16": COLOR_16}
@@ -332,6 +332,19 @@ def test_toning_is_judged_alike_however_the_strips_lie(rows: int) -> None:
     for pixels, is_colored in ((sepia, False), (cv2.resize(COLOR, (1000, 1400)), True)):
         with open_picture(tiff(pixels, compression="zlib", rowsperstrip=rows)) as picture:
             assert picture.pages[0].is_colored() == is_colored
+
+
+def test_layers_are_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are often larger than the pixels, of which bands are held."""
+    source = tiff(GREY, extratags=[(37724, 7, 5000, bytes(5000), True)])
+    read: list[int] = []
+    real = Reader.read
+    monkeypatch.setattr(
+        Reader, "read", lambda self, offset, size: read.append(size) or real(self, offset, size)
+    )
+    colored(source)
+    assert read
+    assert 5000 not in read
 
 
 def test_layers_do_not_go_into_the_result_which_is_told() -> None:

@@ -56,6 +56,20 @@ def test_packing_shrinks_and_keeps_names_and_labels(folder, tmp_path, capsys):
     assert "holds shards already" in capsys.readouterr().err
 
 
+def test_names_that_come_again_are_counted_each(tmp_path, capsys):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for place in folders:
+        place.mkdir()
+        (place / "bad.jpg").write_bytes(b"broken")
+        cv2.imwrite(str(place / "good.png"), data.coffee())
+    line = ["data", "pack", *map(str, folders), "--size", "64", "--workers", "1", "-o", str(tmp_path / "out")]
+    assert cli.main(line) == 0
+    told = capsys.readouterr()
+    assert "2 photographs in" in told.out
+    assert "2 could not be used" in told.out
+    assert told.err.splitlines()[-2:] == ["bad.jpg could not be used."] * 2
+
+
 def test_packing_that_was_stopped_goes_on_and_is_told_meanwhile(folder, tmp_path, capsys, monkeypatch):
     shards, whole = tmp_path / "shards", tmp_path / "whole"
     line = ["data", "pack", str(folder), "--size", "64", "--shard", "1", "--workers", "1", "-o"]

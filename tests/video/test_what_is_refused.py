@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ import pytest
 from film_makers import LOSSLESS, color, luma_planes, make_film, scene
 
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError, TintypeError
-from tintype.video import FilmOptions, colorize_film
+from tintype.video import FilmOptions, colorize_film, film
 from tintype.video.media import UnreadableError, packets_of
 from tintype.video.work import Work
 
@@ -234,6 +235,54 @@ class Disk:
     def demux(self, *streams):
         yield "a packet"
         raise av.error.OSError(errno.EIO, "Input/output error", "file:/disk/in.avi")
+
+
+class Badly:
+    """A film whose index leads astray: after a seek it cannot be read."""
+
+    def __init__(self, path):
+        self._container, self._sought = self.open(path), False
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def seek(self, *args, **options):
+        self._sought = True
+        self._container.seek(*args, **options)
+
+    def demux(self, *streams):
+        if self._sought:
+            raise av.error.OSError(errno.EIO, "Input/output error")
+        return self._container.demux(*streams)
+
+
+def test_a_film_that_cannot_be_entered_is_read_from_its_beginning(tmp_path, monkeypatch):
+    source = make_film(tmp_path / "in.mkv", list(scene(10, colored=False)))
+    Badly.open = staticmethod(film.open_film)
+    monkeypatch.setattr(film, "open_film", Badly)
+    with film.Film(source) as opened:
+        ticks = [frame.pts for frame in opened.frames()]
+    for way in (film.Film.frames, film.Film.frames_from):
+        with film.Film(source) as opened:
+            assert [frame.pts for frame in way(opened, ticks[4])] == ticks[4:]
+
+
+def test_pictures_that_change_their_size(tmp_path, colorizer):
+    source, part = tmp_path / "in.ts", tmp_path / "part.ts"
+    with source.open("wb") as file:
+        for height in (64, 80):
+            pictures, ticks = list(scene(25, height=height, colored=False)), range(25)
+            make_film(part, pictures, codec="mpeg2video", pts=ticks, time_base=Fraction(1, 25))
+            file.write(part.read_bytes())
+    for options, place in (({}, "1"), ({"start": 1.5}, r"1\.52?")):
+        found = (
+            rf"at {place} s its pictures have 96 x 80 pixels, and its first 96 x 64; --end {place} colours"
+        )
+        with pytest.raises(InputError, match=found):
+            color(colorizer, source, tmp_path / "out.mkv", **LOSSLESS, **options)
+    with av.open(str(source)) as container:  # the decoder loses one where the size changes
+        before = sum(frame.height == 64 for frame in container.decode(video=0))
+    assert color(colorizer, source, tmp_path / "out.mkv", end=1, **LOSSLESS).frames == before >= 24
 
 
 def test_a_film_that_cannot_be_read_any_further_is_named():

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
-from tintype.archive.record import FAILED, Record
+from tintype.archive.record import FAILED, FULL_KIND, Record
 from tintype.archive.settings import Settings, Task, now
 from tintype.archive.worker import Worker
 from tintype.errors import SettingsError, TintypeError
@@ -60,7 +60,10 @@ class ClusterEngine:
         worker.close()
 
     def records(self, tasks: Iterator[Task], stop: Event) -> Generator[Record, None, None]:
-        """A record of each task, as each batch is finished; once `stop` is set no more are told of."""
+        """A record of each task, as each batch is finished; once `stop` is set no more batches are told of.
+
+        Nor is there a record of what an actor did not begin, as the target had no room left.
+        """
         import pyarrow
         import ray.data
 
@@ -74,8 +77,10 @@ class ClusterEngine:
                 batch_size=None,
                 num_cpus=1,
             )
-            for row in dataset.iter_rows():
-                yield Record(**json.loads(row["record"]))
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+                table: Any = batch
+                for text in table["record"].to_pylist():
+                    yield Record(**json.loads(text))
                 if stop.is_set():
                     return
 
@@ -95,15 +100,25 @@ class _Actor:
     def __init__(self, settings: str) -> None:
         self._settings = Settings.from_json(settings)
         self._worker = Worker(self._settings)
+        self._is_full = False
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+    def __call__(self, batch: dict[str, Any]) -> Any:
+        import pyarrow
+
         tasks = [Task.from_values(json.loads(text)) for text in batch["task"]]
         with ThreadPoolExecutor(self._settings.in_hand) as pool:
-            records = list(pool.map(self._record, tasks))
-        return {"record": [json.dumps(dataclasses.asdict(record)) for record in records]}
+            records = [record for record in pool.map(self._record, tasks) if record is not None]
+        texts = [json.dumps(dataclasses.asdict(record)) for record in records]
+        return pyarrow.table({"record": pyarrow.array(texts, pyarrow.string())})  # which may be empty
 
-    def _record(self, task: Task) -> Record:
+    def _record(self, task: Task) -> Record | None:
+        """None for what would fail as the one before: the target had no room left."""
+        if self._is_full:
+            return None
         try:
-            return self._worker(task)
+            record = self._worker(task)
         except TintypeError as error:  # no worker can be had here: another model, say
             return self._settings.record(task, FAILED, kind="worker", reason=words_for(error), finished=now())
+        if record.kind == FULL_KIND:
+            self._is_full = True
+        return record

@@ -21,6 +21,7 @@ from tintype.archive.record import Written, number_of
 from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.listing import LINKED_FOLDER, is_picture, is_unread
 from tintype.whole import PART_SUFFIX, is_part, part_name
+from tintype.words import plain_words
 
 # Where an upload shows once it is complete; elsewhere a temporary name is needed.
 _SINGLE_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}
@@ -208,8 +209,13 @@ class Remote:
             return
         with tempfile.TemporaryDirectory() as folder:
             whole = Path(folder, "content")
-            with whole.open("wb") as file:
-                shutil.copyfileobj(content, file, 1 << 20)
+            try:
+                with whole.open("wb") as file:
+                    shutil.copyfileobj(content, file, 1 << 20)
+            except OSError as error:  # which is no word of the store's: it may have room
+                raise OSError(
+                    f"a copy for the upload cannot be written to {folder}: {plain_words(error)}"
+                ) from error
             self._system.put_file(str(whole), path)
 
 

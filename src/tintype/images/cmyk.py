@@ -20,8 +20,10 @@ def cmyk_to_rgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> 
     from PIL import ImageCms
 
     try:
-        if not profile or profile[16:20] != b"CMYK":
+        if not profile:
             raise ImageCms.PyCMSError("there is none")
+        if profile[16:20] != b"CMYK":
+            raise ImageCms.PyCMSError("the one that there is, is not for inks")
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC

@@ -187,6 +187,7 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
     """
     import cv2
 
+    from tintype.images.jpeg_markers import check_scans
     from tintype.images.srgb import to_srgb
 
     try:
@@ -201,8 +202,10 @@ def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
             return to_srgb(heif_rgb8(data), data, kind)
         if kind in _PILLOWS:
             return to_srgb(_decode_by_pillow(data, kind), data, kind)
+        if kind == "JPEG":
+            check_scans(data)
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (InputError, cv2.error):
+    except (InputError, ValueError, cv2.error):
         bgr = None
     if bgr is None:
         raise InputError("it is no picture that can be decoded")

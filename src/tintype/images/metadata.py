@@ -14,6 +14,13 @@ ORIENTATION = 0x0112  # the EXIF tag
 EXIF_HEAD = b"Exif\0\0"
 """With which some formats have EXIF begin."""
 _IIM, _THUMBNAILS = 0x0404, (0x0409, 0x040C)  # Photoshop's image resources
+_SIGNATURES = (
+    b"8BIM",
+    b"MeSa",
+    b"PHUT",
+    b"AgHg",
+    b"DCSR",
+)  # what each begins with, by its program
 _DPI_MAX = 100_000
 
 
@@ -118,7 +125,7 @@ class _Resource(NamedTuple):
 def _resources(photoshop: bytes) -> Iterator[_Resource]:
     """As many as are whole enough to be told apart."""
     head = 0
-    while head + 12 <= len(photoshop) and photoshop[head : head + 4] == b"8BIM":
+    while head + 12 <= len(photoshop) and photoshop[head : head + 4] in _SIGNATURES:
         kind = struct.unpack_from(">H", photoshop, head + 4)[0]
         name = photoshop[head + 6] + 1
         start = head + 6 + name + name % 2 + 4
@@ -126,6 +133,8 @@ def _resources(photoshop: bytes) -> Iterator[_Resource]:
             return
         size = struct.unpack_from(">I", photoshop, start - 4)[0]
         end = start + size + size % 2
+        if start + size > len(photoshop):
+            return
         yield _Resource(kind, head, start, size, end)
         head = end
 

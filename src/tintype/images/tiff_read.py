@@ -38,7 +38,7 @@ from tintype.images.tiff_layout import (
     read_layout,
 )
 from tintype.images.tiff_segments import decode_segment
-from tintype.images.tiff_tags import EXIF, GPS, IPTC, Directory, Reader, header, pack
+from tintype.images.tiff_tags import EXIF, GPS, IPTC, LAYERS, Directory, Reader, header, pack
 from tintype.running import codec_threads
 
 _ICC, _XMP, _PHOTOSHOP = 34675, 700, 34377
@@ -48,7 +48,6 @@ _EXIF_TAGS = (
     EXIF, GPS,
 )  # fmt: skip
 _SUBFILES = 330
-LAYERS = 37724  # of Photoshop, which opens these and not the page's own pixels
 _SAMPLED_SEGMENTS = 24
 
 

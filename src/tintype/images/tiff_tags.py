@@ -43,6 +43,7 @@ _MAX_DIRECTORIES = 10_000
 _MAX_VALUES, _MAX_ENTRIES = 1 << 26, 1 << 20
 EXIF, GPS, _INTEROP = 34665, 34853, 40965
 IPTC = 33723  # bytes in their own order, whatever type the tag claims: Photoshop writes LONG
+LAYERS = 37724  # of Photoshop, which opens these and not the page's own pixels; often larger than those
 _NESTED = (EXIF, GPS, _INTEROP)
 
 
@@ -152,6 +153,8 @@ class Reader:
         count = self._number(field[:half], "Q" if self.big else "I")
         size = count * _SIZES[kind]
         raw = field[half:]
+        if code == LAYERS:
+            return Tag(kind, 0, b"")  # known of is enough: they are not carried on
         if size > half:
             if size > self._values_left:
                 raise ValueError("its tags claim more bytes than it has")

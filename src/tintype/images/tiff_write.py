@@ -15,9 +15,10 @@ import numpy as np
 
 from tintype.images.metadata import exif_directory, iptc_of, without_thumbnails
 from tintype.images.picture import Coloring, Page, Picture, Pixels
-from tintype.images.tiff_read import LAYERS, TiffPage
+from tintype.images.tiff_read import TiffPage
 from tintype.images.tiff_tags import (
     IPTC,
+    LAYERS,
     Directory,
     header,
     link_position,
@@ -133,7 +134,9 @@ def _kept_tags(page: Page, picture: Picture) -> Directory:
         if _DESCRIPTION in kept and kept[_DESCRIPTION].raw.startswith(_ARRAY_SHAPES):
             del kept[_DESCRIPTION]
         if _PHOTOSHOP in kept:
-            kept[_PHOTOSHOP] = opaque(without_thumbnails(kept[_PHOTOSHOP].raw))
+            before = kept.pop(_PHOTOSHOP)
+            if resources := without_thumbnails(before.raw):
+                kept[_PHOTOSHOP] = before if resources == before.raw else opaque(resources)
         own = kept[_XMP].raw if _XMP in kept else None
         if (xmp := picture.xmp_out(own)) and xmp != own:
             kept[_XMP] = opaque(xmp, kind=1)

@@ -118,15 +118,15 @@ def pack(args: argparse.Namespace) -> int:
     note.file.unlink()
     told = f", {len(note.unusable)} could not be used" if note.unusable else ""
     print(f"{len(jobs) - len(note.unusable)} photographs in {out}{told}.")
-    for name in note.unusable[:_NAMED]:
-        print(f"{name} could not be used.", file=sys.stderr)
+    for number in note.unusable[:_NAMED]:
+        print(f"{photographs.records[number].name} could not be used.", file=sys.stderr)
     if len(note.unusable) > _NAMED:
         print(f"… and {len(note.unusable) - _NAMED} more.", file=sys.stderr)
     return 0
 
 
 class _Note:
-    """What lies beside unfinished shards: what they are to hold, and what of it could not be used.
+    """What lies beside unfinished shards: what they are to hold, and what of it could not be used, by number.
 
     OutputExistsError where there are shards that are finished, or of something else.
     """
@@ -137,11 +137,11 @@ class _Note:
         places = [str(Path(place).resolve()) for place in args.data]
         asked = [args.size, args.shard, args.grey_share, places, hashlib.sha256(names).hexdigest()]
         self._asked: list[Any] = asked
-        self.unusable: list[str] = []
+        self.unusable: list[int] = []
         if list(out.glob("*.tar")):
             try:
                 before = json.loads(self.file.read_text(encoding="utf-8"))
-                self.unusable = list(before["unusable"])
+                self.unusable = [int(number) for number in before["unusable"]]
                 is_same = before["asked"] == asked
             except (OSError, ValueError, KeyError, TypeError):
                 is_same = False
@@ -176,8 +176,9 @@ def _write_shards(
         stream = iter(tqdm(rest, total=len(jobs), initial=min(first, len(jobs)), unit=" photographs"))
         for shard in shards[done:]:
             part = list(islice(stream, args.shard))
-            lost = [job[0].name for _, job, data in part if data is None]
-            note.unusable = list(dict.fromkeys([*note.unusable, *lost]))
+            begin = args.shard * int(shard.stem)
+            lost = [begin + n for n, (*_, data) in enumerate(part) if data is None]
+            note.unusable = [number for number in note.unusable if number < begin] + lost
             note.write()  # before the shard, which is not made again
             _write_shard(shard, [(key, job[0].label, data) for key, job, data in part], label_names)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from itertools import chain
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,16 @@ from numpy.typing import NDArray
 from tintype.color import Signal
 from tintype.errors import InputError, TintypeError
 from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
-from tintype.video.media import display_matrix, is_cover, load_av, open_film, packets_of, reason, seconds_of
+from tintype.video.media import (
+    UnreadableError,
+    display_matrix,
+    is_cover,
+    load_av,
+    open_film,
+    packets_of,
+    reason,
+    seconds_of,
+)
 from tintype.video.timeline import Timeline, may_jump, timeline_of
 
 if TYPE_CHECKING:
@@ -148,15 +158,20 @@ class Film(AbstractContextManager["Film"]):
                 pts = 0 if previous is None else previous + (step if frame.pts is None else 1)
                 frame.pts = pts
             previous = pts
-            if (frame.height, frame.width) != self.size:
-                time = float(pts * self.time_base)
-                raise InputError(
-                    f"{self.path}: the pictures change their size at {time:.1f} s, from {self.size[1]} x "
-                    f"{self.size[0]} to {frame.width} x {frame.height}; colour each part alone (--start)."
-                )
             self.last_end = self._end_of(pts, frame.duration or step)
             if start is None or pts >= start:
                 yield frame
+
+    def check_size(self, frame: VideoFrame) -> None:
+        """InputError for a picture of another size than the film's first."""
+        if (frame.height, frame.width) != self.size:
+            time = float((frame.pts or 0) * self.time_base - self.begin)
+            until = f"{floor(1000 * time) / 1000:g}"
+            raise InputError(
+                f"{self.path}: at {until} s its pictures have {frame.width} x {frame.height} pixels, and its "
+                f"first {self.size[1]} x {self.size[0]}; --end {until} colours those before, and those after "
+                "want a file of their own."
+            )
 
     def _end_of(self, pts: int, duration: int) -> int:
         """When a picture ends, if it is the last: where the file says that the pictures end, if that can be.
@@ -175,7 +190,7 @@ class Film(AbstractContextManager["Film"]):
         frames = self.frames(pts)
         try:
             first = next(frames, None)
-        except self._av.error.FFmpegError:
+        except (self._av.error.FFmpegError, UnreadableError):
             first = None
         if first is None or first.pts != pts:
             self._reopen()
@@ -194,7 +209,7 @@ class Film(AbstractContextManager["Film"]):
             self.container.seek(start, stream=self.stream)
             decoded = self._decode()
             first = next(decoded, None)
-        except self._av.error.FFmpegError:
+        except (self._av.error.FFmpegError, UnreadableError):
             first = None
         if first is None or (first.pts is not None and first.pts > start):
             self._reopen()

@@ -40,8 +40,9 @@ class FilmOptions:
         if self.segment_frames < 1:
             raise SettingsError("A segment must have 1 picture or more.")
         start = 0 if self.start is None else self.start
-        end = start + 1 if self.end is None else self.end
-        if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
+        if not (
+            0 <= start < math.inf and (self.end is None or (start < self.end and math.isfinite(self.end)))
+        ):
             raise SettingsError("The end must lie after the start, and both after 0.")
 
 

@@ -247,6 +247,7 @@ class _Run:
             if end is not None and (frame.pts or 0) >= end:
                 film.last_end = frame.pts
                 return
+            film.check_size(frame)
             yield frame, film.damaged
 
     def _painted(self, frames: Iterator[tuple[VideoFrame, int]]) -> Iterator[_Painted]:

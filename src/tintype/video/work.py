@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tintype.errors import InputError, OutputExistsError, SettingsError
 from tintype.whole import locked, name_whole, part_folder_name
 
-_FORMAT = 1  # of the folder; another one is not taken up
+_FORMAT = 2  # of the folder; another one is not taken up
 _LOCK = "lock"
 _NOTES = "[0-9]*.json"
 
