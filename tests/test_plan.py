@@ -331,7 +331,7 @@ def test_the_result_of_what_is_not_written_has_a_name_of_its_own(tmp_path: Path)
     below = {Path(job.source).name: Path(job.target) for job in make_plan([str(tmp_path)], "out").jobs}
     assert below["a.heic"] == Path("out/a.color.heic.jpg")
     assert below["a.jpg"] == Path("out/a.jpg")
-    with pytest.raises(SettingsError, match=r"no format is known by \.heic; choose one of \.avif"):
+    with pytest.raises(SettingsError, match=r"\.heic is read and not written; choose one of \.avif"):
         make_plan([str(tmp_path / "a.jpg")], "new.heic")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tintype.errors import SettingsError
-from tintype.images import WRITABLE_SUFFIXES, result_name
+from tintype.images import READABLE_SUFFIXES, WRITABLE_SUFFIXES, result_name
 from tintype.listing import (
     NO_PICTURE,
     is_picture,
@@ -108,7 +108,9 @@ def check_file_name(output: str, option: str = "-o") -> None:
         raise SettingsError(f"{option} {output} has no suffix: write {output}.jpg for a file{folder}.")
     if suffix.lower() not in WRITABLE_SUFFIXES:
         known = " ".join(sorted(WRITABLE_SUFFIXES))
-        raise SettingsError(f"{option} {output}: no format is known by {suffix}; choose one of {known}.")
+        is_read = suffix.lower() in READABLE_SUFFIXES
+        why = f"{suffix} is read and not written" if is_read else f"no format is known by {suffix}"
+        raise SettingsError(f"{option} {output}: {why}; choose one of {known}.")
 
 
 def is_there(path: str) -> bool:

@@ -36,6 +36,13 @@ def test_values_are_converted():
     assert settings.build(Some, {"width": 16, "lr": 1, "fast": False}) == Some(width=16, lr=1.0)
 
 
+def test_settings_that_stand_elsewhere_are_named_too():
+    with pytest.raises(SettingsError, match="did you mean 'patience'"):
+        settings.build(Some, {"patiense": 3}, ["width", "patience"])
+    with pytest.raises(SettingsError, match=r"there are width, lr, mode, fast, name, patience\."):
+        settings.build(Some, {"zzzzz": 3}, ["width", "patience"])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

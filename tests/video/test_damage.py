@@ -37,6 +37,14 @@ def broken_off(folder):
     return folder / "in.mkv"
 
 
+def test_a_short_film_that_breaks_off_is_told(tmp_path, colorizer):
+    data = make_film(tmp_path / "whole.mkv", list(scene(30, colored=False))).read_bytes()
+    (tmp_path / "in.mkv").write_bytes(data[: 2 * len(data) // 3])
+    result = color(colorizer, tmp_path / "in.mkv", tmp_path / "out.mkv")
+    assert 10 < result.frames < 27
+    assert (result.complete, result.notes) == (False, [BROKEN_OFF])
+
+
 # --- damaged places, over several runs
 
 JPEG = {"codec": "mjpeg", "pix_fmt": "yuvj420p"}

@@ -55,7 +55,7 @@ def test_going_on_with_other_settings_is_refused(tmp_path, colorizer, tiny_model
     with pytest.raises(StopError):
         colorize_film(colorizer, source, target, FilmOptions(segment_frames=8, **LOSSLESS), stopper(10))
     other = Colorizer(tiny_model, strength=0.5, threads=1)
-    with pytest.raises(SettingsError, match="begun with another codec and strength"):
+    with pytest.raises(SettingsError, match="begun with another codec and crf and strength"):
         color(other, source, target, segment_frames=8, resume=True)
     assert color(other, source, target, segment_frames=8, overwrite=True).resumed == 0
 

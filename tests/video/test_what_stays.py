@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 
 import av
 import numpy as np
 import pytest
-from film_makers import LOSSLESS, chroma_planes, color, luma_planes, make_film, packets, scene
+from film_makers import (
+    LOSSLESS,
+    StopError,
+    chroma_planes,
+    color,
+    luma_planes,
+    make_film,
+    packets,
+    scene,
+    stopper,
+)
 from PIL import Image
 
+from tintype.color import Signal
+from tintype.errors import InputError
+from tintype.video import FilmOptions, colorize_film
 from tintype.video.film import Film
-from tintype.video.layout import choose_layout
+from tintype.video.layout import Layout, choose_layout, deepened
 
 
 @pytest.mark.parametrize(
@@ -66,6 +80,82 @@ def test_layouts(source, bits, size, wanted):
     formats = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le"]
     layout = choose_layout(source, bits, formats, size)
     assert (layout.pix_fmt, layout.step) == wanted
+
+
+def test_an_encoder_of_deeper_pictures_alone_takes_any_film():
+    formats = ["yuv422p10le", "yuv444p12le"]
+    assert choose_layout("yuv420p", 8, formats, (64, 96)) == Layout("yuv422p10le", (1, 2), 10)
+    assert choose_layout("gray9le", 9, formats, (64, 96)).bits == 10
+    assert choose_layout("gray12le", 12, formats, (64, 96)).bits == 12
+    with pytest.raises(InputError, match="cannot store pictures of 14 bits"):
+        choose_layout("gray14le", 14, formats, (64, 96))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_each_code_has_its_own_place_among_deeper_ones(bits):
+    codes, layout = np.arange(256, dtype=np.uint8)[None], Layout("", (1, 2), bits)
+    for full_range, narrowed in ((False, False), (True, False), (True, True)):
+        signal = Signal(full_range=full_range)
+        deep = deepened(codes, signal, replace(layout, narrowed=narrowed))
+        found = Signal(bits=bits, full_range=full_range and not narrowed)
+        shown = (deep.astype(float) - found.black) / found.luma_span
+        assert (
+            np.abs(shown - (codes.astype(float) - signal.black) / signal.luma_span).max()
+            <= 0.51 / found.luma_span
+        )
+        assert len(np.unique(deep)) == 256
+    assert deepened(codes, Signal(), Layout("", (1, 2), 8)) is codes
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+@pytest.mark.parametrize("kind", [{}, {"pix_fmt": "gray"}, {"pix_fmt": "yuv422p10le"}])
+def test_prores_has_the_films_light_and_colours(tmp_path, colorizer, suffix, kind):
+    source = make_film(tmp_path / "in.mkv", list(scene(12, colored=False)), sound="aac", **kind)
+    target, plain = tmp_path / f"out{suffix}", tmp_path / "plain.mkv"
+    color(colorizer, source, plain, **LOSSLESS)
+    result = color(colorizer, source, target, codec="prores_ks", segment_frames=5)
+    assert (result.frames, result.complete, result.notes) == (12, True, [])
+    assert luma_planes(target)[1] == luma_planes(source)[1]
+    with av.open(str(target)) as container, av.open(str(plain)) as other:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        assert container.streams.video[0].codec_context.color_range != 2
+        pairs = zip(container.decode(video=0), other.decode(video=0), strict=True)
+        for one, two in pairs:
+            off = np.abs(one.to_ndarray(format="rgb24").astype(int) - two.to_ndarray(format="rgb24"))
+            assert off.mean() < 3
+
+
+def test_full_range_that_prores_cannot_tell_is_refused(tmp_path, colorizer):
+    source = make_film(
+        tmp_path / "in.mkv", list(scene(2, colored=False)), pix_fmt="gray10le", tags=(2, 2, 2, 2)
+    )
+    with pytest.raises(InputError, match=r"full range, which prores_ks does not know; --codec ffv1 does"):
+        color(colorizer, source, tmp_path / "out.mov", codec="prores_ks")
+
+
+def test_a_prores_film_goes_on(tmp_path, colorizer):
+    source, target, whole = make_film(tmp_path / "in.mkv"), tmp_path / "out.mov", tmp_path / "whole.mov"
+    options = {"codec": "prores_ks", "segment_frames": 8}
+    with pytest.raises(StopError):
+        colorize_film(colorizer, source, target, FilmOptions(**options), stopper(20))
+    assert color(colorizer, source, target, resume=True, **options).resumed == 16
+    color(colorizer, source, whole, **options)
+    assert packets(target, "video") == packets(whole, "video")
+
+
+def test_pictures_out_of_order_in_an_avi_are_shown_in_turn(tmp_path, colorizer):
+    """It states no times of showing, by which H.264's would come with those of their places in the file."""
+    ticks = {"pts": range(40), "time_base": Fraction(1, 25)}
+    source = make_film(tmp_path / "in.avi", list(scene(40, colored=False)), codec="libx264", **ticks)
+    _, times = luma_planes(source)
+    assert times != sorted(times)
+    color(colorizer, source, tmp_path / "out.mkv", **LOSSLESS)
+    assert luma_planes(tmp_path / "out.mkv")[1] == sorted(times)
+    with Film(source) as film:
+        every = [frame.pts for frame in film.frames()]
+    for start in (every[7], every[30]):
+        with Film(source) as film:
+            assert [frame.pts for frame in film.frames_from(start)] == [pts for pts in every if pts >= start]
 
 
 def test_x264_gets_the_luma_code_for_code(tmp_path, colorizer):

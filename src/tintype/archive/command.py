@@ -67,6 +67,8 @@ def run(
     )
     with closing(engine):
         engine.check()
+        if args.provider is not None:
+            report.say(f"The model {settings.model} runs on {args.provider}.")
         report.begin(None)
         tasks = wanted(pictures, settings, manifest, report)
         records = engine.records(tasks, report.stop)

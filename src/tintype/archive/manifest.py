@@ -105,6 +105,8 @@ class Manifest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if self._journal != self.path and os.name != "nt" and not self._journal.stat().st_size:
+                self._journal.unlink()  # while it is locked; Windows removes no open file
             self._file.close()
         except OSError as again:  # what `add` could not write is tried once more
             if error is None:

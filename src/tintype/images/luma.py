@@ -57,7 +57,9 @@ def array_to_luma(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | Non
     array = np.asarray(array)  # no matrix, whose shape stays (H, W)
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"An array must be uint8, uint16 or float, not {array.dtype}.")
-    if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+    if 0 in array.shape:
+        raise InputError(f"An array must have pixels; this one is empty: {array.shape}.")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array must be (H, W), (H, W, 3) or (H, W, 4), not {array.shape}.")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # OpenCV takes the other for its own
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):

@@ -41,7 +41,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     what = f"what is shown, side by side (default: {','.join(PANELS)})"
     add("--show", type=panels, default=PANELS, metavar="A,B,…", help=what)
     add("--loss", action="store_true", help="plot how far the colours are from the original's")
-    add("--record", metavar="OUT", help="write what is shown to a film, .mkv or .mp4")
+    add("--record", metavar="OUT", help="write what is shown to a film, .mkv, .mp4 or .mov")
     add("--overwrite", action="store_true", help="replace the film of --record if it exists")
     add("--every", type=count, default=4, metavar="N", help="look at one picture of N, or more (default: 4)")
     add("--frames", type=count, metavar="N", help="end after so many pictures")

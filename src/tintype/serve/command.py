@@ -40,6 +40,8 @@ def run_serve(args: argparse.Namespace) -> int:
     page = f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
 
     def tell() -> None:
+        if args.provider is not None:
+            print(f"The model {settings.model} runs on {args.provider}.", file=sys.stderr)
         print(f"Tintype listens. Open {page} in a browser; Ctrl-C ends.", file=sys.stderr, flush=True)
         if args.open:
             # One in the terminal must not keep the server waiting. Its command stands in the list of
@@ -92,8 +94,13 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise TintypeError(
-            f"Port {port} of {host} cannot be used ({error.strerror}); --host and --port name others."
+            f"Port {port} of {host} cannot be used ({_refusal(error)}); --host and --port name others."
         ) from None
+
+
+def _refusal(error: OSError) -> str:
+    """Why an address cannot be used, without the address, which Python puts in brackets behind."""
+    return str(error.strerror).partition(" (")[0].lower()
 
 
 def _address(host: str, port: int) -> str:

@@ -38,6 +38,7 @@ from tintype.train.photographs import Photographs as Found
 from tintype.train.sources import find_photographs
 from tintype.train.where import parse_where
 from tintype.whole import whole_file
+from tintype.words import count_of
 
 _OF_CLASSIFIER = ("class_kept", "frechet_classifier")  # scores
 _CHECKED = 32  # photographs on which an exported model is compared with its source
@@ -184,7 +185,7 @@ def _photographs(one: Experiment, args: argparse.Namespace) -> Found:
 def _note_scores(one: Experiment, cards: dict[str, ModelCard], results: Results) -> None:
     """Put the experiment's scores on the cards of the models, beside those of gray and mean."""
     names = ["gray", "mean"]
-    how = f"{len(results.used)} photographs, {results.options.size}×{results.options.size} "
+    how = f"{count_of(len(results.used), 'photograph')}, {results.options.size}×{results.options.size} "
     how += f"{results.options.crop} crop, the truth's L kept"
     for card in cards.values():
         own = [model.name for model in results.models if model.card and model.card.path == card.path]

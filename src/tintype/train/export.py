@@ -31,6 +31,7 @@ from tintype.train.graph_weights import store_as_float16
 from tintype.train.photographs import Record
 from tintype.train.sources import find_records
 from tintype.whole import writing
+from tintype.words import count_of
 
 OPSET = 18
 PARITY_LIMIT = 0.5  # Lab units by which the exported graph may differ from its source …
@@ -137,7 +138,8 @@ def export(
             raise ModelError(f"{error}{hint if precision == 16 else ''}") from None
         scores = _score(session, records, score_size, distance)
         side = f"{score_size}×{score_size} centre crop"
-        how = f"{len(records)} photographs, {side}, the truth's L kept, shown to the network at {card.size}"
+        how = f"{count_of(len(records), 'photograph')}, {side}, "
+        how += f"the truth's L kept, shown to the network at {card.size}"
         learnt = sum(record.place in learnt_from for record in records)
         some = "these photographs" if learnt == len(records) else f"{learnt} of these photographs"
         how += f"; it learnt from {some}" if learnt else ""

@@ -53,16 +53,18 @@ def help_text(cls: type, defaults: Any = None) -> str:
     return "\n".join(lines)
 
 
-def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
+def build(cls: type[Any], values: Mapping[str, Any], others: Iterable[str] = ()) -> Any:
     """An instance of a settings class from text or YAML values.
 
-    SettingsError for an unknown key, naming the nearest right one, and for a value of the wrong type.
+    SettingsError for an unknown key, naming the nearest right one of these and `others`, and for a value of
+    the wrong type.
     """
     known = {field.name: field for field in fields_of(cls)}
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}."
+            names = [*known, *(name for name in others if name not in known)]
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}."
             raise SettingsError(f"There is no setting {key!r}{hint}")
     return cls(**{key: _convert(known[key], value) for key, value in values.items()})
 

@@ -126,13 +126,14 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     else:
         taken["settings"] = runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
         taken["schedule"] = dataclasses.asdict(module.SCHEDULE)
-    names = {part: {field.name for field in settings.fields_of(cls)} for part, cls in classes.items()}
+    names = {part: [field.name for field in settings.fields_of(cls)] for part, cls in classes.items()}
     for key, value in values.items():
         home = next((part for part in classes if key in names[part]), "settings")
         taken[home][key] = value
     taken["schedule"] |= {name: getattr(args, name) for name in ("batch", "size") if getattr(args, name)}
-    built = {part: settings.build(cls, taken[part]) for part, cls in classes.items()}
-    longer = args.epochs is not None or "epochs" in values.keys() - names["settings"]
+    every = dict.fromkeys(name for part in classes for name in names[part])
+    built = {part: settings.build(cls, taken[part], every) for part, cls in classes.items()}
+    longer = args.epochs is not None or "epochs" in values.keys() - set(names["settings"])
     return Plan(out, before, **built, longer=longer)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tintype.errors import OutputError, SettingsError
+from tintype.errors import InputError, OutputError, SettingsError
 from tintype.video.film import Film
-from tintype.video.layout import Layout, choose_layout
+from tintype.video.layout import FULL, LIMITED, Layout, choose_layout
 from tintype.video.media import file_url, load_av, reason
 
 if TYPE_CHECKING:
@@ -32,15 +33,18 @@ _FIXED: dict[str, dict[str, str]] = {
     "libx265": {"x265-params": "log-level=error"},
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
+_SEGMENTS = ("nut", "mov")
+_LIMITED = ("prores", "cfhd")  # codecs that players take to be of limited range, whatever a file says
 _INTERLACED_DCT, _INTERLACED_ME = 1 << 18, 1 << 29  # FFmpeg's flags of a codec
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pictures are stored: FFmpeg's name of the codec and its options."""
+    """How pictures are stored: FFmpeg's name of the codec, its options, and the kind of file of segments."""
 
     codec: str
     options: tuple[tuple[str, str], ...]
+    segments: str = "nut"
 
 
 def make_encoding(codec: str | None, crf: float | None, preset: str | None, suffix: str) -> Encoding:
@@ -50,6 +54,7 @@ def make_encoding(codec: str | None, crf: float | None, preset: str | None, suff
     if name is None:
         known = " ".join(CONTAINERS)
         raise SettingsError(f"Films are written to {known}, not to {suffix or 'a name without suffix'}.")
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1's errors alone, as x265's by its own option
     try:
         context = av.codec.CodecContext.create(name, "w")
     except ValueError:
@@ -69,7 +74,16 @@ def make_encoding(codec: str | None, crf: float | None, preset: str | None, suff
             raise SettingsError(f"The encoder {name} has no --{key}.")
     if crf is not None:
         _check_crf(crf, context.name, known_options["crf"])
-    return Encoding(name, tuple(sorted(options.items())))
+    return Encoding(name, tuple(sorted(options.items())), _segments_of(name))
+
+
+def _segments_of(codec: str) -> str:
+    """The kind of file for segments: NUT, or MOV for the few codecs (ProRes) that NUT does not know."""
+    for kind in _SEGMENTS:
+        with load_av().open(io.BytesIO(), "w", format=kind) as container, suppress(ValueError):
+            container.add_stream(codec)
+            return kind
+    raise SettingsError(f"The encoder {codec} cannot be used for films here.")
 
 
 def _check_crf(crf: float, encoder: str, option: Any) -> None:
@@ -85,11 +99,19 @@ def layout_for(film: Film, encoding: Encoding) -> Layout:
     """The planes in which the encoder takes the film's pictures. InputError where it cannot."""
     av = load_av()
     formats = av.codec.Codec(encoding.codec, "w").video_formats or []
-    return choose_layout(film.pix_fmt, film.bits, [f.name for f in formats], film.size)
+    layout = choose_layout(film.pix_fmt, film.bits, [f.name for f in formats], film.size)
+    if not film.signal.full_range or not encoding.codec.startswith(_LIMITED):
+        return layout
+    if layout.bits == film.bits:
+        raise InputError(
+            f"its codes are of full range, which {encoding.codec} does not know; --codec ffv1 does, in an "
+            ".mkv"
+        )
+    return replace(layout, narrowed=True)
 
 
 class Segment(AbstractContextManager["Segment"]):
-    """Writes pictures, from a key frame on, to a file of their own in NUT, which keeps time stamps exactly.
+    """Writes pictures, from a key frame on, to a file of their own.
 
     On leaving without an error the file is whole and on the disk; `pts` are the time stamps of its pictures,
     as they came, and `stored` the same in the order in which the encoder stored them. Raises
@@ -101,24 +123,22 @@ class Segment(AbstractContextManager["Segment"]):
         self._path, self._encoding, self._time_base = path, encoding, film.time_base
         self.pts: list[int] = []
         self.stored: list[int] = []
-        self._container = self._av.open(file_url(path), "w", format="nut")
-        try:
-            self._stream = self._container.add_stream(
-                encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)
-            )
-        except ValueError as error:
-            self._container.close()
-            raise OutputError(f"The encoder {encoding.codec} cannot be used for films here.") from error
+        self._container = self._av.open(file_url(path), "w", format=encoding.segments)
+        self._stream = self._container.add_stream(
+            encoding.codec, rate=film.rate, time_base=film.time_base, options=dict(encoding.options)
+        )
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, film.size[0], layout.pix_fmt
-        tag(context, film)
+        tag(context, film, layout)
         if film.interlaced:
             context.flags |= _INTERLACED_DCT | _INTERLACED_ME
         try:
             self._container.start_encoding()
         except self._av.error.FFmpegError as error:
             self._container.close()
-            raise OutputError(f"The encoder {encoding.codec} refuses this film: {reason(error)}.") from error
+            raise OutputError(
+                f"The encoder {encoding.codec} refuses this film or an option: {reason(error)}."
+            ) from error
 
     def write(self, frame: VideoFrame) -> None:
         """Encode one picture of the segment's layout, by its own time stamp."""
@@ -149,7 +169,7 @@ class Segment(AbstractContextManager["Segment"]):
         self._container.mux(packets)
 
 
-def tag(context: Any, film: Film) -> None:
+def tag(context: Any, film: Film, layout: Layout) -> None:
     """Give a codec's context the film's aspect, order of fields and own tags on colour.
 
     The range is stated where the pixel format no longer says it; films of RGB get the tags of what is made.
@@ -162,9 +182,9 @@ def tag(context: Any, film: Film) -> None:
     context.color_range, context.colorspace = tags.range, tags.matrix
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     if film.rgb:
-        context.color_range, context.colorspace = 1, 1
+        context.color_range, context.colorspace = LIMITED, 1
     elif film.signal.full_range:
-        context.color_range = 2
+        context.color_range = LIMITED if layout.narrowed else FULL
 
 
 def _known(av: Any) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 _LEAST_AV = (18, 1)  # which can write rotation and the order of fields
 _PHOTOGRAPHS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif")  # brands of files like those of MP4
-_SLACK = 1.0  # seconds by which a whole film's last picture may end before the length that is stated
+# By how much a whole film's last picture may end before the length that is stated: seconds, and a part of it.
+_SLACK, _SLACK_SHARE = 1.0, 0.1
+_REORDERED = 16  # pictures, at most, that H.264 stores between a picture's place and that of its showing
 
 
 class Film(AbstractContextManager["Film"]):
@@ -132,7 +136,8 @@ class Film(AbstractContextManager["Film"]):
 
     def ended_before(self, moment: Fraction) -> bool:
         """Whether the pictures, all of which have been read, ended well before that time stamp in seconds."""
-        return float(moment - self.last_moment) > max(_SLACK, 3 / float(self.rate))
+        slack = min(_SLACK, _SLACK_SHARE * float(moment - self.begin))
+        return float(moment - self.last_moment) > max(slack, 3 / float(self.rate))
 
     @property
     def may_jump(self) -> bool:
@@ -150,6 +155,8 @@ class Film(AbstractContextManager["Film"]):
         end all. Files that cannot be entered before `start` are read from their beginning.
         """
         decoded = self._decode() if start is None else self._decoded_before(start)
+        if self.container.format.name == "avi" and self.codec == "h264":
+            decoded = _in_turn(decoded)
         previous: int | None = None
         step = max(1, round(1 / (self.rate * self.time_base)))
         for frame in decoded:
@@ -237,8 +244,9 @@ class Film(AbstractContextManager["Film"]):
             raise InputError(
                 f"{self.path} is no film, or a damaged or truncated one ({reason(error)})."
             ) from error
-        if self.container.metadata.get("major_brand", "").strip() in _PHOTOGRAPHS:
-            self.container.close()  # FFmpeg would give the first of its tiles
+        kind, brand = self.container.format.name, self.container.metadata.get("major_brand", "").strip()
+        if kind == "image2" or kind.endswith("_pipe") or brand in _PHOTOGRAPHS:
+            self.container.close()  # FFmpeg would give the first of a telephone's tiles
             raise InputError(f"{self.path} is a photograph, which tintype colorize takes.")
         streams = [s for s in self.container.streams.video if not is_cover(s)]
         if not streams:
@@ -308,6 +316,24 @@ class Film(AbstractContextManager["Film"]):
                 self.damaged += corrupt
             if packet is None or packet.size == 0:
                 return
+
+
+def _in_turn(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Pictures with the earliest time stamp among theirs and those of the pictures that follow.
+
+    AVI states no times of showing: a picture comes with that of its place in the file.
+    """
+    held: deque[VideoFrame] = deque()
+    stamps: list[int] = []
+    for frame in chain(frames, [None] * _REORDERED):
+        if frame is not None:
+            held.append(frame)
+            if frame.pts is not None:
+                heappush(stamps, frame.pts)
+        if held and (frame is None or len(held) > _REORDERED):
+            first = held.popleft()
+            first.pts = heappop(stamps) if stamps else None
+            yield first
 
 
 def plane(frame: VideoFrame, index: int, bits: int) -> Pixels:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tintype.errors import OutputError
-from tintype.video.encoder import tag
+from tintype.video.encoder import Encoding, tag
 from tintype.video.film import Film
+from tintype.video.layout import Layout
 from tintype.video.media import file_url, load_av, open_film, reason
 from tintype.video.others import Span, add_others, copied, elsewhere, told_of
 from tintype.video.work import Work
@@ -24,7 +25,7 @@ _CHAPTER_KEYS = ("start", "end")
 _ISO = (".mp4", ".m4v", ".mov")  # whose boxes are those of ISO 14496-12
 
 
-def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> None:
+def join(work: Work, film: Film, layout: Layout, path: Path, span: Span, notes: list[str]) -> None:
     """Write the film whose segments are finished to `path`, with sound, subtitles and all else of the source.
 
     `span` is the part of the source that was coloured; its start becomes 0. Streams that are left out are
@@ -36,7 +37,7 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
         with open_film(film.path) as source, _segment(work, 0) as first:
             output = av.open(file_url(path), "w", options=_muxer_options(suffix))
             try:
-                pictures = _add_pictures(output, first.streams.video[0], film, suffix)
+                pictures = _add_pictures(output, first.streams.video[0], film, layout, suffix)
                 others = add_others(output, source, film, suffix, notes)
                 _describe(output, source, span)
                 offset = span[0] or Fraction(0)
@@ -55,8 +56,8 @@ def join(work: Work, film: Film, path: Path, span: Span, notes: list[str]) -> No
         ) from error
 
 
-def check_container(film: Film, path: Path, codec: str, pix_fmt: str) -> None:
-    """OutputError where the container that `path` names cannot hold pictures of `codec` or another stream.
+def check_container(film: Film, path: Path, encoding: Encoding, pix_fmt: str) -> None:
+    """OutputError where the container that `path` names cannot hold such pictures or another stream.
 
     Asked before hours of work; `path` is written and removed again.
     """
@@ -64,10 +65,12 @@ def check_container(film: Film, path: Path, codec: str, pix_fmt: str) -> None:
     try:
         with open_film(film.path) as source, av.open(file_url(path), "w") as output:
             try:
-                pictures = output.add_stream(codec, rate=film.rate)
+                options = dict(encoding.options)
+                pictures = output.add_stream(encoding.codec, rate=film.rate, options=options)
             except ValueError:
+                other = "choose" if path.suffix.lower() == ".mkv" else "try an .mkv or"
                 raise OutputError(
-                    f"{path.suffix} files cannot hold pictures of {codec}; try an .mkv or another --codec."
+                    f"{path.suffix} files cannot hold pictures of {encoding.codec}; {other} another --codec."
                 ) from None
             add_others(output, source, film, path.suffix.lower(), [])
             context = pictures.codec_context
@@ -95,12 +98,12 @@ def _check_header(output: Any, film: Film, suffix: str) -> None:
         ) from error
 
 
-def _add_pictures(output: Any, segment: Any, film: Film, suffix: str) -> Any:
+def _add_pictures(output: Any, segment: Any, film: Film, layout: Layout, suffix: str) -> Any:
     stream = output.add_stream_from_template(segment, opaque=True)
     source = film.stream
     stream.time_base = film.time_base
     stream.codec_context.framerate = film.rate
-    tag(stream.codec_context, film)  # NUT does not keep what a codec does not itself
+    tag(stream.codec_context, film, layout)  # NUT does not keep what a codec does not itself
     if segment.codec_context.name == "hevc" and suffix in _ISO:
         stream.codec_context.codec_tag = "hvc1"  # the only one that Apple's players take
     if film.matrix is not None:

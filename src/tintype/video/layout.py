@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tintype.color import Signal
 from tintype.errors import InputError
@@ -23,6 +27,7 @@ _MATRICES = {
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 # Codecs whose grey pictures are of limited range unless they say otherwise; elsewhere grey is full range.
 _VIDEO_GREY = {"h264", "hevc", "av1", "libdav1d", "vp9", "mpeg2video", "mpeg4"}
+_DEPTHS = (10, 12, 16)  # to which codes may be brought where an encoder has not the film's own
 _SAMPLING = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
 # What the signs of a display matrix (a, b, c, d) mean, as EXIF numbers orientations.
 _ORIENTATIONS = {
@@ -49,6 +54,8 @@ class Layout:
     step: tuple[int, int]
     """Rows and columns of luma that share a chroma sample."""
     bits: int
+    narrowed: bool = False
+    """Whether codes of full range become those of limited range, as the codec knows no other."""
 
 
 def is_rgb(pix_fmt: str, rgb_flag: bool) -> bool:
@@ -59,8 +66,8 @@ def is_rgb(pix_fmt: str, rgb_flag: bool) -> bool:
 def choose_layout(source: str, bits: int, encoder_formats: Sequence[str], size: tuple[int, int]) -> Layout:
     """The layout for a film of pixel format `source` and an encoder that takes `encoder_formats`.
 
-    The luma's depth stays; chroma sampling stays if it can. Raises InputError where the encoder has no such
-    depth.
+    The luma's depth stays, or becomes the next deeper one that the encoder has, in which each code has a
+    place of its own; chroma sampling stays if it can. Raises InputError where the encoder has no such depth.
     """
     found = re.search(r"4[0-4][0-4]", source) if source.startswith(("yuv", "yuyv", "uyvy", "yvyu")) else None
     own = found[0] if found else "420" if source.startswith(("gray", "nv", "p01")) else "444"
@@ -68,15 +75,26 @@ def choose_layout(source: str, bits: int, encoder_formats: Sequence[str], size: 
     order = [wanted, *(sampling for sampling in _SAMPLING if sampling != wanted)]
     if size[0] % 2 or size[1] % 2:
         order.sort(key=lambda sampling: -int(sampling))  # many encoders take odd sizes as 4:4:4 alone
-    depth = "" if bits == 8 else f"{bits}le"
-    for sampling in order:
-        for name in (source, f"yuv{sampling}p{depth}"):
-            if name in encoder_formats and re.fullmatch(rf"yuvj?{sampling}p{depth}", name):
-                return Layout(name, _SAMPLING[sampling], bits)
+    for deep in (bits, *(more for more in _DEPTHS if more > bits)):
+        depth = "" if deep == 8 else f"{deep}le"
+        for sampling in order:
+            for name in (source, f"yuv{sampling}p{depth}"):
+                if name in encoder_formats and re.fullmatch(rf"yuvj?{sampling}p{depth}", name):
+                    return Layout(name, _SAMPLING[sampling], deep)
     raise InputError(
         f"this codec cannot store pictures of {bits} bits as the film has them ({source}); --codec ffv1 can, "
         f"in an .mkv"
     )
+
+
+def deepened(codes: NDArray[Any], signal: Signal, layout: Layout) -> NDArray[Any]:
+    """Codes of a film's luma in those of a layout of its depth or more: ITU-T H.273's for the same Y'."""
+    target = replace(signal, bits=layout.bits, full_range=signal.full_range and not layout.narrowed)
+    if target == signal:
+        return codes
+    every = np.arange(1 << signal.bits) - signal.black
+    places = np.round(target.black + every * (target.luma_span / signal.luma_span))
+    return places.astype(np.uint16)[codes]
 
 
 def signal_of(tags: Tags, pix_fmt: str, codec: str, bits: int, size: tuple[int, int]) -> Signal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tintype.images.orientation import as_stored, upright
 from tintype.images.resample import shrink
 from tintype.temporal import FrameByFrame, Steady
 from tintype.video.film import Film, plane
-from tintype.video.layout import Layout
+from tintype.video.layout import Layout, deepened
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -46,6 +47,8 @@ class Painter:
         self._colorizer, self._film, self._layout, self._carry = colorizer, film, layout, carry
         self._compare, self._threads = compare, threads
         refuse_hints(colorizer)
+        full_range = film.signal.full_range and not layout.narrowed
+        self._signal = replace(film.signal, bits=layout.bits, full_range=full_range)
         self._seen = network_size(*film.size, colorizer.fixed_size, colorizer.card.stride)
 
     @property
@@ -66,13 +69,13 @@ class Painter:
         for index in (1, 2):
             codes = plane(target, index, bits)
             if self._compare:
-                codes[:] = self._film.signal.middle
+                codes[:] = self._signal.middle
             codes[:, codes.shape[1] - chroma_planes.shape[2] :] = chroma_planes[index - 1]
         return target
 
     def planes(self, luma: Pixels, interlaced: bool = False) -> Pixels:
-        """Luma codes (H, W) to the chroma planes (2, h, w) in the film's codes."""
-        signal = self._film.signal
+        """Luma codes (H, W) of the layout to the chroma planes (2, h, w) in its codes."""
+        signal = self._signal
         small = small_luma(luma, signal, self._seen)
         ab = as_stored(self._carry(upright(small, self._film.orientation)), self._film.orientation)
         strength, threads = self._colorizer.strength, self._threads
@@ -89,7 +92,8 @@ class Painter:
         made = frame.reformat(format=self._layout.pix_fmt)
         if _PLAIN.match(frame.format.name):
             # FFmpeg would bring full range to limited on the way.
-            plane(made, 0, self._layout.bits)[:] = plane(frame, 0, self._layout.bits)
+            codes = plane(frame, 0, self._film.bits)
+            plane(made, 0, self._layout.bits)[:] = deepened(codes, self._film.signal, self._layout)
         return made
 
 

@@ -159,17 +159,19 @@ class _Run:
         result.width = self._painter.width
         job = _job(colorizer, film, options, encoding)
         self._span = (_moment(options.start, film), _moment(options.end, film))
-        self._work = Work(target, job, resume=options.resume, overwrite=options.overwrite)
+        self._work = Work(
+            target, job, resume=options.resume, overwrite=options.overwrite, segments=encoding.segments
+        )
 
     def __call__(self, progress: Progress | None, say: Say | None) -> None:
         """Paint what is not painted yet, then join. What is finished stays where this fails."""
         work, film = self._work, self._film
         try:
             joined = work.folder / f"joined{self._target.suffix}"
-            check_container(film, joined, self._encoding.codec, self._layout.pix_fmt)
+            check_container(film, joined, self._encoding, self._layout.pix_fmt)
             with opencv_threads(self._threads):
                 self._paint(progress, say)
-            join(work, film, joined, self._span, self._result.notes)
+            join(work, film, self._layout, joined, self._span, self._result.notes)
             self._name(joined)
         except BaseException:
             work.remove_if_empty()
@@ -299,7 +301,9 @@ def _job(colorizer: Colorizer, film: Film, options: FilmOptions, encoding: Encod
         "vividness": colorizer.vividness,
         "colors": list(colorizer.colors),
         "size": colorizer.size,
-        "codec": [encoding.codec, encoding.options],
+        "codec": encoding.codec,
+        "crf": dict(encoding.options).get("crf"),
+        "preset": dict(encoding.options).get("preset"),
         "every": [options.every, options.steady],
         "start": options.start,
         "end": options.end,

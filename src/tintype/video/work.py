@@ -1,9 +1,9 @@
 """What is kept of a film in the making, so that a stopped one can go on: closed segments and how they came.
 
 Beside the result FILM.mp4 lies the folder .FILM.mp4.tintype-part with, for each finished segment, its
-pictures (NNNNNN.nut, which players show), its time stamps and damage (NNNNNN.json, written last: where it
-is, the segment is whole), and of the last one what the carried colours remember (NNNNNN.npz). One process at
-a time uses it, and holds its `lock` meanwhile. A long name is shortened in the folder's.
+pictures (NNNNNN.nut or .mov, which players show), its time stamps and damage (NNNNNN.json, written last:
+where it is, the segment is whole), and of the last one what the carried colours remember (NNNNNN.npz). One
+process at a time uses it, and holds its `lock` meanwhile. A long name is shortened in the folder's.
 """
 
 from __future__ import annotations
@@ -61,12 +61,16 @@ class Work:
     """The folder of one film in the making.
 
     `job` says all that the pictures hang on; a folder of another job is not taken up. Without `resume` an
-    existing one is an error, or is thrown away with `overwrite`. Until `remove` or `remove_if_empty` no other
-    process may use it. Raises OutputExistsError, or SettingsError, also while another process does.
+    existing one is an error, or is thrown away with `overwrite`. `segments` is their kind of file. Until
+    `remove` or `remove_if_empty` no other process may use it. Raises OutputExistsError, or SettingsError,
+    also while another process does.
     """
 
-    def __init__(self, target: Path, job: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+    def __init__(
+        self, target: Path, job: dict[str, Any], *, resume: bool, overwrite: bool, segments: str = "nut"
+    ) -> None:
         self.folder = target.with_name(part_folder_name(target.name))
+        self._suffix = f".{segments}"
         self._target, self._job = target, json.loads(json.dumps({"format": _FORMAT} | job))
         self._lock = locked(self.folder / _LOCK)
         if self._lock is None:
@@ -84,7 +88,7 @@ class Work:
 
     def pictures(self, index: int) -> Path:
         """The file of a segment's pictures."""
-        return self.folder / f"{index:06}.nut"
+        return self.folder / f"{index:06}{self._suffix}"
 
     def segments(self) -> Iterator[Done]:
         """The finished segments from the first on."""
@@ -108,7 +112,7 @@ class Work:
 
     def part(self) -> Path:
         """Where the pictures of a segment that is not finished are written."""
-        return self.folder / "open.nut"
+        return self.folder / f"open{self._suffix}"
 
     def finish(self, done: Done, state: dict[str, NDArray[Any]]) -> None:
         """The open segment is whole: give it its name and note its time stamps."""
