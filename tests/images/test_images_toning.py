@@ -8,7 +8,7 @@ from picture_makers import COLOR, COLOR_16, GREY, encoded, tiff
 from PIL import Image
 from skimage import data
 
-from tintype.images import open_picture
+from tintype.images import open_picture, toning
 
 PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "coffee", "chelsea", "rocket")}
 
@@ -46,6 +46,27 @@ def test_a_noisy_scan_in_rgb_is_not_color() -> None:
     scan = (toned("cast", large) + noise).clip(0, 255).astype(np.uint8)
     assert not is_colored(encoded(scan, "JPEG", quality=85))
     assert not is_colored(encoded(scan, "PNG"))
+
+
+@pytest.mark.parametrize("quality", [75, 98])
+def test_grain_in_a_large_jpeg_is_averaged_away_as_in_other_formats(quality: int) -> None:
+    large = np.kron(GREY, np.ones((12, 12), np.uint8))
+    noise = np.random.default_rng(0).normal(0, 12, (*large.shape, 3))
+    scan = (toned("sepia", large) + noise).clip(0, 255).astype(np.uint8)
+    assert not is_colored(encoded(scan, "JPEG", quality=quality, subsampling=0))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "JPEG2000", "WEBP"])
+def test_color_is_judged_by_few_pixels(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At full size it would take many times what the rest does, of time and of memory."""
+    judged: list[tuple[int, ...]] = []
+    real = toning.shows_color
+    monkeypatch.setattr(
+        toning, "shows_color", lambda rgb, *more: judged.append(rgb.shape) or real(rgb, *more)
+    )
+    assert is_colored(encoded(np.tile(COLOR, (12, 12, 1)), kind))
+    assert judged
+    assert all(min(shape[:2]) <= 128 for shape in judged)
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)

@@ -22,6 +22,7 @@ from tintype.images.metadata import (
     without_thumbnails,
 )
 from tintype.images.picture import ArrayPage, Coloring, Limits, Page, Picture, Pixels, decoding, to_8_bit
+from tintype.images.resample import SMALL_SIDE, small_colors
 
 _EXIF, _XMP, _MORE_XMP = (
     b"Exif\0\0",
@@ -35,8 +36,6 @@ _CM_PER_INCH = 2.54
 # Luma may be this far off on a small share of the pixels; a finer quality of the ladder is taken until it is.
 _LUMA_LIMIT, _LUMA_SHARE, _LADDER = 3, 0.998, (95, 97, 98, 100)
 _KEEP_QUALITY = 85  # the input's own quality is kept from here on
-# Enough pixels to judge toning by; more would only cost time.
-_SMALL_SIDE = 64
 
 
 @dataclass
@@ -143,31 +142,32 @@ def _read_segment(header: _Header, marker: int, body: bytes) -> None:
 def _page(data: bytes, header: _Header, name: str, notes: list[str]) -> Page:
     """It knows the picture's notes and not the picture, so that the last who lets go of that frees all."""
     size = (header.height, header.width)
-    factor = max(1, min(8, min(size) // _SMALL_SIDE))
 
     def luma() -> tuple[Pixels, None]:
         return _decode(data, "GRAY", name, notes)[:, :, 0], None
 
     def small() -> Pixels:
-        return _decode(data, "RGB", name, notes, factor)
+        return small_colors(_decode(data, "RGB", name, notes, SMALL_SIDE))
 
     small_rgb = None if header.components == 1 else small
     return ArrayPage(size, np.uint8, luma, small_rgb=small_rgb, name=name)
 
 
-def _decode(data: bytes, colors: str, name: str, notes: list[str], factor: int = 1) -> NDArray[np.uint8]:
+def _decode(data: bytes, colors: str, name: str, notes: list[str], least: int = 0) -> NDArray[np.uint8]:
+    """Pixels (H, W, channels), or those for a shorter side of at least `least` that are quick to decode."""
     import simplejpeg
 
+    asked = {"min_height": least, "min_width": least}
     with decoding(name, "JPEG"):
         try:
-            return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor))
+            return np.asarray(simplejpeg.decode_jpeg(data, colors, **asked))
         except ValueError as error:
             # Stray bytes between segments harm no pixel; everything else would show.
             if "extraneous bytes" not in str(error):
                 raise
             damage = f"The JPEG has harmless damage ({error})."
             notes += [] if damage in notes else [damage]
-            return np.asarray(simplejpeg.decode_jpeg(data, colors, min_factor=factor, strict=False))
+            return np.asarray(simplejpeg.decode_jpeg(data, colors, **asked, strict=False))
 
 
 def _cmyk_page(data: bytes, header: _Header, name: str, notes: list[str]) -> Page:
