@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tintype.colorizer import Colorizer
-from tintype.errors import OutputExistsError
+from tintype.errors import OutputError, OutputExistsError
 from tintype.failures import words_for
 from tintype.hints import Hint
 from tintype.images import Limits
@@ -21,8 +21,9 @@ from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, processors, run_jobs
 from tintype.whole import remove_own_parts, whole_file
-from tintype.words import count_of
+from tintype.words import count_of, is_full
 
+_WITHOUT_ROOM = 8  # results in a row for which there is no room, after which no smaller ones are hoped for
 _MOST_WORKERS = 4  # unless told: more gain little, as the network uses all processors, and cost memory
 
 
@@ -147,10 +148,12 @@ class Worker:
     def __init__(self, colorizer: Colorizer, options: Options, single: bool) -> None:
         """Of a `single` picture, one that was named, it is an error that its result is there."""
         self._colorizer, self._options, self._single = colorizer, options, single
+        self.without_room: set[str] = set()
+        """Sources for whose results a disk had no room."""
 
     def __call__(self, job: Job) -> FileResult:
         """Never raises for a picture that fails: that is a result with status `failed`."""
-        return _attempt(lambda: self._colorize(job), job.source)
+        return _attempt(lambda: self._tried(job), job.source)
 
     def at_once(self, job: Job) -> FileResult:
         """In this thread, so that Ctrl-C (KeyboardInterrupt) need not wait for the picture."""
@@ -158,6 +161,14 @@ class Worker:
             return self(job)
         except KeyboardInterrupt:
             remove_own_parts()
+            raise
+
+    def _tried(self, job: Job) -> FileResult:
+        try:
+            return self._colorize(job)
+        except (OSError, OutputError) as error:
+            if is_full(error) or is_full(error.__cause__):
+                self.without_room.add(job.source)
             raise
 
     def _colorize(self, job: Job) -> FileResult:
@@ -190,8 +201,12 @@ def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -
     results = run_jobs(jobs, work, min(workers, len(jobs)), report.stop)
     # Closed also if telling fails (`| head`), which waits for the pictures in hand.
     with orderly_stop(report.stop, remove_own_parts), closing(results):
+        in_a_row = 0
         for result in results:
             report.add(result)
+            in_a_row = in_a_row + 1 if result.source in work.without_room else 0
+            if in_a_row == _WITHOUT_ROOM:
+                report.give_up(f"The disk is full: there was no room for {in_a_row} results in a row.")
 
 
 def _stream(colorizer: Colorizer, source: str, output: str, options: Options) -> FileResult:

@@ -26,6 +26,11 @@ def plain_words(error: OSError) -> str:
     return f"{text} ({error.filename})" if error.filename else text
 
 
+def is_full(error: object) -> bool:
+    """Whether an error is the system's that a disk has no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def count_of(number: int, noun: str) -> str:
     """`1 picture`, `2 pictures`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

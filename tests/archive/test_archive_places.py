@@ -158,6 +158,20 @@ def test_a_full_disk_of_the_machine_is_not_the_stores(
     assert ("a copy for the upload cannot be written" in record.reason) is own
 
 
+def test_a_temporary_folder_without_room_is_named(
+    tmp_path: Path, tiny_model: Path, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture(0, ".png", (400, 300)))
+    work = Work(settings(tmp_path, tmp_path / "out", tiny_model))
+    monkeypatch.setattr("tintype.archive.work.IN_MEMORY", 10)
+    monkeypatch.setattr("tempfile.tempdir", str(tiny_disk))
+    (tiny_disk / "rest").write_bytes(bytes(60_000))
+    record = work(Task("a.png", -1, "", 0))
+    assert record.reason == f"there is no room to make it in {tiny_disk}; TMPDIR names another folder"
+    monkeypatch.undo()
+    assert work(Task("a.png", -1, "", 0)).status == "done"
+
+
 def test_parts_of_a_dead_writer_are_cleared_and_no_others(tmp_path: Path) -> None:
     for root in (str(tmp_path), f"local://{tmp_path}"):
         others = [part_name("b.jpg"), part_name("a.jpg.jpg")]

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_helpers import grey, names, python
+from PIL import Image
 
 from tintype import cli
 
@@ -88,6 +90,23 @@ def test_a_full_disk(album: Path, tiny_model: Path, tiny_disk: Path, capsys: Any
     )
     assert summary.startswith("3 done, 1 failed")
     assert names(tiny_disk) == ["a.jpg", "b.png", "c.png"]
+
+
+def test_a_disk_that_stays_full_ends_the_run(
+    album: Path, tiny_model: Path, tiny_disk: Path, capsys: Any
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
+    for number in range(40):
+        Image.fromarray(noise).save(album / f"n{number:02}.png")
+    line = ["colorize", "album", "-o", str(tiny_disk), "--model", str(tiny_model), "--workers", "1"]
+    assert cli.main(line) == 1
+    *failures, told, summary = capsys.readouterr().err.splitlines()
+    assert len(failures) == 8
+    assert all("No space left on device" in failure for failure in failures)
+    assert told == "tintype: The disk is full: there was no room for 8 results in a row."
+    assert "8 failed" in summary
+    assert "the same command goes on from here" in summary
+    assert all(not name.startswith(".") for name in names(tiny_disk))
 
 
 def test_a_file_larger_than_is_allowed(album: Path, tiny_model: Path) -> None:

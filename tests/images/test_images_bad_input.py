@@ -148,7 +148,7 @@ def test_striped_tiffs_have_a_limit_of_their_own() -> None:
         assert (picture.pages[0].luma() == GREY).all()
         with pytest.raises(OutputError, match="write a TIFF"):
             save_picture(picture, [Tint()], BytesIO(), "PNG")
-    with pytest.raises(TooLargeError):
+    with pytest.raises(TooLargeError, match="for one compressed strip or tile of a TIFF"):
         open_picture(one_strip, limits)
     with pytest.raises(TooLargeError):
         open_picture(striped, Limits(max_pixels_banded=GREY.size - 1))

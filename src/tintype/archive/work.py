@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import posixpath
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -20,6 +20,7 @@ from tintype.colorizer import Colorizer
 from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, TintypeError, TooLargeError
 from tintype.failures import words_for
 from tintype.images import Limits
+from tintype.words import is_full
 
 READ_TRIES = 4
 _NOT_THE_SAME = (
@@ -92,7 +93,7 @@ class Work:
     def _colored(self, task: Task, content: bytes | Path, record: Record, turn: _Turn) -> Record:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
             file = cast("BinaryIO", spooled)
-            with turn:
+            with turn, _temporary_room():
                 result = self._colorizer.colorize_into(
                     content,
                     file,
@@ -147,8 +148,7 @@ class Work:
         except OutputExistsError:
             raise
         except Exception as error:
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise (_FullError if full else OutputError)(
+            raise (_FullError if is_full(error) else OutputError)(
                 f"the result cannot be written: {_words(error)}"
             ) from error
 
@@ -171,6 +171,20 @@ class _Turn:
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
+
+
+@contextmanager
+def _temporary_room() -> Iterator[None]:
+    """Tells which disk is full: a large result is made in the temporary folder before it is stored."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error) or is_full(error.__cause__):
+            folder = tempfile.gettempdir()
+            raise OutputError(
+                f"there is no room to make it in {folder}; TMPDIR names another folder"
+            ) from error
+        raise
 
 
 class _ReadError(InputError):

@@ -39,16 +39,25 @@ class Limits:
     max_pixels: int = 250_000_000
     """Of every other picture; of a JPEG 2000 over the number of its components, for its decoders' memory."""
 
-    def check(self, name: str, height: int, width: int, *, banded: bool = False, components: int = 1) -> None:
+    def check(
+        self,
+        name: str,
+        height: int,
+        width: int,
+        *,
+        banded: bool = False,
+        components: int = 1,
+        kind: str = "such pictures",
+    ) -> None:
         """Raise TooLargeError when (height, width) passes the limit, InputError when it is empty.
 
-        `components` are those that a decoder needs whole room for, each.
+        `components` are those that a decoder needs whole room for, each; `kind` says what is measured.
         """
         if height < 1 or width < 1:
             raise InputError(f"{name} claims {width} × {height} pixels: it is damaged.")
         limit = self.max_pixels_banded if banded else self.max_pixels // components
         if height * width > limit:
-            kind = "striped or tiled TIFFs" if banded else "such pictures"
+            kind = "striped or tiled TIFFs" if banded else kind
             kind += f" of {components} components" if components > 1 else ""
             raise TooLargeError(
                 f"{name} claims {width} × {height} pixels, more than the limit of {limit:,} for {kind}: "

@@ -77,7 +77,8 @@ def _page(tags: Directory, reader: Reader, limits: Limits, picture: Picture) -> 
         limits.check(picture.name, height, width, banded=True)
         layout = read_layout(tags, reader, picture.name)
     if layout.compression != NO_COMPRESSION:
-        limits.check(picture.name, *layout.segment)  # a segment is inflated as a whole
+        # A segment is inflated as a whole.
+        limits.check(picture.name, *layout.segment, kind="one compressed strip or tile of a TIFF")
     page = TiffPage(layout, tags, reader, picture.notes)
     if _SUBFILES in tags:
         picture.note("The TIFF's pages hold further pictures inside: these were left out.")

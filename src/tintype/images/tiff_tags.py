@@ -113,8 +113,10 @@ class Reader:
         """Those of the main chain, in order."""
         offset, seen = self._first, set[int]()
         while offset:
-            if offset in seen or len(seen) == _MAX_DIRECTORIES:
+            if offset in seen:
                 raise ValueError("its pages form a circle")
+            if len(seen) == _MAX_DIRECTORIES:
+                raise ValueError(f"it has more than {_MAX_DIRECTORIES:,} pages; split it")
             seen.add(offset)
             directory, offset = self._directory(offset)
             yield directory
