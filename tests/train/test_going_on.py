@@ -16,6 +16,7 @@ from tintype.train.options import FitOptions
 from tintype.train.recipe import Schedule
 from tintype.train.sources import find_photographs
 from tintype.train.sweep import read_curve
+from tintype.words import count_of
 
 
 def tintype(*words):
@@ -297,7 +298,7 @@ def test_an_export_is_scored_on_what_was_held_out(album, tmp_path, capsys):
     assert 0 < len(held_out) < 10
     assert tintype("export", run, "-o", tmp_path) == 0
     how = cards.load_card(tmp_path / "run.onnx").scores["how"]
-    assert how.startswith(f"{len(set(held_out) - {'z.png'})} photographs")
+    assert how.startswith(f"{count_of(len(set(held_out) - {'z.png'}), 'photograph')}, ")
     again = ("export", run, "-o", tmp_path, "--data", many, "--limit", 10)
     assert tintype(*again) == 1
     assert "--overwrite replaces it, --name adds another" in capsys.readouterr().err
