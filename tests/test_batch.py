@@ -18,12 +18,12 @@ import pytest
 from tintype import batch
 from tintype.archive.cluster import ClusterEngine
 from tintype.batch import Options, run_plan
-from tintype.errors import InputError, ModelError, OutputError, OutputExistsError, SettingsError
+from tintype.errors import InputError, ModelError, OutputExistsError, SettingsError
 from tintype.plan import Job, make_plan
 from tintype.progress import Report
 from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, run_jobs
-from tintype.whole import part_name, remove_own_parts, whole_file
+from tintype.whole import part_name, whole_file
 
 Lines = list[str]
 
@@ -366,11 +366,3 @@ def test_an_interrupt_leaves_no_temporary_file_and_those_of_others(
     with pytest.raises(KeyboardInterrupt):
         run(["album/a.jpg"], "out/")
     assert [p.name for p in Path("out").iterdir()] == [other]
-
-
-def test_what_this_process_is_writing_is_removed_and_nothing_else() -> None:
-    other = part_name("a.jpg")
-    Path(other).write_bytes(b"of another process, at work on the same result")
-    with pytest.raises(OutputError, match="Cannot write"), whole_file(Path("a.jpg")):
-        remove_own_parts()
-    assert [p.name for p in Path().iterdir()] == [other]

@@ -20,7 +20,7 @@ from tintype.predict import check_weighs_bins
 from tintype.progress import EXISTS, Report, failed
 from tintype.results import FileResult, versions_of
 from tintype.running import orderly_stop, processors, run_jobs
-from tintype.whole import remove_own_parts, whole_file
+from tintype.whole import remove_last_parts, remove_own_parts, whole_file
 from tintype.words import count_of, is_full
 
 _WITHOUT_ROOM = 8  # results in a row for which there is no room, after which no smaller ones are hoped for
@@ -200,7 +200,7 @@ class Worker:
 def _run_many(jobs: Sequence[Job], work: Worker, workers: int, report: Report) -> None:
     results = run_jobs(jobs, work, min(workers, len(jobs)), report.stop)
     # Closed also if telling fails (`| head`), which waits for the pictures in hand.
-    with orderly_stop(report.stop, remove_own_parts), closing(results):
+    with orderly_stop(report.stop, remove_last_parts), closing(results):
         in_a_row = 0
         for result in results:
             report.add(result)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ PART_SUFFIX = ".tintype-part"
 _NAME_BYTES = 80  # of a result's name in a temporary one: file systems allow 255 in all, some of them 143
 _RANDOM = re.compile("[0-9a-f]{12}")
 _own_parts: set[Path] = set()
+_beginning = threading.RLock()  # of a temporary file, which a signal may break into
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def whole_file(target: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
     Unless it is to `replace` what has that name, OutputExistsError where something got it meanwhile.
     """
     with writing(target), own_part(target) as part:
-        with part.open("x+b") as file:
+        with part.open("r+b") as file:
             yield file
         name_whole(part, target, replace=replace)
 
@@ -42,10 +44,12 @@ def writing(target: Path) -> Iterator[None]:
 
 @contextmanager
 def own_part(target: Path) -> Iterator[Path]:
-    """A new path for a temporary file beside `target`; what is there afterwards vanishes."""
+    """A new, empty temporary file beside `target`, opened as it is; what is there afterwards vanishes."""
     part = target.with_name(part_name(target.name))
-    _own_parts.add(part)
     try:
+        with _beginning:
+            _own_parts.add(part)
+            part.touch(exist_ok=False)
         yield part
     finally:
         part.unlink(missing_ok=True)
@@ -76,7 +80,7 @@ def _take_name(part: Path, target: Path) -> None:
             raise OutputExistsError(taken) from None
         part.replace(target)
     else:
-        part.unlink()
+        part.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -108,9 +112,15 @@ def is_part(candidate: str, name: str) -> bool:
 
 
 def remove_own_parts() -> None:
-    """Remove the temporary files that this process is writing, which is to end at once."""
+    """Remove the temporary files that this process is writing, whose writers fail."""
     for part in list(_own_parts):
         part.unlink(missing_ok=True)
+
+
+def remove_last_parts() -> None:
+    """As `remove_own_parts`, in a process that ends at once: no thread begins another file after this."""
+    _beginning.acquire()
+    remove_own_parts()
 
 
 def parts_in(folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from tintype.errors import TintypeError
 from tintype.running import limit_codec_threads
-from tintype.whole import remove_own_parts
+from tintype.whole import remove_last_parts
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _leave() -> None:
     """End as by SIGTERM, but leave no part of a result behind."""
-    remove_own_parts()
+    remove_last_parts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.raise_signal(signal.SIGTERM)
 

@@ -150,7 +150,7 @@ class Folder:
         target.parent.mkdir(parents=True, exist_ok=True)
         with own_part(target) as part:
             content.seek(0)
-            with part.open("xb") as file:
+            with part.open("r+b") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
             state = part.stat()
             is_known = known is not None and self._there(name) == known
