@@ -29,6 +29,7 @@ from tintype.color import (
     linear_to_L,
     rgb_to_cbcr,
 )
+from tintype.gamut import fit_gamut, gains_of
 from tintype.running import processors
 
 Float = NDArray[np.float32]
@@ -109,7 +110,7 @@ class ChromaField:
             Y = part.astype(np.float32)
             fit = _rows(planes, y0 + first, rows, self.size[0])
             chroma = _linear(fit, Y)
-            _fit_gamut(chroma, Y, full - Y)
+            fit_gamut(chroma, Y, full - Y)
             _merge_rgb(part, Y, chroma, full, out[first : first + rows])
 
         self._in_bands(band, *luma.shape)
@@ -135,13 +136,13 @@ class ChromaField:
         if interlaced and step[0] == 2:
             luma = _fields_apart(luma)
         black, white = np.float32(signal.black), np.float32(signal.black + signal.luma_span)
-        gains = _gains(signal)
+        gains = gains_of(signal)
 
         def band(first: int, rows: int) -> None:
             mean, low, high = _blocks(luma[step[0] * first : step[0] * (first + rows)], step)
             fit = _rows(planes, first, rows, height)
             chroma = _linear(fit, mean)
-            _fit_gamut(chroma, low - black, white - high, gains)
+            fit_gamut(chroma, low - black, white - high, gains)
             chroma += np.float32(signal.middle + 0.5)  # the cast truncates: with the .5, rounds
             out[:, first : first + rows] = np.minimum(chroma, np.float32((1 << signal.bits) - 1), out=chroma)
 
@@ -246,50 +247,6 @@ def _row_weights(y0: int, rows: int, small: int, full: int) -> tuple[int, Float]
     matrix = np.zeros((rows, int(taps.max()) - first + 1), np.float32)
     np.add.at(matrix, (np.arange(rows)[:, None], taps - first), weight)
     return first, matrix
-
-
-def _gains(signal: Signal) -> tuple[float, float, float, float]:
-    """What a code of Cr adds to red, a code of Cb to blue, then both to green, in codes of luma."""
-    red, green, blue = (float(weight) for weight in signal.weights)
-    scale = signal.luma_span / signal.chroma_span
-    return 2 * (1 - red) * scale, 2 * (1 - blue) * scale, -red / green, -blue / green
-
-
-_GAINS = _gains(JPEG_SIGNAL)
-
-
-def _fit_gamut(
-    chroma: Float,
-    above_black: Float,
-    below_white: Float,
-    gains: tuple[float, float, float, float] = _GAINS,
-) -> None:
-    """Scale chroma (2, n, W) in place where RGB would leave its range.
-
-    `above_black` and `below_white` (n, W) are how far the luma is from either end; `gains` are those of the
-    chroma's signal. Few pixels are near enough to matter, so only for them is the factor worked out.
-    """
-    cb, cr = chroma
-    red, blue = cr * np.float32(gains[0]), cb * np.float32(gains[1])
-    # G' - Y' from the other two, by the luma's own equation.
-    green = red * np.float32(gains[2])
-    green += blue * np.float32(gains[3])
-    lowest = np.minimum(red, blue)
-    np.minimum(lowest, green, out=lowest)
-    np.maximum(red, blue, out=red)
-    highest = np.maximum(red, green, out=red)
-    outside = (highest > below_white) | (-lowest > above_black)
-    where = np.flatnonzero(outside)
-    if not len(where):
-        return
-    tiny = np.float32(1e-6)
-    room = np.minimum(
-        below_white.ravel()[where] / np.maximum(highest.ravel()[where], tiny),
-        above_black.ravel()[where] / np.maximum(-lowest.ravel()[where], tiny),
-    )
-    room = room.clip(0, 1)  # a film's luma may lie beyond black or white
-    cb.reshape(-1)[where] *= room
-    cr.reshape(-1)[where] *= room
 
 
 def _blocks(luma: NDArray[Any], step: tuple[int, int]) -> tuple[Float, Float, Float]:

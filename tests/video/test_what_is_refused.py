@@ -15,7 +15,7 @@ import pytest
 from film_makers import LOSSLESS, color, luma_planes, make_film, scene
 
 from tintype.errors import InputError, OutputError, OutputExistsError, SettingsError, TintypeError
-from tintype.video import FilmOptions, colorize_film, film
+from tintype.video import FilmOptions, colorize_film, film, pictures
 from tintype.video.media import UnreadableError, packets_of
 from tintype.video.work import Work
 
@@ -258,8 +258,8 @@ class Badly:
 
 def test_a_film_that_cannot_be_entered_is_read_from_its_beginning(tmp_path, monkeypatch):
     source = make_film(tmp_path / "in.mkv", list(scene(10, colored=False)))
-    Badly.open = staticmethod(film.open_film)
-    monkeypatch.setattr(film, "open_film", Badly)
+    Badly.open = staticmethod(pictures.open_film)
+    monkeypatch.setattr(pictures, "open_film", Badly)
     with film.Film(source) as opened:
         ticks = [frame.pts for frame in opened.frames()]
     for way in (film.Film.frames, film.Film.frames_from):

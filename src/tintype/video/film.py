@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
-from heapq import heappop, heappush
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -16,31 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tintype.color import Signal
-from tintype.errors import InputError, TintypeError
+from tintype.errors import InputError
 from tintype.video.layout import Tags, is_rgb, orientation_of, signal_of
-from tintype.video.media import (
-    UnreadableError,
-    display_matrix,
-    is_cover,
-    load_av,
-    open_film,
-    packets_of,
-    reason,
-    seconds_of,
-)
+from tintype.video.media import UnreadableError, display_matrix, load_av, packets_of, seconds_of
+from tintype.video.pictures import in_turn, open_pictures
 from tintype.video.timeline import Timeline, may_jump, timeline_of
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 Pixels = NDArray[Any]
-_LEAST_AV = (18, 1)  # which can write rotation and the order of fields
-_PHOTOGRAPHS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif")  # brands of files like those of MP4
 # By how much a whole film's last picture may end before the length that is stated: seconds, and a part of it.
 _SLACK, _SLACK_SHARE = 1.0, 0.1
-_REORDERED = 16  # pictures, at most, that H.264 stores between a picture's place and that of its showing
 
 
 class Film(AbstractContextManager["Film"]):
@@ -54,15 +39,10 @@ class Film(AbstractContextManager["Film"]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._av = load_av()
-        if tuple(map(int, self._av.__version__.split(".")[:2])) < _LEAST_AV:
-            raise TintypeError(
-                f"Films need PyAV {_LEAST_AV[0]}.{_LEAST_AV[1]} or newer, and {self._av.__version__} is "
-                "installed: pip install -U av."
-            )
         self.damaged = 0
         self.last_end: int | None = None
         self.timeline = Timeline()
-        self._open()
+        self.container, self.stream = open_pictures(path)
         try:
             self._describe(self._first_frame())
         except BaseException:
@@ -156,7 +136,7 @@ class Film(AbstractContextManager["Film"]):
         """
         decoded = self._decode() if start is None else self._decoded_before(start)
         if self.container.format.name == "avi" and self.codec == "h264":
-            decoded = _in_turn(decoded)
+            decoded = in_turn(decoded)
         previous: int | None = None
         step = max(1, round(1 / (self.rate * self.time_base)))
         for frame in decoded:
@@ -228,40 +208,7 @@ class Film(AbstractContextManager["Film"]):
 
     def _reopen(self) -> None:
         self.container.close()
-        self._open()
-
-    def _open(self) -> None:
-        error_class = self._av.error.FFmpegError
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder, not a film.")
-        try:
-            self.container: InputContainer = open_film(self.path)
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: there is no such file.") from None
-        except PermissionError:
-            raise InputError(f"{self.path}: permission denied.") from None
-        except error_class as error:
-            raise InputError(
-                f"{self.path} is no film, or a damaged or truncated one ({reason(error)})."
-            ) from error
-        kind, brand = self.container.format.name, self.container.metadata.get("major_brand", "").strip()
-        if kind == "image2" or kind.endswith("_pipe") or brand in _PHOTOGRAPHS:
-            self.container.close()  # FFmpeg would give the first of a telephone's tiles
-            raise InputError(f"{self.path} is a photograph, which tintype colorize takes.")
-        streams = [s for s in self.container.streams.video if not is_cover(s)]
-        if not streams:
-            self.container.close()
-            raise InputError(f"{self.path} has no pictures: there is no video stream in it.")
-        self.stream: VideoStream = streams[0]
-        if self.stream.codec_context is None:
-            self.container.close()
-            raise InputError(
-                f"{self.path}: the installed PyAV cannot decode its pictures; convert it to H.264 first, say."
-            )
-        self.stream.thread_type = "AUTO"
-        for other in self.container.streams:
-            if other.index != self.stream.index:
-                other.discard = self._av.stream.Discard.all
+        self.container, self.stream = open_pictures(self.path)
 
     def _first_frame(self) -> VideoFrame:
         frame = next(self._decode(), None)
@@ -316,24 +263,6 @@ class Film(AbstractContextManager["Film"]):
                 self.damaged += corrupt
             if packet is None or packet.size == 0:
                 return
-
-
-def _in_turn(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Pictures with the earliest time stamp among theirs and those of the pictures that follow.
-
-    AVI states no times of showing: a picture comes with that of its place in the file.
-    """
-    held: deque[VideoFrame] = deque()
-    stamps: list[int] = []
-    for frame in chain(frames, [None] * _REORDERED):
-        if frame is not None:
-            held.append(frame)
-            if frame.pts is not None:
-                heappush(stamps, frame.pts)
-        if held and (frame is None or len(held) > _REORDERED):
-            first = held.popleft()
-            first.pts = heappop(stamps) if stamps else None
-            yield first
 
 
 def plane(frame: VideoFrame, index: int, bits: int) -> Pixels:
