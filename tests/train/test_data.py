@@ -9,7 +9,16 @@ import torch
 from skimage import data
 
 from tintype.errors import DataError, SettingsError
-from tintype.train.data import Crop, CropDataset, CropSettings, OrderedBatches, center_crop, cut, decode_rgb8
+from tintype.train.data import (
+    Crop,
+    CropDataset,
+    CropSettings,
+    OrderedBatches,
+    center_crop,
+    cut,
+    decode_rgb8,
+    is_grey,
+)
 from tintype.train.photographs import Photographs
 from tintype.train.sources import find_photographs
 
@@ -78,6 +87,16 @@ def test_broken_and_grey_photographs_are_replaced_and_named(folder, tmp_path):
     assert (dataset[0][0] == wanted).all()
     assert (dataset[1][0] == wanted).all()
     assert log.read_text() == "0.jpg\tNot a picture that can be decoded.\n1.png\tgrey\n"
+
+
+def test_a_grey_photograph_with_a_few_odd_pixels_is_grey(folder, tmp_path):
+    grey = np.dstack([data.camera()] * 3)
+    grey[::40, ::40, 0] ^= 8
+    assert not is_grey(grey)
+    cv2.imwrite(str(folder / "1.png"), grey)
+    log = tmp_path / "skipped.tsv"
+    CropDataset(find_photographs([folder]), 300, drop_grey=True, skipped=log)[0]
+    assert "1.png\tgrey\n" in log.read_text()
 
 
 def test_nothing_usable_is_an_error(tmp_path):

@@ -23,7 +23,6 @@ from tintype.train import export, fit, loading, recipes, runs
 from tintype.train.callbacks import WarmAveraging
 from tintype.train.checkpoints import WholeCheckpoints
 from tintype.train.options import FitOptions
-from tintype.train.recipe import Schedule
 from tintype.train.recipes import tint
 from tintype.train.sources import find_photographs
 from tintype.train.sweep import read_curve
@@ -264,16 +263,6 @@ def test_a_start_from_before_hints_is_taken_by_training_alone(run, photographs, 
     assert torch.allclose(loading.load_run(out)[1].head.weight, model.head.weight, atol=1e-6)
     with pytest.raises(ModelError, match=r"hints\.\S+ is missing"):
         loading.set_weights(model, weights, old)
-
-
-def test_a_run_stops_when_an_epoch_changes_the_loss_no_more(photographs, tmp_path, capsys):
-    module = recipes.get("colornet")
-    options = FitOptions(steps=40, batch=4, size=32, workers=0, device="cpu", lr_scale=1e-9)
-    schedule = Schedule(converged=10.0)
-    out = fit.fit("colornet", module.Settings(), options, photographs, None, tmp_path, schedule=schedule)
-    done = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
-    assert "Ended after 4 of 40 steps: the loss no longer got better" in capsys.readouterr().out
-    assert done == 4  # two epochs of two batches: the second brought no more than 10
 
 
 def test_the_curve_begins_before_training(run):

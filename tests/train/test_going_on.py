@@ -252,21 +252,6 @@ def test_a_run_that_is_moved_or_saved_more_seldom_keeps_its_checkpoints(album, t
     ]
 
 
-def test_the_mean_loss_of_an_epoch_is_of_all_of_it(album, tmp_path):
-    found = find_photographs([album])
-    settings = recipes.get("fusion").Settings(width=0.125, global_width=4)
-    for out, stops in ((tmp_path / "whole", [8]), (tmp_path / "parts", [3, 8])):
-        for steps in stops:
-            options = FitOptions(steps=steps, batch=2, size=32, workers=0, device="cpu")
-            schedule = Schedule(converged=1e-9)
-            fit("fusion", settings, options, found, None, out, schedule=schedule, resume=steps != stops[0])
-    whole, parts = (
-        [v for _, v in read_curve(tmp_path / name, "train/epoch_loss")] for name in ("whole", "parts")
-    )
-    assert len(whole) == 2
-    assert parts == pytest.approx(whole)
-
-
 def test_a_patience_told_anew_holds(album, tmp_path):
     found = find_photographs([album])
     settings = recipes.get("fusion").Settings(width=0.125, global_width=4)

@@ -139,7 +139,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--set", action="append", metavar="KEY=VALUE", help="a setting; KEY=A,B,C trains each and compares")
     add("--config", metavar="FILE.yaml", help="settings from a file; --set goes before it")
     length = run.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the photographs")
+    length.add_argument(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="passes over the photographs (times repeats, see the recipe)",
+    )
     length.add_argument("--steps", type=count, metavar="N", help="batches")
     add("--minutes", type=_positive, metavar="N", help="stop after this time, whatever else was asked for")
     add("--batch", type=count, metavar="N", help="photographs a step, over all processes")
@@ -158,6 +163,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--init-encoder", metavar="FILE", help="start from a pretrained encoder (.safetensors, .pth)")
     add("--checkpoint-every", type=count, metavar="N", help="steps between checkpoints (default: 200)")
+    kept = "keep a checkpoint every N epochs, checkpoints/epoch-0005.ckpt, beside the best and the last"
+    add("--keep-every", type=count, metavar="N", help=kept)
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

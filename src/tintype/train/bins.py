@@ -63,8 +63,23 @@ class SoftEncoder(nn.Module):
         return self.index[flat].movedim(-1, 1), self.weight[flat].movedim(-1, 1)
 
 
+class GridEncoder(nn.Module):
+    """Maps ab to the one bin of `grid_bins(side)` in which it lies; beyond them to the last."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """ab (N, 2, H, W) to bin indices and weights of 1, both (N, 1, H, W)."""
+        cell = ((ab.float() + _GRID_LIMIT) * (self.side / (2 * _GRID_LIMIT))).floor().long()
+        a, b = cell.clamp(0, self.side - 1).unbind(1)
+        index = (a * self.side + b)[:, None]
+        return index, torch.ones_like(index, dtype=torch.float32)
+
+
 def bin_prior(index: Tensor, weight: Tensor, Q: int) -> Tensor:
-    """Each bin's share (Q,) of the pixels, from their codes (N, k, H, W) by `SoftEncoder`; sums to 1."""
+    """Each bin's share (Q,) of the pixels, from their codes (N, k, H, W) by an encoder; sums to 1."""
     prior = weight.new_zeros(Q).index_add_(0, index.flatten(), weight.flatten())
     return prior / prior.sum()
 
@@ -86,7 +101,7 @@ def rebalancing_weights(prior: Tensor, mix: float = 0.5) -> Tensor:
 def soft_cross_entropy(logits: Tensor, index: Tensor, weight: Tensor, bin_weights: Tensor) -> Tensor:
     """Mean over pixels of the rebalanced cross-entropy against soft targets (eq. 2).
 
-    `logits` (N, Q, H, W); `index`, `weight` (N, k, H, W) from `SoftEncoder`; `bin_weights` (Q,).
+    `logits` (N, Q, H, W); `index`, `weight` (N, k, H, W) from an encoder; `bin_weights` (Q,).
     A pixel is weighted by the class weight of its nearest bin.
     """
     log_p = logits.float().log_softmax(1).gather(1, index)

@@ -20,8 +20,8 @@ SHEET_PHOTOGRAPHS = 6
 class Throughput(lightning.Callback):
     """Logs photographs a second, and says how a run goes where no progress bar can be drawn."""
 
-    def __init__(self, batch: int, every: int, say_every_s: float = 30.0) -> None:
-        self.batch, self.every, self.say_every_s = batch, every, say_every_s
+    def __init__(self, batch: int, steps_an_epoch: int, say_every_s: float = 30.0) -> None:
+        self.batch, self.steps_an_epoch, self.say_every_s = batch, steps_an_epoch, say_every_s
         self._since, self._first, self._said = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
@@ -31,14 +31,14 @@ class Throughput(lightning.Callback):
         done = module.batches_done
         now = time.monotonic()
         rate = (done - self._first) * self.batch * trainer.world_size / max(now - self._since, 1e-9)
-        if done % self.every == 0:
+        if done % min(20, self.steps_an_epoch) == 0:
             module.log("photographs/s", rate, prog_bar=True)
         if trainer.is_global_zero and not sys.stdout.isatty() and now - self._said > self.say_every_s:
             self._said = now
             left = (module.options.steps - done) * self.batch * trainer.world_size / rate
             loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
             print(
-                f"epoch {trainer.current_epoch}, step {done} of {module.options.steps}, "
+                f"epoch {done // self.steps_an_epoch}, step {done} of {module.options.steps}, "
                 f"{rate:.0f} photographs/s, loss {loss:.4f}, {left / 60:.0f} min left",
                 flush=True,
             )
@@ -57,7 +57,8 @@ class ThisTime(Timer):
 class RunProgress(lightning.Callback):
     """One bar over the whole run: epoch, step, photographs a second, loss, time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps_an_epoch: int) -> None:
+        self._steps_an_epoch = steps_an_epoch
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -72,8 +73,8 @@ class RunProgress(lightning.Callback):
     def on_train_start(self, trainer: Any, module: Any) -> None:
         if trainer.is_global_zero:
             self._bar.start()
-            fields = {"epoch": trainer.current_epoch, "rate": "–", "loss": "–"}
             done = module.batches_done
+            fields = {"epoch": done // self._steps_an_epoch, "rate": "–", "loss": "–"}
             self._task = self._bar.add_task("", total=module.options.steps, completed=done, **fields)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -83,7 +84,7 @@ class RunProgress(lightning.Callback):
             self._bar.update(
                 self._task,
                 completed=module.batches_done,
-                epoch=trainer.current_epoch,
+                epoch=module.batches_done // self._steps_an_epoch,
                 rate="–" if rate is None else f"{rate:.0f}",
                 loss="–" if loss is None else f"{loss:.4g}",
             )

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -53,6 +54,18 @@ def _check_finite(checkpoint: dict[str, Any]) -> None:
         f"Training has diverged: after {checkpoint.get('batches_done', 'some')} steps weights are no numbers "
         "any more, and were not saved. Begin anew with a smaller --lr-scale."
     )
+
+
+class KeptCheckpoints(lightning.Callback):
+    """Saves `epoch-0005.ckpt`, and so on every so many epochs, which stay, to be started from."""
+
+    def __init__(self, folder: Path, epochs: int, steps_an_epoch: int) -> None:
+        self.folder, self.epochs, self.steps_an_epoch = folder, epochs, steps_an_epoch
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        epoch, rest = divmod(module.batches_done, self.steps_an_epoch)
+        if rest == 0 and epoch % self.epochs == 0:
+            trainer.save_checkpoint(self.folder / f"epoch-{epoch:04}.ckpt")
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -21,6 +21,7 @@ from tintype.errors import DataError, InputError
 from tintype.train.photographs import Photographs
 from tintype.train.ranges import Range, Ranged, Share
 
+_GREY_SIDE = 112  # pixels, as the labels of the report on `fusion`, which leaves out grey photographs
 TRIES = 50  # unusable photographs in a row after which the data set is given up
 
 Position = tuple[int, int]  # which photograph, and the number of the draw that its randomness hangs on
@@ -39,7 +40,7 @@ class CropSettings(Ranged):
     rotate: Annotated[float, Range(least=0, most=180)] = 0.0
     """Greatest angle, in degrees, by which a crop is turned either way."""
     drop_grey: bool = False
-    """Leave out photographs in which no |a| or |b| reaches 1."""
+    """Leave out photographs in which no |a| or |b| reaches 1, at a shorter side of 112 pixels."""
 
 
 def decode_rgb8(data: bytes) -> NDArray[np.uint8]:
@@ -67,9 +68,17 @@ def center_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def decode_usable(data: bytes, drop_grey: bool) -> NDArray[np.uint8]:
     """Picture bytes to RGB (H, W, 3) uint8; DataError, saying why, when they are of no use for training."""
     rgb = decode_rgb8(data)
-    if drop_grey and is_grey(rgb):
+    if drop_grey and is_grey(_small(rgb)):
         raise DataError("grey")
     return rgb
+
+
+def _small(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) at a shorter side of `_GREY_SIDE` at most, where a few pixels of colour make no picture."""
+    height, width = rgb.shape[:2]
+    ratio = min(1.0, _GREY_SIDE / min(height, width))
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
 class Crop(NamedTuple):

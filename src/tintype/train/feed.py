@@ -52,12 +52,12 @@ class Feed(lightning.LightningDataModule):
         self._kept_val: cache.KeptBatches | None = None
         self._device_crops: cache.DeviceCrops | None = None
 
-    def steps_an_epoch(self) -> int:
-        """Batches in a pass over the photographs, or between validations where a pass has no known end."""
+    def steps_an_epoch(self, repeats: int) -> int:
+        """Batches in so many passes over the photographs; between validations where a pass has no end."""
         o = self.options
         if isinstance(self.photographs, Stream):
             return o.validate_every
-        return len(OrderedBatches(len(self.photographs), o.batch, 0, 0, o.devices * o.nodes))
+        return repeats * len(OrderedBatches(len(self.photographs), o.batch, 0, 0, o.devices * o.nodes))
 
     def sample(self, count: int) -> Tensor:
         """Centre crops (N, 3, size, size) uint8 of some training photographs, the same ones every time."""

@@ -29,8 +29,15 @@ from torch import Tensor
 from tintype.errors import ModelError, SettingsError
 from tintype.train import loading, recipes, runs
 from tintype.train.augment import GreySettings
-from tintype.train.callbacks import RunProgress, Sheets, ThisTime, Throughput, WarmAveraging
-from tintype.train.checkpoints import BestCheckpoint, WholeCheckpoints
+from tintype.train.callbacks import (
+    SHEET_PHOTOGRAPHS,
+    RunProgress,
+    Sheets,
+    ThisTime,
+    Throughput,
+    WarmAveraging,
+)
+from tintype.train.checkpoints import BestCheckpoint, KeptCheckpoints, WholeCheckpoints
 from tintype.train.data import CropSettings
 from tintype.train.feed import Feed, check_colour
 from tintype.train.fitter import Fitter
@@ -40,7 +47,7 @@ from tintype.train.options import FitOptions
 from tintype.train.photographs import Photographs
 from tintype.train.pretrained import read_encoder
 from tintype.train.recipe import RecipeModel, Schedule
-from tintype.train.stopping import Converged, Patience
+from tintype.train.stopping import EpochLoss, Patience
 from tintype.train.stream import Stream
 
 PRIOR_PHOTOGRAPHS = 2000  # photographs from which a model may learn statistics before it starts
@@ -69,7 +76,11 @@ def fit(
     last = out / "checkpoints" / "last.ckpt"
     _check(options, last, resume)
     module = recipes.get(recipe)
-    schedule, crops, grey = schedule or module.SCHEDULE, crops or CropSettings(), grey or GreySettings()
+    schedule, crops, grey = (
+        schedule or module.SCHEDULE,
+        crops or recipes.crops_of(module),
+        grey or GreySettings(),
+    )
     lightning.seed_everything(options.seed, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
     feed = Feed(train, val, crops, options, out)
@@ -77,19 +88,22 @@ def fit(
     _look_over(model, schedule, train, val)
     if resume and _goes_no_further(model, last, options.steps):
         return out
-    if not resume:
+    if resume:
+        sample = feed.sample(SHEET_PHOTOGRAPHS)
+    else:
         rank_zero_only(runs.clear)(out)
         sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
         check_colour(sample)
         _initialise(recipe, model, options, sample)
-    sheet = feed.sample(6)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
     rank_zero_only(runs.write_run)(out, recipe, parts, train, val, notes, goes_on=resume)
-    steps_an_epoch = feed.steps_an_epoch()
+    steps_an_epoch = feed.steps_an_epoch(schedule.repeats)
     with _without_advice():
         kinds = {"validated": val is not None, "adversarial": model.adversarial}
-        callbacks = _callbacks(options, schedule, out, steps_an_epoch, sheet, val, **kinds)
+        callbacks = _callbacks(
+            options, schedule, out, steps_an_epoch, sample[:COLOUR_PHOTOGRAPHS], val, **kinds
+        )
         trainer = _trainer(options, schedule, out, steps_an_epoch, callbacks, **kinds)
         if val is not None and not resume:
             trainer.validate(fitter, datamodule=feed, verbose=False)  # the curve's point before training
@@ -163,7 +177,7 @@ def _stopped_by_hand(trainer: lightning.Trainer, fitter: Fitter) -> Iterator[Non
 
 def _say_why_it_ended(fitter: Fitter, trainer: lightning.Trainer) -> None:
     callbacks: Any = trainer  # whose callbacks are not in its stubs
-    early = any(one.has_struck for one in callbacks.callbacks if isinstance(one, Converged | Patience))
+    early = any(one.has_struck for one in callbacks.callbacks if isinstance(one, EpochLoss | Patience))
     why = "the loss no longer got better" if early else "the time was up, or it was stopped"
     rank_zero_only(print)(f"Ended after {fitter.batches_done} of {fitter.options.steps} steps: {why}.")
 
@@ -219,7 +233,7 @@ def _callbacks(
     schedule: Schedule,
     out: Path,
     steps_an_epoch: int,
-    sheet: Tensor,
+    sample: Tensor,
     val: Photographs | Stream | None,
     *,
     validated: bool,
@@ -236,11 +250,13 @@ def _callbacks(
             save_top_k=0,
             enable_version_counter=False,
         ),
-        Throughput(options.batch, min(20, steps_an_epoch)),
-        Sheets(sheet, sheets_every),
+        Throughput(options.batch, steps_an_epoch),
+        Sheets(sample, sheets_every),
     ]
-    if schedule.converged:
-        callbacks.append(Converged(schedule.converged, steps_an_epoch))
+    if not adversarial:
+        callbacks.append(EpochLoss(sample, schedule.converged, steps_an_epoch))
+    if options.keep_every:
+        callbacks.append(KeptCheckpoints(folder, options.keep_every, steps_an_epoch))
     if validated and not adversarial:  # a generator's loss tells how its rival fares, not what is best
         callbacks.append(BestCheckpoint(folder, judged_by))
     if validated and schedule.patience:
@@ -253,7 +269,7 @@ def _callbacks(
     if schedule.lr_schedule != "constant" and not adversarial:
         callbacks.append(LearningRateMonitor("step"))
     if sys.stdout.isatty():
-        callbacks.append(RunProgress())
+        callbacks.append(RunProgress(steps_an_epoch))
     return callbacks
 
 

@@ -73,12 +73,27 @@ class Fitter(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def validation_step(self, batch: Batch, _: int) -> None:
+        self._log_losses("val", self._undamaged_losses(batch), len(batch[0]))
+
+    @torch.no_grad()
+    def mean_loss(self, rgb8: Tensor) -> float:
+        """The loss of photographs (N, 3, H, W) uint8 without labels, as validation has it."""
+        training = self.model.training
+        self.model.eval()
+        total = 0.0
+        for some in torch.split(rgb8, self.options.batch):
+            labels = torch.full((len(some),), -1, device=self.device)
+            total += float(self._undamaged_losses((some.to(self.device), labels))["loss"]) * len(some)
+        self.model.train(training)
+        return total / len(rgb8)
+
+    def _undamaged_losses(self, batch: Batch) -> Losses:
         rgb8, labels = batch
         lab = rgb_to_lab(rgb8.float() / 255)
-        losses = self.model.loss(lab[:, :1], lab[:, 1:], labels)
+        losses: Losses = self.model.loss(lab[:, :1], lab[:, 1:], labels)
         if self.model.sums_over_batch:  # as the sum over a training batch, whatever the size of this one
             losses["loss"] = losses["loss"] * self.options.batch * self.trainer.world_size / len(rgb8)
-        self._log_losses("val", losses, len(rgb8))
+        return losses
 
     def _log_losses(self, stage: str, losses: dict[str, Tensor], count: int | None = None) -> None:
         values = {f"{stage}/{name}": value.detach() for name, value in losses.items()}

@@ -41,5 +41,7 @@ class FitOptions:
     """Time after which the run stops, whatever its steps; 0 for no such limit."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
+    keep_every: int = 0
+    """Epochs between checkpoints that stay (`epoch-0005.ckpt`); 0 keeps the best and the last alone."""
     validate_every: int = 500
     """Steps between validations, at most one an epoch."""

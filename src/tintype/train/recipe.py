@@ -19,7 +19,9 @@ class Schedule(Ranged):
     """How a recipe is trained unless the user says otherwise."""
 
     epochs: Count = 20
-    """Passes over the photographs."""
+    """Times `repeats` passes over the photographs."""
+    repeats: Count = 1
+    """How often an epoch takes each photograph, cropped anew each time: more where augmented copies count."""
     batch: Count = 32
     """Photographs a step."""
     size: Count = 128
@@ -31,7 +33,7 @@ class Schedule(Ranged):
     patience: Whole = 0
     """Epochs without a better validation loss before training stops; 0 never stops early."""
     converged: NotNegative = 0.0
-    """Training stops when an epoch lowers the mean training loss by less than this; 0 never stops so."""
+    """Training stops when an epoch moves the mean training loss by less than this; 0 never stops so."""
     clip: NotNegative = 0.0
     """Norm to which gradients are clipped; 0 leaves them."""
 

@@ -1,4 +1,4 @@
-"""When training ends by itself: no better validation for long, or a loss that no longer falls."""
+"""When training ends by itself: no better validation for long, or a loss that no longer moves."""
 
 from __future__ import annotations
 
@@ -35,16 +35,20 @@ class Patience(EarlyStopping):
             super().load_state_dict(state_dict | {"patience": self.patience})
 
 
-class Converged(lightning.Callback):
-    """Ends training where an epoch of so many steps lowers its mean loss by less than `least`.
+class EpochLoss(lightning.Callback):
+    """Logs the mean training loss: before training of the photographs `rgb8`, then of each epoch.
 
-    The mean is of whole epochs, however often the run was stopped in one; Lightning's own forgets what came
-    before a stop.
+    Where `least` is not 0 it ends training when an epoch moves that mean by less. The mean is of whole
+    epochs, however often the run was stopped in one; Lightning's own forgets what came before a stop.
     """
 
-    def __init__(self, least: float, steps_an_epoch: int) -> None:
-        self.least, self.steps_an_epoch, self.has_struck = least, steps_an_epoch, False
-        self._sum, self._count, self._best = torch.zeros(()), 0, float("inf")
+    def __init__(self, rgb8: Tensor, least: float, steps_an_epoch: int) -> None:
+        self._rgb8, self.least, self.steps_an_epoch, self.has_struck = rgb8, least, steps_an_epoch, False
+        self._sum, self._count, self._previous = torch.zeros(()), 0, float("inf")
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        if module.batches_done == 0:
+            trainer.logger.log_metrics({"train/epoch_loss": module.mean_loss(self._rgb8)}, step=0)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._sum = self._sum.to(module.device) + outputs["loss"].detach()
@@ -55,13 +59,13 @@ class Converged(lightning.Callback):
     def _judge(self, trainer: Any, module: Any) -> None:
         mean = float(trainer.strategy.reduce(self._sum / self._count, reduce_op="mean"))
         module.log("train/epoch_loss", mean)
-        self.has_struck = self._best - mean < self.least
+        self.has_struck = abs(self._previous - mean) < self.least
         trainer.should_stop |= self.has_struck
-        self._sum, self._count, self._best = torch.zeros(()), 0, min(mean, self._best)
+        self._sum, self._count, self._previous = torch.zeros(()), 0, mean
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sum": self._sum.cpu(), "count": self._count, "best": self._best}
+        return {"sum": self._sum.cpu(), "count": self._count, "previous": self._previous}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         kept: Tensor = state_dict["sum"]
-        self._sum, self._count, self._best = kept, state_dict["count"], state_dict["best"]
+        self._sum, self._count, self._previous = kept, state_dict["count"], state_dict["previous"]

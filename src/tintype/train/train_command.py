@@ -47,8 +47,8 @@ def describe(recipe: str) -> str:
     module = recipes.get(recipe)
     parts = [f"settings of {recipe} (--set key=value):", settings.help_text(module.Settings)]
     parts += ["\nsettings of the schedule:", settings.help_text(Schedule, module.SCHEDULE)]
-    for title, cls in (("crops", CropSettings), ("the grey input", GreySettings)):
-        parts += [f"\nsettings of {title}:", settings.help_text(cls)]
+    parts += ["\nsettings of crops:", settings.help_text(CropSettings, recipes.crops_of(module))]
+    parts += ["\nsettings of the grey input:", settings.help_text(GreySettings)]
     return "\n".join(parts)
 
 
@@ -126,6 +126,7 @@ def _plan(args: argparse.Namespace, values: dict[str, Any], out: Path) -> Plan:
     else:
         taken["settings"] = runs.handed_on(Path(args.start_from[0]), args.recipe) if args.start_from else {}
         taken["schedule"] = dataclasses.asdict(module.SCHEDULE)
+        taken["crops"] = dataclasses.asdict(recipes.crops_of(module))
     names = {part: [field.name for field in settings.fields_of(cls)] for part, cls in classes.items()}
     for key, value in values.items():
         home = next((part for part in classes if key in names[part]), "settings")
@@ -245,7 +246,8 @@ def _options(args: argparse.Namespace, plan: Plan, train: Photographs | Stream) 
         lr_scale=chosen("lr_scale", 1.0), precision=chosen("precision", "32"), seed=chosen("seed", 0),
         device=args.device, devices=args.devices, nodes=args.nodes, workers=args.workers,
         init_encoder=begun["init_encoder"], start_from=tuple(begun["start_from"]),
-        checkpoint_every=chosen("checkpoint_every", 200), minutes=args.minutes or 0.0,
+        checkpoint_every=chosen("checkpoint_every", 200), keep_every=chosen("keep_every", 0),
+        minutes=args.minutes or 0.0,
         cache=args.cache,
     )  # fmt: skip
 
@@ -260,4 +262,5 @@ def _steps(args: argparse.Namespace, plan: Plan, train: Photographs | Stream, ba
         return int(args.steps)
     if len(train) < batch:
         raise DataError(f"{len(train)} photographs do not fill one batch of {batch}; use a smaller --batch.")
-    return args.steps or math.ceil(len(train) // batch * (args.epochs or plan.schedule.epochs))
+    steps_an_epoch = len(train) // batch * plan.schedule.repeats
+    return args.steps or math.ceil(steps_an_epoch * (args.epochs or plan.schedule.epochs))

@@ -59,10 +59,13 @@ def test_the_square_is_cut_into_324_bins_that_hold_every_colour():
     assert bins.shape == (324, 2)
     assert bins.min() == pytest.approx(-110 + 110 / 18)
     assert bins.max() == pytest.approx(110 - 110 / 18)
-    ab = torch.tensor([[-86.0, 98.0, 0.0], [83.0, -107.0, 1.0]]).reshape(1, 2, 1, 3)
-    index, weight = make().soft_encoder(ab)
+    a = [-86.0, 98.0, 0.0, 0.4, -0.4, 0.4, -0.01, 110.0, -128.0]
+    b = [83.0, -107.0, 1.0, 0.4, 0.4, -0.4, -0.01, -110.0, 127.0]  # near a = 0 and b = 0, borders, too
+    ab = torch.tensor([a, b]).reshape(1, 2, 1, -1)
+    index, weight = make().bin_encoder(ab)
     assert weight.unique().tolist() == [1]
-    assert (bins[index[0, 0, 0]] - ab[0, :, 0].t()).abs().max() <= 110 / 18
+    inside = ab[0, :, 0].t().clamp(-110, 110)
+    assert (bins[index[0, 0, 0]] - inside).abs().max() <= 110 / 18 + 1e-4
 
 
 def test_the_loss_is_the_sum_over_photographs_of_weighted_mean_cross_entropies(batch):
@@ -70,7 +73,7 @@ def test_the_loss_is_the_sum_over_photographs_of_weighted_mean_cross_entropies(b
     model = make().eval()
     model.prepare(batch[1])
     log_p = model.logits(L).log_softmax(1)
-    index = model.soft_encoder(F.avg_pool2d(ab, 4))[0][:, 0]
+    index = model.bin_encoder(F.avg_pool2d(ab, 4))[0][:, 0]
     wanted = 0.0
     for n in range(2):
         terms = [
@@ -98,7 +101,7 @@ def test_rebalancing_weighs_bins_by_their_share_or_not_at_all(bins, batch):
         model = make(bins=bins, rebalance=how, rebalance_floor=1e-4)
         model.prepare(batch[1])
         weights[how] = model.bin_weights
-    index, share = make(bins=bins).soft_encoder(F.avg_pool2d(batch[1], 4))
+    index, share = make(bins=bins).bin_encoder(F.avg_pool2d(batch[1], 4))
     prior = colour_bins.bin_prior(index, share, len(weights["log"]))
     assert prior.sum().item() == pytest.approx(1)
     assert weights["log"].max().item() == pytest.approx(9.21034, abs=1e-4)  # of bins never seen
@@ -126,7 +129,7 @@ def test_argmax_gives_a_bin_and_the_annealed_mean_lies_between_bins(batch):
 def test_one_batch_is_learnt_by_heart(form, bins, rebalance, batch):
     model = make(form=form, bins=bins, rebalance=rebalance, lr=3e-3)
     model.prepare(batch[1])
-    index, weight = model.soft_encoder(F.avg_pool2d(batch[1], 4))
+    index, weight = model.bin_encoder(F.avg_pool2d(batch[1], 4))
     entropy = -(weight * weight.clamp(min=1e-12).log()).sum(1)
     floor = 8 * (model.bin_weights[index[:, 0]] * entropy).mean().item()
     optimizer = model.optimizer()

@@ -2,7 +2,8 @@
 
 - `Settings`, a frozen dataclass of everything that may be set, each field with a default and a docstring;
 - `Model(settings)`, a `tintype.train.recipe.RecipeModel`;
-- `SCHEDULE`, a `tintype.train.recipe.Schedule`: how it is trained unless the user says otherwise.
+- `SCHEDULE`, a `tintype.train.recipe.Schedule`: how it is trained unless the user says otherwise;
+- `CROPS`, a `tintype.train.data.CropSettings`, where it takes photographs in a way of its own.
 
 Recipes are found by the module's name; `get` is the only look-up.
 """
@@ -12,9 +13,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tintype.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tintype.train.data import CropSettings
 
 
 def names() -> list[str]:
@@ -27,6 +31,14 @@ def get(name: str) -> ModuleType:
     if name not in names():
         raise SettingsError(f"There is no recipe {name!r}; choose one of {', '.join(names())}.")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def crops_of(module: ModuleType) -> CropSettings:
+    """How a recipe takes crops unless the user says otherwise."""
+    from tintype.train.data import CropSettings
+
+    crops: CropSettings = getattr(module, "CROPS", CropSettings())
+    return crops
 
 
 def name_of(model: Any) -> str:

@@ -83,11 +83,11 @@ class Model(RecipeModel):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        hull = settings.bins == "hull"
-        bins = colour_bins.hull_bins() if hull else colour_bins.grid_bins(settings.grid_side)
+        hull, side = settings.bins == "hull", settings.grid_side
+        bins = colour_bins.hull_bins() if hull else colour_bins.grid_bins(side)
         self.register_buffer("bins", torch.from_numpy(bins))
         self.register_buffer("bin_weights", torch.ones(len(bins)))
-        self.soft_encoder = colour_bins.SoftEncoder(bins, k=5 if hull else 1)
+        self.bin_encoder = colour_bins.SoftEncoder(bins) if hull else colour_bins.GridEncoder(side)
         self.groups = _network(settings, len(bins))
 
     def logits(self, L: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Model(RecipeModel):
 
     def loss(self, L: Tensor, ab: Tensor, labels: Tensor) -> Losses:
         """The weighted cross-entropy, summed over the photographs; `mean` is the same a photograph."""
-        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
+        index, weight = self.bin_encoder(F.avg_pool2d(ab, self.stride))
         mean = colour_bins.soft_cross_entropy(self.logits(L), index, weight, self.bin_weights)
         return {"loss": mean * len(L), "mean": mean.detach()}
 
@@ -111,7 +111,7 @@ class Model(RecipeModel):
         s = self.settings
         if s.rebalance == "none":
             return
-        index, weight = self.soft_encoder(F.avg_pool2d(ab, self.stride))
+        index, weight = self.bin_encoder(F.avg_pool2d(ab, self.stride))
         prior = colour_bins.bin_prior(index, weight, len(self.bins))
         if s.rebalance == "log":
             self.bin_weights.copy_(colour_bins.log_weights(prior, s.rebalance_floor))

@@ -13,6 +13,9 @@ connected layers fix its input to 28×28. At other sizes than 224×224 the low-l
 that: the paper resizes the picture instead, which means a second pass through the low-level layers. The
 paper also trains a scene classifier on the global features, here where `classes` is set.
 
+Photographs without colour are left out (`drop_grey`), as in the report. Its labels are pictures of half the
+size brought to Lab; here they are the means of 2×2 pixels of the larger one's ab.
+
 Weights start as He et al. 2015 propose for ReLU: so deep a network without BatchNorm barely moves from
 smaller ones.
 """
@@ -28,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tintype.errors import DataError, SettingsError
+from tintype.train.data import CropSettings
 from tintype.train.lab import ab_to_unit, unit_to_ab
 from tintype.train.ranges import Count, NotNegative, Positive, Ranged, Whole
 from tintype.train.recipe import Losses, RecipeModel, Schedule
@@ -65,6 +69,7 @@ class Settings(Ranged):
 
 
 SCHEDULE = Schedule(epochs=20, batch=64, size=224)
+CROPS = CropSettings(drop_grey=True)
 
 
 class Model(RecipeModel):

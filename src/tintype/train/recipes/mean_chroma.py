@@ -3,7 +3,8 @@
 After the first network of Patidar, Ippili and Ossa, "Deep Image Colorization": six blocks of 4×4 convolution
 (stride 2, padding 1) with 32, 64, 128, 256, 256 and 512 channels, each with BatchNorm and LeakyReLU, then a
 linear layer on the 512×2×2 map and a sigmoid. MSE on chroma normalised to 0…1, learning rate 1e-4, weight
-decay 1e-5, 200 epochs of 675 face photographs augmented tenfold; the report's test MSE is 3.09e-05.
+decay 1e-5, 200 epochs of 675 face photographs augmented tenfold (`repeats`); the report's test MSE is
+3.09e-05.
 
 The linear layer fixes the input to 128×128, so the graph resizes what it is given; one colour for the whole
 picture suffers nothing from a changed aspect. It is exported as an ab map that is constant over the picture.
@@ -39,7 +40,7 @@ class Settings(Ranged):
     """Slope of LeakyReLU below zero (not stated in the report; PyTorch's default)."""
 
 
-SCHEDULE = Schedule(epochs=200, batch=32, size=SIDE)
+SCHEDULE = Schedule(epochs=200, repeats=10, batch=32, size=SIDE)
 
 
 class Model(RecipeModel):
