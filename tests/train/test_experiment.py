@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from skimage import data
 
@@ -44,7 +46,7 @@ runs:
   wide-tanh: {words: --set activation=tanh, weights_of: wide}
 scores: [psnr, colorfulness]
 frames: [1]
-mean_ab: 2
+mean_ab: 8
 plot: train-curves
 conclusion: Too few photographs to tell.
 """
@@ -110,6 +112,9 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
     assert f"{scores['wide']['psnr']:.2f}" in page
     assert cards.load_card(models / "wide-tanh.onnx").training["activation"] == "tanh"
     assert "starting from wide; 4 photographs\n" in page  # the others saw the 8 of the budget
+    assert_mean_errors(page)
+    report = (tmp_path / "work" / "width" / "scores" / "report.html").read_text(encoding="utf-8")
+    assert all(words in report for words in ("wide-tanh", "The same photographs", "a and b alone"))
 
     def refuse(*_):
         raise AssertionError("it was trained a second time")
@@ -127,6 +132,18 @@ def test_runs_are_made_once_and_the_page_tells_of_them(folder, tmp_path, monkeyp
         assert [dict(row) for row in card.data] == [{"source": "Attic", "photographs": 9, "terms": "own"}]
 
 
+def assert_mean_errors(page):
+    """What is said of all photographs' mean a and b is what the table of them tells."""
+    rows = re.findall(r"^\| \d+ \| (.*) \|$", page, re.MULTILINE)
+    values = np.array([[float(cell) for cell in row.split("|")] for row in rows]).reshape(8, -1, 2) / 255
+    true, narrow = values[:, 0], values[:, 1]
+    found = re.search(
+        r"of all 8, normalised to 0…1: narrow (\S+), .*; of one a and b .*, (\S+)\.$", page, re.M
+    )
+    assert float(found[1]) == pytest.approx(((narrow - true) ** 2).mean(), rel=0.03)
+    assert float(found[2]) == pytest.approx(true.var(0).mean(), rel=0.03)
+
+
 def run_small(folder, tmp_path, text, *more):
     file = tmp_path / "small.yaml"
     file.write_text(text)
@@ -134,7 +151,7 @@ def run_small(folder, tmp_path, text, *more):
     return cli.main(list(map(str, [*line, "-o", tmp_path, "--size", 64, "--device", "cpu"])))
 
 
-TWO = SMALL.replace("--where label=cat ", "").replace("frames: [1]\nmean_ab: 2\n", "")
+TWO = SMALL.replace("--where label=cat ", "").replace("frames: [1]\nmean_ab: 8\n", "")
 
 
 def test_models_of_runs_that_were_trained_anew_are_made_anew(folder, tmp_path, capsys):

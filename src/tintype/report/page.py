@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from tintype.evaluate import SCORES, TRUTH, Estimate, Model, Results, Truth, tables
 from tintype.evaluate.cost import Cost
+from tintype.evaluate.models import Prediction, merge
 from tintype.evaluate.scores import Score
 from tintype.report.charts import PALETTE, Point, cloud, histogram, scatter
 from tintype.report.sheets import RGB8, data_uri, grey_rgb
@@ -19,6 +20,7 @@ from tintype.report.sheets import RGB8, data_uri, grey_rgb
 _HERE = Path(__file__).parent
 SHEET_ROWS, EXTREMES = 8, 3  # photographs on the contact sheet; best and worst of each model
 _SIDE = 208  # pixels of a picture's longer side
+_LIGHTNESS = 65  # L of colours that are shown without their own: most of them can be had there
 _MOST_LOSSES = 2000  # photographs in the chart of losses
 _PER_PICTURE = (
     "half_sum",
@@ -35,9 +37,11 @@ _AGAINST_SPEED = ("lpips_alex", "lpips_squeeze", "psnr", "auc_balanced", "delta_
 
 def page(results: Results, costs: Mapping[str, Cost]) -> str:
     """The page of a run."""
+    pictures, colours = _sheets(results)
     sections = [
         ("Scores", _score_table(results, costs)),
-        ("The same photographs by every model", _sheet(results)),
+        ("The same photographs by every model", pictures),
+        ("Their a and b alone, at one lightness", colours),
         ("Quality against speed", _speed(results, costs)),
         ("Two models, photograph by photograph", _losses(results)),
         ("Which colours are used, and how often", _clouds(results)),
@@ -101,16 +105,27 @@ def _score_cell(estimate: Estimate | None, score: Score, best: float | None) -> 
     return f'<td{mark} data-v="{value}">{tables.cell(estimate, score, False)}{interval}</td>'
 
 
-def _sheet(results: Results) -> str:
+def _sheets(results: Results) -> tuple[str, str]:
+    """The pictures of some photographs, and their colours alone: grey, each model's, the true ones."""
     used = results.used
     rows_shown = min(SHEET_ROWS, len(used))
     chosen = [int(used[i * len(used) // rows_shown]) for i in range(rows_shown)]
-    heads = ["grey", *(model.name for model in results.models), TRUTH]
-    rows = []
+    heads = [*(model.name for model in results.models), TRUTH]
+    rows, bare = [], []
     for number in chosen:
         truth = results.truth(number)
-        pictures = [grey_rgb(truth.luma8), *(m.predict(truth).rgb8 for m in results.models), truth.rgb8]
-        rows.append(f"<tr>{''.join(f'<td>{_picture(p, truth.name)}</td>' for p in pictures)}</tr>")
+        found = [*(model.predict(truth) for model in results.models), Prediction(truth.ab, truth.rgb8)]
+        rows.append(_row([grey_rgb(truth.luma8), *(one.rgb8 for one in found)], truth.name))
+        even = np.full_like(truth.L, _LIGHTNESS)
+        bare.append(_row([merge(even, one.ab).rgb8 for one in found], truth.name))
+    return _table(["grey", *heads], rows), _table(heads, bare)
+
+
+def _row(pictures: Sequence[RGB8], name: str) -> str:
+    return f"<tr>{''.join(f'<td>{_picture(picture, name)}</td>' for picture in pictures)}</tr>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
     head = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return f'<div class="wide"><table class="sheet"><tr>{head}</tr>{"".join(rows)}</table></div>'
 

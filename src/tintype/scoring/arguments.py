@@ -18,6 +18,7 @@ examples:
   tintype evaluate tint gray --data val.tar --random-hints 10      and how many of ten hints are kept
   tintype evaluate tint --data val.tar --steady-sizes 160 384 512   how far colours move with the size
   tintype evaluate tint --data val.tar --damage fade grain          on faded, grainy versions
+  tintype evaluate tint --data val.tar --pictures painted           and painted/tint/, painted/truth/
 
 docs/guides/evaluation.md says what each score means, and how they mislead.
 
@@ -79,6 +80,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write scores.json, scores.csv and report.html, and what resuming needs",
     )
+    pictures = "write the pictures that are scored, and the true ones: MODEL/NAME.png and truth/NAME.png"
+    add("--pictures", metavar="DIR", help=pictures)
     add("--json", action="store_true", help="print the scores as one JSON object")
 
 

@@ -15,6 +15,7 @@ from tintype.errors import SettingsError
 from tintype.evaluate import cost, tables
 from tintype.evaluate.networks import open_judges
 from tintype.progress import Report
+from tintype.scoring.pictures import check_folder, write_pictures
 from tintype.whole import whole_file
 
 
@@ -33,6 +34,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     index = Path(args.index) if args.index else None
     places = [Path(p) for p in args.data]
     photographs = evaluate.find_photographs(places, index, args.limit, args.image_column)
+    if args.pictures:
+        check_folder(Path(args.pictures), {record.path for record in photographs.records})
     with _folder(args.out) as folder, Report(len(photographs), sys.stderr, single=True) as told:
         for note in photographs.notes:
             told.say(note)
@@ -41,6 +44,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             told.say("The same command goes on from here." if args.out else "Nothing is kept without --out.")
             raise
+        if args.pictures:
+            told.say(f"Writing the pictures to {args.pictures}.")
+            write_pictures(results, Path(args.pictures), told)
         told.say("Measuring what the models cost.")
         costs = _costs(results, args.threads or 1)
         if args.out:

@@ -19,6 +19,7 @@ from tintype.evaluate.networks import open_judges
 from tintype.evaluate.results import Results
 from tintype.evaluate.run import evaluate
 from tintype.evaluate.truths import Photographs, own_names
+from tintype.report.page import page as report_page
 from tintype.train import export, loading, recipes, runs, settings, train_command
 from tintype.train.experiment import (
     Experiment,
@@ -67,7 +68,10 @@ def experiment(args: argparse.Namespace) -> int:
             trained = {run.name: made[run.name][0] for run in one.runs if not run.weights_of}
             budget = args.photographs or one.budget
             page = write_page(as_written, Path(args.output), trained, cards, results, budget, learnt)
-        print(f"{page} is ready")
+            report = Path(args.work) / one.name / "scores" / "report.html"
+            with whole_file(report) as file:
+                file.write(report_page(results, {}).encode(errors="backslashreplace"))
+        print(f"{page} is ready; {report} shows the photographs")
     return 0
 
 

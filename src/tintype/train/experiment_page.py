@@ -19,6 +19,7 @@ from tintype.train.sweep import read_curve
 
 _TIMED = 30  # pictures that a rate is the median of
 _SIDE = 256
+_AB_SPAN = 255  # Lab units that are normalised to 0…1
 
 
 def write_page(
@@ -137,15 +138,28 @@ def frames_per_second(card: ModelCard, threads: int) -> float:
 
 
 def mean_ab_table(results: Results, count: int) -> str:
-    """A Markdown table of the true and predicted mean a and b of the first photographs."""
+    """A Markdown table of the true and predicted mean a and b of the first photographs, and the means' error.
+
+    The error is the mean square over all photographs, of the means normalised to 0…1 (255 Lab units).
+    """
     models = [model for model in results.models if model.card]
     head = ["photograph", "true a", "true b", *(f"{m.name} {c}" for m in models for c in "ab")]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for row, number in enumerate(results.used[:count], start=1):
+    means = []
+    for number in results.used:
         truth = results.truth(int(number))
-        values = [truth.ab.mean((0, 1)), *(model.predict(truth).ab.mean((0, 1)) for model in models)]
+        means.append([truth.ab.mean((0, 1)), *(model.predict(truth).ab.mean((0, 1)) for model in models)])
+    for row, values in enumerate(means[:count], start=1):
         cells = [f"{float(v):.1f}" for pair in values for v in pair]
         lines.append("| " + " | ".join([str(row), *cells]) + " |")
+    true, *predicted = np.moveaxis(np.array(means) / _AB_SPAN, 1, 0)  # (photographs, 2) of each
+    best = ((true - true.mean(0)) ** 2).mean()
+    errors = [f"{m.name} {((one - true) ** 2).mean():.2e}" for m, one in zip(models, predicted, strict=True)]
+    lines += [
+        "",
+        f"Mean squared error of the means of all {len(means)}, normalised to 0…1: {', '.join(errors)}; "
+        f"of one a and b for all, the best that there are, {best:.2e}.",
+    ]
     return "\n".join(lines)
 
 

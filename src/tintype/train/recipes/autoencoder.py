@@ -75,7 +75,11 @@ class Model(RecipeModel):
         return self.decoder(self.encoder(L / 50 - 1)).float()
 
     def target(self, L: Tensor, ab: Tensor) -> Tensor:
-        """What `output` should be: scaled ab, or sRGB spread over −1…1."""
+        """What `output` should be: scaled ab, or sRGB spread over −1…1.
+
+        That is the true ab on the L that the network was given, damaged or not: in use L is kept, so
+        there is nothing to be mended in it.
+        """
         if self.settings.color_space == "lab":
             return scale_ab(ab)
         return lab_to_rgb(torch.cat([L, ab], dim=1)) * 2 - 1

@@ -7,7 +7,9 @@ the encoder's output of the same size; self-attention (Zhang et al. 2019, SAGAN)
 1×1 convolution and tanh give RGB in −1…1. The discriminator is VGG-like, with spectral normalisation,
 LeakyReLU, dropout and one self-attention, and ends in one logit. Binary cross-entropy on both sides; the
 generator also keeps the picture's content by a perceptual loss on VGG-19's features, grey input against
-output. Adam with β = (0, 0.9), 1e-4 for the generator and 4e-4 for the discriminator (two time-scale rule,
+output. What counts as real is the true ab on the L that the generator was given, so that where training
+damages it as age does (`tintype.train.augment`) the discriminator judges by colours alone, which are all that
+is used. Adam with β = (0, 0.9), 1e-4 for the generator and 4e-4 for the discriminator (two time-scale rule,
 Heusel et al. 2017), a step of each in turn.
 
 **The network sees pictures at the size it is trained for** (`size`, the shorter side): attention grows with
