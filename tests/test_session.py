@@ -234,3 +234,18 @@ def test_an_answer_that_is_no_number_is_refused(tmp_path, weight):
     session = Session(dataclasses.replace(card, stride=1), threads=1)
     with pytest.raises(ModelError, match=r"m\.onnx gave ab that is no number \(NaN or infinite\)"):
         session.run(np.ones((1, 1, 8, 8), np.float32))
+
+
+def test_a_network_of_one_size_says_so_on_another(tmp_path):
+    kernel = helper.make_tensor("kernel", TensorProto.FLOAT, [2, 1, 1, 1], [0.1, 0.2])
+    card = save_model(
+        tmp_path / "m.onnx",
+        [("L", TensorProto.FLOAT, ["N", 1, 64, 64])],
+        [("ab", TensorProto.FLOAT, ["N", 2, 64, 64])],
+        [helper.make_node("Conv", ["L", "kernel"], ["ab"])],
+        [kernel],
+    )
+    session = Session(dataclasses.replace(card, stride=1), threads=1)
+    assert session.run(np.zeros((1, 1, 64, 64), np.float32)).shape == (1, 2, 64, 64)
+    with pytest.raises(ModelError, match=r"m\.onnx failed on L of 64 × 96; its graph does not take any size"):
+        session.run(np.zeros((1, 1, 64, 96), np.float32))

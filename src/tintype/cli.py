@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), WRONG_USAGE)
     except TintypeError as error:
         return _fail(str(error), FAILED)
+    except MemoryError:
+        return _fail("there is not enough memory for this.", FAILED)
     except OSError as error:
         return _fail(f"{error.filename or _place_of_fault()}: {error.strerror or error}.", FAILED)
 

@@ -89,7 +89,8 @@ class Session:
 
         `inputs` are values for the graph's further inputs, of their shape or one that broadcasts to it; what
         is left out has the default that the card states. Raises ModelError for an input that the model does
-        not have or that does not fit, and where the answer holds what is no finite number.
+        not have or that does not fit, where the network fails (one of a fixed size, on another), and where
+        the answer holds what is no finite number.
         """
         return self.run_for(("ab",), L, **inputs)["ab"]
 
@@ -102,7 +103,7 @@ class Session:
         """
         if unknown := sorted(set(names) - self.outputs - {"ab"}):
             raise ModelError(f"{self.card.name} gives no {', '.join(unknown)}.")
-        found = dict(zip(names, self._session.run(list(names), self.values(L, **inputs)), strict=True))
+        found = dict(zip(names, self._computed(names, self.values(L, **inputs)), strict=True))
         n, (h, w) = L.shape[0], (side // self.card.stride for side in L.shape[2:])
         for name, value in found.items():
             count = value.shape[-1] if value.ndim == 4 else len(value)  # of bins, which is the model's affair
@@ -114,6 +115,17 @@ class Session:
             if not np.isfinite(value).all():
                 raise ModelError(f"{self.card.path.name} gave {name} that is no number (NaN or infinite).")
         return found
+
+    def _computed(self, names: Sequence[str], values: dict[str, NDArray[np.float32]]) -> Any:
+        file, (height, width) = self.card.path.name, values["L"].shape[2:]
+        try:
+            return self._session.run(list(names), values)
+        except MemoryError:
+            raise
+        except Exception as error:  # onnxruntime raises its own classes, which share no base but this
+            alone = "" if self.any_size else "; its graph does not take any size, as one for use must"
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise ModelError(f"{file} failed on L of {height} × {width}{alone}: {reason}.") from error
 
     def values(self, L: NDArray[np.float32], **inputs: ArrayLike) -> dict[str, NDArray[np.float32]]:
         """What the graph is given by `run`: `L`, and a value for each further input."""

@@ -15,7 +15,7 @@ from skimage import data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.swa_utils import AveragedModel
 
-from tintype import Colorizer, cards
+from tintype import Colorizer, cards, cli
 from tintype.cards import ModelCard
 from tintype.errors import DataError, ModelError, OutputError
 from tintype.session import Session
@@ -305,3 +305,17 @@ def test_the_average_of_a_short_run_is_not_its_start():
     torch.nn.init.zeros_(model.weight)
     averaged.update_parameters(model)
     assert averaged.module.weight.item() == pytest.approx(0.999, abs=1e-4)
+
+
+def test_photographs_without_colour_do_not_score_an_exported_model(run, folder, tmp_path, capsys):
+    places = tmp_path / "places"
+    places.mkdir()
+    for name in ("0.png", "1.png"):
+        (places / name).write_bytes((folder / name).read_bytes())
+    cv2.imwrite(str(places / "2.png"), data.camera())
+    words = ["export", str(run), "-o", str(tmp_path), "--name", "m", "--data", str(places)]
+    assert cli.main(words) == 0
+    assert "1 photograph to score on could not be read or had no colour." in capsys.readouterr().out
+    scores = cards.load_card(tmp_path / "m.onnx").scores
+    assert scores["how"].startswith("2 photographs, ")
+    assert scores["gray"]["psnr"] < 50

@@ -352,6 +352,10 @@ def test_a_card_tells_of_photographs_that_were_learnt_from(album, tmp_path):
     assert card.training["lr_scale"] == 0.5
     assert card.training["lr_schedule"] == "cosine"
     assert tintype("export", run, "tint", "-o", tmp_path, "--name", "mean") != 0  # of another width
+    first = tmp_path / "m0.onnx"  # a model: whose photographs nobody knows
+    assert tintype("export", run, first, "-o", tmp_path, "--name", "mean") == 0
+    how = cards.load_card(tmp_path / "mean.onnx").scores["how"]
+    assert how.endswith("; how many of these it learnt from is not known")
 
 
 def test_one_run_of_a_sweep_that_fails_does_not_end_it(album, tmp_path, capsys):

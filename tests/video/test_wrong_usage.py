@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 from film_makers import StopError, make_film, scene, stopper
@@ -101,3 +103,24 @@ def test_times_are_read(text, expected):
 def test_times_that_are_none_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="h:mm:ss"):
         seconds(text)
+
+
+def test_a_fault_ends_the_process(tmp_path, tiny_model):
+    source = make_film(tmp_path / "in.mkv", list(scene(20, colored=False)))
+    code = (
+        "import sys\n"
+        "from tintype import cli\n"
+        "from tintype.colorizer import Colorizer\n"
+        "def see(*_, **__): raise {}\n"
+        "Colorizer.see = see\n"
+        f"sys.exit(cli.main(['video', {str(source)!r}, '--model', {str(tiny_model)!r}]))"
+    )
+    for error, told in (
+        ("ZeroDivisionError('odd')", "ZeroDivisionError: odd"),
+        ("MemoryError", "not enough memory"),
+    ):
+        line = [sys.executable, "-c", code.replace("{}", error)]
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1
+        assert told in ended.stderr
+    assert not (tmp_path / "in.color.mkv").exists()

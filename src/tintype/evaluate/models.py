@@ -21,7 +21,7 @@ from tintype.colorizer import Colorizer
 from tintype.errors import ModelError, SettingsError
 from tintype.evaluate.aged import Ager, ager
 from tintype.evaluate.told import random_hints
-from tintype.evaluate.truths import RGB8, TRUTH, Float, Survey, Truth, to_float
+from tintype.evaluate.truths import CROPS, RGB8, TRUTH, Float, Survey, Truth, to_float
 from tintype.framing import network_size, resize_for_network, run_padded
 from tintype.session import Session
 
@@ -60,6 +60,10 @@ class Options:
             for side in sides:
                 if not least <= side <= most:
                     raise SettingsError(f"{flag} must be from {least} to {most} pixels, not {side}.")
+        if self.crop not in CROPS:
+            raise SettingsError(f"--crop must be one of {', '.join(CROPS)}, not {self.crop!r}.")
+        if self.threads is not None and self.threads < 1:
+            raise SettingsError(f"--threads must be 1 or more, not {self.threads}.")
         if self.random_hints < 0:
             raise SettingsError(f"--random-hints must be 0 or more, not {self.random_hints}.")
         if self.seed < 0:

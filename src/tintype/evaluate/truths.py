@@ -108,6 +108,11 @@ class Truth:
         """(H, W, 2), Lab units."""
         return self.lab[..., 1:]
 
+    @property
+    def is_grey(self) -> bool:
+        """Whether no |a| or |b| reaches `GREY_LIMIT`, so that there is no colour to compare with."""
+        return bool(np.abs(self.ab).max() < GREY_LIMIT)
+
     @cached_property
     def luma8(self) -> RGB8:
         """The grey picture (H, W), BT.601, that the whole pipeline is given."""
@@ -191,7 +196,7 @@ def look_through(photographs: Photographs, size: int, crop: str, step: Callable[
         try:
             rgb8 = decode_rgb8(photographs.records[i].read())
             truth = Truth(name, cut(rgb8, size, crop))
-            if np.abs(truth.ab).max() < GREY_LIMIT:
+            if truth.is_grey:
                 raise InputError("it is grey: there is no colour to compare with")
             survey.add(truth)
             survey.enlarged += min(rgb8.shape[:2]) < size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def export(args: argparse.Namespace) -> int:
         model, out, card, [Path(p) for p in places],
         limit=args.limit, precision=args.precision, image_column=column,
         names=() if args.data else info["split"]["val"],
-        learnt_from=frozenset().union(*map(_places_learnt, (first, *others))),
+        learnt_from=_places_learnt((first, *others)),
     )  # fmt: skip
     print(f"{card.path} is ready: tintype colorize PHOTO --model {card.path}")
     return 0
@@ -92,21 +93,30 @@ def _told_of_training(info: dict[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ("size", "seed", "lr_scale") if key in options} | named
 
 
-def _places_learnt(source: Path) -> frozenset[tuple[object, ...]]:
-    """Where the photographs lie that a run learnt from, as far as they can still be found."""
+def _places_learnt(sources: Sequence[Path]) -> frozenset[tuple[object, ...]] | None:
+    """Where the photographs lie that runs learnt from; None where that is not known of all of them."""
+    found: frozenset[tuple[object, ...]] = frozenset()
+    for source in sources:
+        if (places := _places_of(source)) is None:
+            return None
+        found |= places
+    return found
+
+
+def _places_of(source: Path) -> frozenset[tuple[object, ...]] | None:
     from tintype.train import runs
     from tintype.train.sources import find_records
 
     if not source.is_dir():  # a model, whose photographs nobody knows
-        return frozenset()
+        return None
     info = runs.read_run(source)
     names, places = frozenset(info["split"]["train"]), info.get("places") or ()
     if not names or any(map(is_remote, places)):
-        return frozenset()
+        return None
     try:
         found = find_records([Path(place) for place in places], info.get("image_column", ""))
     except DataError:
-        return frozenset()
+        return None
     return frozenset(record.place for record in found if record.name in names)
 
 
@@ -128,11 +138,11 @@ def quantize(args: argparse.Namespace) -> int:
         raise OutputExistsError(f"{out} exists already; --overwrite replaces it.")
     stays_float = args.float if args.float is not None else _stays_float(card.recipe)
     found, told = [], dict[str, None]()
-    for places, limit in ((args.data, args.count), (args.val, args.limit)):
+    for places, limit, scored in ((args.data, args.count, 0), (args.val, args.limit, quantizing.SCORED_SIDE)):
         named = evaluate.find_photographs(
             [Path(p) for p in places], limit=limit, image_column=args.image_column
         )
-        good, reasons = quantizing.usable(named)
+        good, reasons = quantizing.usable(named, scored)
         found.append(good)
         told |= dict.fromkeys(reasons)
     for sentence in told:

@@ -22,7 +22,7 @@ from tintype import evaluate
 from tintype.cards import ModelCard, read_card
 from tintype.color import rgb_to_lab
 from tintype.errors import DataError, ModelError
-from tintype.evaluate.truths import cut
+from tintype.evaluate.truths import Truth, cut
 from tintype.framing import resize_for_network, run_padded
 from tintype.session import Session
 from tintype.train.data import center_crop, decode_rgb8
@@ -114,14 +114,15 @@ def export(
     precision: int = 16,
     image_column: str = "",
     names: Collection[str] = (),
-    learnt_from: Collection[tuple[object, ...]] = (),
+    learnt_from: Collection[tuple[object, ...]] | None = (),
 ) -> ModelCard:
     """Write `NAME.onnx` and `NAME.toml` of a recipe's model into `out`, checked and scored on `photographs`.
 
     `card` gives what cannot be computed (name, licence, sources …). The files appear only when all went well.
     `image_column` is where Parquet files hold pictures. Of the photographs those of `names` are taken, if
-    any are named, and at most `limit`, evenly spread; files that cannot be read are passed over. The card
-    says how many of them lie at the places that were `learnt_from`. DataError where none is left.
+    any are named, and at most `limit`, evenly spread; those that cannot be read or have no colour are passed
+    over, and counted on the screen. The card says how many of them lie at the places that were `learnt_from`,
+    or, if that is None, that nobody knows. DataError where none is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.TemporaryDirectory(prefix=f".{card.name}.", suffix=".part", dir=out)
@@ -130,7 +131,7 @@ def export(
         export_onnx(model, onnx_file, precision=precision)
         card = _replace(card, path=onnx_file, **_facts(model, onnx_file.read_bytes()))
         session = Session(card, threads=1)
-        records = _usable(photographs, image_column, names, limit)
+        records = _usable(photographs, image_column, names, limit, score_size)
         try:
             parity = check_parity(model, session, records[:50], score_size)
         except ModelError as error:
@@ -140,9 +141,7 @@ def export(
         side = f"{score_size}×{score_size} centre crop"
         how = f"{count_of(len(records), 'photograph')}, {side}, "
         how += f"the truth's L kept, shown to the network at {card.size}"
-        learnt = sum(record.place in learnt_from for record in records)
-        some = "these photographs" if learnt == len(records) else f"{learnt} of these photographs"
-        how += f"; it learnt from {some}" if learnt else ""
+        how += _told_of_learnt(records, learnt_from)
         card = _replace(card, scores={"how": how, "parity": parity, **scores})
         card_file = onnx_file.with_suffix(".toml")
         card_file.write_text(card.to_toml(), encoding="utf-8")
@@ -153,22 +152,35 @@ def export(
 
 
 def _usable(
-    photographs: Sequence[Path], image_column: str, names: Collection[str], limit: int | None
+    photographs: Sequence[Path], image_column: str, names: Collection[str], limit: int | None, size: int
 ) -> list[Record]:
     found = [r for r in find_records(photographs, image_column) if not names or r.name in names]
     every = max(1, len(found) // limit) if limit else 1
-    usable = [record for record in found[::every][:limit] if _is_picture(record)]
+    taken = found[::every][:limit]
+    usable = [record for record in taken if _has_colour(record, size)]
     if not usable:
-        raise DataError("None of the photographs to check on could be read; name others with --data.")
+        raise DataError(
+            "None of the photographs to check on could be read and has colour; name others with --data."
+        )
+    if left_out := len(taken) - len(usable):
+        print(f"{count_of(left_out, 'photograph')} to score on could not be read or had no colour.")
     return usable
 
 
-def _is_picture(record: Record) -> bool:
+def _has_colour(record: Record, size: int) -> bool:
     try:
-        decode_rgb8(record.read())
+        return not Truth(record.name, cut(decode_rgb8(record.read()), size, "center")).is_grey
     except (DataError, OSError):
         return False
-    return True
+
+
+def _told_of_learnt(records: Sequence[Record], places: Collection[tuple[object, ...]] | None) -> str:
+    """How many of the photographs that score a model it learnt from, as the end of a sentence."""
+    if places is None:
+        return "; how many of these it learnt from is not known"
+    learnt = sum(record.place in places for record in records)
+    some = "these photographs" if learnt == len(records) else f"{learnt} of these photographs"
+    return f"; it learnt from {some}" if learnt else ""
 
 
 def _facts(model: Any, data: bytes) -> dict[str, Any]:

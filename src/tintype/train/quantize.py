@@ -32,6 +32,7 @@ from tintype.train.export import commit_id, predictor
 from tintype.train.graph_weights import store_as_float16
 from tintype.words import count_of
 
+SCORED_SIDE = 224  # pixels of the centre crops on which the two are compared
 _PASS_ON = ("Clip", "Relu", "Add", "Resize")  # they compute in 8 bits where all that they are given is
 _HINTED = 4  # every so many of the calibration photographs comes with hints, if the model takes some …
 _POINTS = 5  # … at so many points
@@ -89,7 +90,9 @@ def nodes_in_8_bits(model: onnx.ModelProto, stays_float: Sequence[str]) -> set[s
     return names
 
 
-def compare(session: Session, other: Session, photographs: Photographs, size: int = 224) -> dict[str, Any]:
+def compare(
+    session: Session, other: Session, photographs: Photographs, size: int = SCORED_SIDE
+) -> dict[str, Any]:
     """The scores of a model and of its 8-bit form, `other`, and the mean ab distance between their colours.
 
     The photographs are centre crops of `size` pixels; ab_distance is in Lab units, at that size.
@@ -108,12 +111,17 @@ def compare(session: Session, other: Session, photographs: Photographs, size: in
     return {"how": how, "ab_distance": round(float(np.mean(distances)), 4)} | rounded
 
 
-def usable(photographs: Photographs) -> tuple[Photographs, list[str]]:
-    """Those that can be read, and sentences on the others. InputError where there is none."""
+def usable(photographs: Photographs, size: int = 0) -> tuple[Photographs, list[str]]:
+    """Those that can be read, and sentences on the others. InputError where there is none.
+
+    If they are to be scored on, as centre crops of `size` pixels, they must have colour, too.
+    """
     good, told = [], []
     for place, (record, name) in enumerate(zip(photographs.records, photographs.names, strict=True)):
         try:
-            decode_rgb8(record.read())
+            rgb8 = decode_rgb8(record.read())
+            if size and Truth(name, cut(rgb8, size, "center")).is_grey:
+                raise InputError("it is grey")
             good.append(place)
         except (TintypeError, OSError) as error:
             told.append(_why_not(name, error))

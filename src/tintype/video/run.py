@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from math import ceil
@@ -252,9 +252,12 @@ class _Run:
             film.check_size(frame)
             yield frame, film.damaged
 
-    def _painted(self, frames: Iterator[tuple[VideoFrame, int]]) -> Iterator[_Painted]:
-        for frame, damaged in frames:
-            yield _Painted(self._painter(frame), self._carry.state(), damaged)
+    def _painted(self, frames: Generator[tuple[VideoFrame, int]]) -> Iterator[_Painted]:
+        with closing(
+            frames
+        ):  # at once, also after an error, whose traceback would keep them and their thread
+            for frame, damaged in frames:
+                yield _Painted(self._painter(frame), self._carry.state(), damaged)
 
     def _total(self) -> int | None:
         """About how many pictures there are to paint, those of earlier runs included."""
