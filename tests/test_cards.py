@@ -46,6 +46,7 @@ def test_every_shipped_model_is_what_its_card_says():
     for card in shipped:
         assert len(cards.read_model(card)) == card.file_bytes
         assert card.license
+        assert card.commit
         assert card.data
         assert card.limits
         assert card.scores[card.name]["ab_rmse"] < card.scores["gray"]["ab_rmse"]

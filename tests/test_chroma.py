@@ -87,7 +87,7 @@ def test_planes_have_half_size_and_leave_the_luma_alone(shape):
     jpeg = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, 92)
     stored = simplejpeg.decode_jpeg(jpeg, "GRAY")[..., 0]
     back = np.asarray(Image.fromarray(simplejpeg.decode_jpeg(jpeg)).convert("L")).astype(int)
-    assert (np.abs(back - stored) <= 3).mean() >= 0.995
+    assert (np.abs(back - stored) <= 3).mean() >= 0.997
 
 
 def test_planes_agree_with_rgb_on_smooth_colour():

@@ -334,7 +334,7 @@ def test_64_megapixels(colorizer, kind):
     after = Image.open(io.BytesIO(colorizer(file.getvalue())))
     assert (after.mode, after.size) == ("RGB", (8000, 8000))
     error = np.abs(np.asarray(after.convert("L")).astype(np.int16) - before)
-    assert (error <= (3 if kind == "JPEG" else 1)).mean() >= 0.995
+    assert (error <= (3 if kind == "JPEG" else 1)).mean() >= 0.997
 
 
 def test_other_settings_share_the_loaded_model(telling_model, grey_photo):

@@ -26,8 +26,10 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 _NEVER = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "joblib.load", "shelve.open",
     "marshal.load", "marshal.loads", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "eval", "exec",
-    "os.system", "cv2.imread", "torch.hub.load", "runpy.run_path",
+    "os.system", "cv2.imread", "torch.hub.load", "torch.jit.load", "runpy.run_path",
 }  # fmt: skip
+# Inception comes as a program, in a file that the user names; docs/reliability.md says so.
+_ALLOWED = {"tintype/train/judges.py": ["torch.jit.load"]}
 _NEEDED = {
     "torch.load": ("weights_only", True), "trainer.fit": ("weights_only", True),
     "Image.open": ("formats", None),
@@ -60,7 +62,8 @@ def faults(source: str) -> list[str]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
 def test_no_source_loads_code_with_its_data(source: Path) -> None:
-    assert faults(source.read_text(encoding="utf-8")) == []
+    allowed = _ALLOWED.get(source.relative_to(ROOT / "src").as_posix(), [])
+    assert faults(source.read_text(encoding="utf-8")) == allowed
 
 
 def test_the_check_sees_what_it_looks_for() -> None:

@@ -200,7 +200,7 @@ def test_a_jpeg_keeps_its_luma(name: str) -> None:
     result, notes = colored(JPEGS[name])
     after = opened(result)
     assert (after.mode, after.size) == ("RGB", before.size)
-    assert (off(np.asarray(after.convert("L")), luma) <= 3).mean() >= 0.995
+    assert (off(np.asarray(after.convert("L")), luma) <= 3).mean() >= 0.997
     assert notes == ([NO_PROFILE] if name == "cmyk" else [])
 
 
@@ -221,7 +221,8 @@ def test_what_was_stored_with_loss_stays_near(pixels: Pixels) -> None:
         result, _ = colored(source, quality=95)
         after = opened(result)
         assert after.format == kind
-        assert off(np.asarray(after.convert("RGB").convert("L")), luma).mean() < 3
+        far = off(np.asarray(after.convert("RGB").convert("L")), luma) > 3
+        assert far.mean() <= {"AVIF": 0.02, "WEBP": 0.05, "JPEG2000": 0.02}[kind]  # as the README has it
         assert ("A" in after.mode) == (pixels.ndim == 3)
 
 

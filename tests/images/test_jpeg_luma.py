@@ -70,7 +70,7 @@ def test_a_colour_jpegs_luma_survives_re_encoding(quality):
     source = encode(data.astronaut(), quality=quality)
     before = simplejpeg.decode_jpeg(source, "GRAY")[..., 0].astype(int)
     after = np.asarray(Image.open(io.BytesIO(colored(source))).convert("L")).astype(int)
-    assert (np.abs(after - before) <= 3).mean() >= 0.995
+    assert (np.abs(after - before) <= 3).mean() >= 0.997
 
 
 @pytest.mark.parametrize("quality", [50, 75, 85, 95])
@@ -80,7 +80,7 @@ def test_a_grey_photograph_stored_in_colour_keeps_its_luma(name, quality):
     source = encode(np.asarray(grey), quality=quality)
     before = np.asarray(Image.open(io.BytesIO(source)).convert("L")).astype(int)
     after = np.asarray(Image.open(io.BytesIO(colored(source))).convert("L")).astype(int)
-    assert (np.abs(after - before) <= 3).mean() >= 0.995
+    assert (np.abs(after - before) <= 3).mean() >= 0.997
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
@@ -88,7 +88,7 @@ def test_a_lossless_pictures_luma_survives_becoming_a_jpeg(grey_photo, kind):
     file = io.BytesIO()
     Image.fromarray(grey_photo).save(file, kind)
     after = np.asarray(Image.open(io.BytesIO(colored(file.getvalue()))).convert("L")).astype(int)
-    assert (np.abs(after - grey_photo) <= 3).mean() >= 0.995
+    assert (np.abs(after - grey_photo) <= 3).mean() >= 0.997
 
 
 def test_a_stream_that_breaks_off_after_its_picture_cannot_be_copied(grey_photo):

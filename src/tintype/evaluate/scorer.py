@@ -60,7 +60,7 @@ class Scorer:
             self._finish(TRUTH, number, groups, Prediction(truth.ab, truth.rgb8), judged, {})
         for model in self.results.models:
             if groups := self.board.missing(model.name, number):
-                prediction = _named(model.name, truth, partial(_predicted, model))
+                prediction = predicted(model, truth)
                 values = self._further(model, groups, truth, prediction)
                 self._finish(model.name, number, groups, prediction, judged, values)
 
@@ -99,8 +99,12 @@ class Scorer:
         return rows_of(self.board, name, self.results.judges)
 
 
+def predicted(model: Model, truth: Truth) -> Prediction:
+    """A model's colours; ModelError, naming it and the photograph, where it fails or gives no numbers."""
+    return _named(model.name, truth, partial(_predicted, model))
+
+
 def _predicted(model: Model, truth: Truth) -> Prediction:
-    """A model's colours; ModelError where they are no numbers."""
     prediction = model.predict(truth)
     if not np.isfinite(prediction.ab).all():
         raise ModelError("it gave ab that is no number.")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tintype.errors import OutputError, SettingsError
 from tintype.evaluate import TRUTH, Results
-from tintype.evaluate.scorer import Told
+from tintype.evaluate.scorer import Told, predicted
 from tintype.whole import whole_file
 from tintype.words import plain_words
 
@@ -27,14 +27,16 @@ def check_folder(folder: Path, sources: set[str]) -> None:
 def write_pictures(results: Results, folder: Path, told: Told) -> None:
     """Write `MODEL/NAME.png` for each model and `truth/NAME.png`; what has such a name is replaced.
 
-    OutputError where that cannot be.
+    The models are run once more. OutputError where that cannot be, ModelError where one fails.
     """
     numbers = [int(number) for number in results.used]
     told.begin(len(numbers))
     names = _file_names([results.photographs.names[number] for number in numbers])
     for number, name in zip(numbers, names, strict=True):
         truth = results.truth(number)
-        pictures = {model.name: model.predict(truth).rgb8 for model in results.models} | {TRUTH: truth.rgb8}
+        pictures = {model.name: predicted(model, truth).rgb8 for model in results.models} | {
+            TRUTH: truth.rgb8
+        }
         for model, rgb8 in pictures.items():
             target = folder / re.sub(r"[/\\:]", "-", model) / name
             try:
