@@ -35,10 +35,11 @@ class Colorizer:
     """Gives colour to grey pictures. Safe to share between threads.
 
     `model` is a shipped model's name or an ONNX file with its card; `strength` multiplies the chroma
-    (0 grey, 1 as proposed, up to 2); `size` is the shorter side, in pixels, at which the network sees the
-    picture (the card's unless given), or "auto", which chooses by the picture's size and detail; `threads`
-    bounds the processor threads for one picture, those that unpack a compressed TIFF aside; `provider` is
-    what onnxruntime computes with (`cpu`, `cuda`, …), an error where it is not to be had.
+    (0 grey, 1 as proposed, up to 2); `size` is the shorter side, from 32 to 2048 pixels, at which the network
+    sees the picture (the card's unless given), or "auto", which chooses by the picture's size and detail;
+    `threads`, from 1 to 1024, bounds the processor threads for one picture, those that unpack a compressed
+    TIFF aside; `provider` is what onnxruntime computes with (`cpu`, `cuda`, …), an error where it is not to
+    be had.
 
     Some models take more: `vividness` runs from 0, the mean of the likely colours, over 1, the usual, to 2,
     bold choices; `colors` are the picture's main colours, as "#rrggbb", where they are known; `hints` are
@@ -106,7 +107,8 @@ class Colorizer:
         """`count` plausible, clearly different versions of a picture, the usual one first, of the same kind.
 
         For a path they are written beside it as `NAME.color-1.EXT` and on. The kinds and errors are those of
-        a call, but for lists; also ModelError for a model that proposes one version alone.
+        a call, but for lists; also ModelError for a model that proposes one version alone, SettingsError for
+        a `count` that is not from 1 to 16.
         """
         check_count(count)
         if isinstance(picture, (str, os.PathLike)):
@@ -158,8 +160,9 @@ class Colorizer:
 
         With `candidates` that many versions are written instead, to `versions_of` the target. Results are
         written to temporary files and renamed: they are whole or absent. Raises InputError,
-        OutputExistsError when a target is there and `overwrite` is not set, and OutputError, also when
-        one is the source itself.
+        OutputExistsError when a target is there and `overwrite` is not set, OutputError, also when one is the
+        source itself or its suffix is of no known format, SettingsError for hints and numbers of candidates
+        that cannot be, and ModelError where the model fails or gives no versions.
         """
         started = time.perf_counter()
         if candidates:
@@ -191,7 +194,7 @@ class Colorizer:
         """Colour the bytes of a picture file; `format` is a suffix such as "png", by default the
         input's, or "jpg" for HEIC.
 
-        A picture skipped because it is in colour comes back as it was.
+        A picture skipped because it is in colour comes back as it was. Errors as `colorize_file`.
         """
         out = BytesIO()
         result = self.colorize_into(data, out, skip_colored=skip_colored, format=format, hints=hints)
@@ -227,6 +230,7 @@ class Colorizer:
         """The model's chroma for lightness L (H, W) in 0…100: ab (h, w, 2) in Lab units.
 
         (h, w) keeps the aspect of (H, W): the size at which the network saw the picture over its stride.
+        Raises InputError for an L of another shape or range.
         """
         L = np.asarray(L, np.float32)
         if L.ndim != 2 or 0 in L.shape:

@@ -5,29 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tintype.train.cache import Cache
+from tintype.train.ranges import Count, NotNegative, Positive, Ranged, Whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitOptions:
+class FitOptions(Ranged):
     """How a run is fed and driven; the network's own settings are the recipe's."""
 
-    steps: int
+    steps: Count
     """Steps, that is batches, of the whole run; a learning-rate schedule spans them."""
-    batch: int = 48
+    batch: Count = 48
     """Photographs a step and process."""
-    size: int = 128
+    size: Count = 128
     """Side of the square training crops, in pixels."""
-    lr_scale: float = 1.0
+    lr_scale: Positive = 1.0
     """Factor on the recipe's learning rates (a second, finer phase wants less)."""
     precision: str = "32"
     """`32`, or `bf16` for autocast."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
-    devices: int = 1
+    devices: Count = 1
     """Processes on this machine, one a device."""
-    nodes: int = 1
+    nodes: Count = 1
     """Machines."""
-    workers: int = 1
+    workers: Whole = 1
     """Processes that read and crop."""
     cache: Cache = "auto"
     """Where decoded photographs are kept: `gpu`, `ram`, `none`, or `auto` for a GPU if they fit well."""
@@ -37,11 +38,11 @@ class FitOptions:
     """A pretrained encoder to start from, see `tintype.train.pretrained`."""
     start_from: tuple[str, ...] = ()
     """Models, runs, checkpoints or safetensors files: the mean of their weights is the start."""
-    minutes: float = 0.0
+    minutes: NotNegative = 0.0
     """Time after which the run stops, whatever its steps; 0 for no such limit."""
-    checkpoint_every: int = 200
+    checkpoint_every: Count = 200
     """Steps between checkpoints."""
-    keep_every: int = 0
+    keep_every: Whole = 0
     """Epochs between checkpoints that stay (`epoch-0005.ckpt`); 0 keeps the best and the last alone."""
-    validate_every: int = 500
+    validate_every: Count = 500
     """Steps between validations, at most one an epoch."""

@@ -22,7 +22,9 @@ class FilmOptions:
     codec: str | None = None
     """FFmpeg's name of an encoder; by the container if None."""
     crf: float | None = None
+    """The encoder's quality, lower being finer, for those that have such a scale; by the codec if None."""
     preset: str | None = None
+    """The encoder's name of a pace, slower ones making smaller files; by the codec if None."""
     start: float | None = None
     """Seconds at which to begin …"""
     end: float | None = None
@@ -30,9 +32,13 @@ class FilmOptions:
     compare: bool = False
     """Grey on the left, colour on the right."""
     resume: bool = False
+    """Go on with what a run that was stopped has left."""
     overwrite: bool = False
+    """Replace a result that is there."""
     skip_colored: bool = False
+    """Leave films alone that are in colour."""
     segment_frames: int = SEGMENT_FRAMES
+    """Pictures that are stored at once, and are lost, at most, when the film is stopped."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
