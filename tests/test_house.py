@@ -55,7 +55,7 @@ def test_every_module_has_its_place_among_the_layers():
         for path in (ROOT / "src" / "tintype").iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     } - {"tintype.__init__", "tintype.__main__", "tintype.train"}
-    layers, runtime, without_onnxruntime = (
+    layers, runtime, _training, without_onnxruntime = (
         {
             name.strip()
             for line in contract.get("layers", contract.get("source_modules"))
