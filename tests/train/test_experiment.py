@@ -70,6 +70,22 @@ def test_every_shipped_experiment_is_sound():
             settings.build(module.Settings, {k: v for k, v in pairs if k in own})
 
 
+def test_pages_are_of_the_experiments_as_they_stand():
+    docs = Path(__file__).parents[2] / "docs"
+    for file in FILES:
+        one = read_experiment(file)
+        page = (
+            docs / "leaderboard.md" if one.name == "leaderboard" else docs / "experiments" / f"{one.name}.md"
+        )
+        text = page.read_text(encoding="utf-8")
+        for words in (one.title, one.claim, one.conclusion, f"Each model saw {one.budget:,} photographs"):
+            assert " ".join(words.split()) in text, file.name
+        for run in one.runs:
+            assert f"\n| {run.name} |" in text, file.name
+            budget = "" if run.weights_of else " ".join(f"{one.train} {run.words}".split())
+            assert budget in text, file.name
+
+
 def test_the_budget_sets_the_steps():
     experiment = read_experiment(next(f for f in FILES if f.stem == "face-activation"))
     words = train_words(experiment, experiment.runs[0], ["--data", "x"], Path("w"), budget=320)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tintype import chroma, metrics
 from tintype.color import rgb_to_lab
 from tintype.colorizer import Colorizer
-from tintype.framing import network_size
+from tintype.framing import resize_for_network
 from tintype.live.sources import Shot
 from tintype.temporal import Steady
 from tintype.video.painter import refuse_hints
@@ -43,11 +43,8 @@ class LivePainter:
     def __call__(self, rgb: Rgb8) -> tuple[Rgb8, Rgb8, Float]:
         """RGB (H, W, 3) to its luma (H, W), the new colours (H, W, 3) and their small ab (h, w, 2)."""
         luma: Rgb8 = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-        size = network_size(
-            luma.shape[0], luma.shape[1], self.colorizer.fixed_size, self.colorizer.card.stride
-        )
-        method = cv2.INTER_AREA if size[0] < luma.shape[0] else cv2.INTER_LINEAR
-        small = cv2.resize(luma, size[::-1], interpolation=method) / np.float32(255)
+        seen = resize_for_network(luma, self.colorizer.fixed_size, self.colorizer.card.stride)
+        small = seen.astype(np.float32) / 255
         ab = self._carry(small)
         strength, threads = self.colorizer.strength, self.colorizer.threads
         field = chroma.chroma_field(small, ab, luma.shape, strength=strength, threads=threads)
