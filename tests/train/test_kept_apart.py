@@ -12,11 +12,12 @@ import torch
 
 from tintype import cards, cli
 from tintype.errors import DataError, ModelError, OutputError, SettingsError
-from tintype.train import fit, loading, runs
+from tintype.train import loading, runs
 from tintype.train.checkpoints import BestCheckpoint, WholeCheckpoints
 from tintype.train.data import SkipLog
 from tintype.train.sources import find_photographs, find_records
 from tintype.train.stopping import Patience
+from tintype.train.trainer import stopped_by_hand
 
 
 def tintype(*words):
@@ -125,7 +126,7 @@ def test_going_on_is_promised_where_there_is_a_checkpoint(tmp_path, capsys, kept
     trainer = types.SimpleNamespace(interrupted=True, default_root_dir=str(tmp_path))
     options = types.SimpleNamespace(steps=9, checkpoint_every=200)
     fitter = types.SimpleNamespace(batches_done=5, options=options)
-    with pytest.raises(KeyboardInterrupt), fit._stopped_by_hand(trainer, fitter):
+    with pytest.raises(KeyboardInterrupt), stopped_by_hand(trainer, fitter):
         raise SystemExit(1)
     out = capsys.readouterr().out
     assert ("--resume goes on" in out) == kept

@@ -44,7 +44,7 @@ class LivePainter:
         """RGB (H, W, 3) to its luma (H, W), the new colours (H, W, 3) and their small ab (h, w, 2)."""
         luma: Rgb8 = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
         seen = resize_for_network(luma, self.colorizer.fixed_size, self.colorizer.card.stride)
-        small = seen.astype(np.float32) / 255
+        small: Float = seen * np.float32(1 / 255)
         ab = self._carry(small)
         strength, threads = self.colorizer.strength, self.colorizer.threads
         field = chroma.chroma_field(small, ab, luma.shape, strength=strength, threads=threads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tintype.train.cache import Cache
-from tintype.train.ranges import Count, NotNegative, Positive, Ranged, Whole
+from tintype.train.ranges import Count, NotNegative, Ranged, Whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class FitOptions(Ranged):
     """Photographs a step and process."""
     size: Count = 128
     """Side of the square training crops, in pixels."""
-    lr_scale: Positive = 1.0
+    lr_scale: NotNegative = 1.0
     """Factor on the recipe's learning rates (a second, finer phase wants less)."""
     precision: str = "32"
     """`32`, or `bf16` for autocast."""
