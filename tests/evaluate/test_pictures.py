@@ -5,21 +5,10 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from scoring_helpers import linear_model, vivid_model, write_photographs
 from tintype import cli
 from tintype.scoring.pictures import _file_names
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_photographs(tmp_path / "photos")
-    linear_model(tmp_path)
-    vivid_model(tmp_path)
-    return tmp_path
 
 
 def evaluate(*words):

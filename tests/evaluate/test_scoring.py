@@ -13,21 +13,11 @@ from onnx import helper
 from PIL import Image
 from skimage import data
 
-from scoring_helpers import linear_model, vivid_model, write_model, write_photographs
+from scoring_helpers import write_model
 from tintype import cli
 from tintype.errors import ModelError
 from tintype.evaluate import cost, tables
 from tintype.train.multiply_adds import count_multiply_adds
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with photographs and two models, in which the command runs."""
-    monkeypatch.chdir(tmp_path)
-    write_photographs(tmp_path / "photos")
-    linear_model(tmp_path)
-    vivid_model(tmp_path)
-    return tmp_path
 
 
 def command(line, capsys):

@@ -65,6 +65,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="processor threads of a network (default: all; timed with 1)"
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of hints and intervals (default: 0)")
+    _add_judges(parser)
+    _add_results(parser)
+
+
+def _add_judges(parser: argparse.ArgumentParser) -> None:
     judges = parser.add_argument_group("scores that need a network (and the extra train)")
     add = judges.add_argument
     lpips = "weights of LPIPS: alex=FEATURES,HEADS or squeeze=FEATURES,HEADS"
@@ -72,6 +77,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--classifier", metavar="FILE", help="a classifier's weights, FILE.ops.json beside them")
     add("--classes", metavar="FILE.csv", help="which of its classes a label is: label, class")
     add("--inception", metavar="FILE.pt", help="Inception's TorchScript file, for FID")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
     results = parser.add_argument_group("results")
     add = results.add_argument
     add(

@@ -73,13 +73,7 @@ def fit(
     _look_over(model, schedule, train, val)
     if resume and _goes_no_further(model, last, options.steps):
         return out
-    if resume:
-        sample = feed.sample(SHEET_PHOTOGRAPHS)
-    else:
-        rank_zero_only(runs.clear)(out)
-        sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
-        check_colour(sample)
-        _initialise(recipe, model, options, sample)
+    sample = feed.sample(SHEET_PHOTOGRAPHS) if resume else _begin(recipe, model, options, feed, out)
     fitter = Fitter(model, options, schedule, grey)
     parts = {"settings": settings, "options": options, "schedule": schedule, "crops": crops, "grey": grey}
     rank_zero_only(runs.write_run)(out, recipe, parts, train, val, notes, goes_on=resume)
@@ -136,6 +130,15 @@ def _goes_no_further(model: RecipeModel, last: Path, steps: int) -> bool:
     if done >= steps:
         rank_zero_only(print)(f"The run has its {done} steps; a higher --steps or --epochs takes it further.")
     return done >= steps
+
+
+def _begin(recipe: str, model: RecipeModel, options: FitOptions, feed: Feed, out: Path) -> Tensor:
+    """Clear the folder of a run that begins, and initialise its model; some photographs (N, 3, H, W) uint8."""
+    rank_zero_only(runs.clear)(out)
+    sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
+    check_colour(sample)
+    _initialise(recipe, model, options, sample)
+    return sample
 
 
 def _initialise(recipe: str, model: RecipeModel, options: FitOptions, sample: Tensor) -> None:
