@@ -133,7 +133,7 @@ def _goes_no_further(model: RecipeModel, last: Path, steps: int) -> bool:
 
 
 def _begin(recipe: str, model: RecipeModel, options: FitOptions, feed: Feed, out: Path) -> Tensor:
-    """Clear the folder of a run that begins, and initialise its model; some photographs (N, 3, H, W) uint8."""
+    """Clear the folder of a run that begins, and initialise its model; photographs (N, 3, H, W) uint8."""
     rank_zero_only(runs.clear)(out)
     sample = feed.sample(COLOUR_PHOTOGRAPHS if options.start_from else PRIOR_PHOTOGRAPHS)
     check_colour(sample)
