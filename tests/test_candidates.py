@@ -10,7 +10,7 @@ from PIL import Image
 
 from tintype import Colorizer
 from tintype.candidates import propose
-from tintype.errors import ModelError, OutputExistsError, SettingsError
+from tintype.errors import OutputExistsError, SettingsError
 
 BINS = np.array([(a, b) for a in range(-80, 81, 10) for b in range(-80, 81, 10)], np.float32)
 
@@ -122,5 +122,5 @@ def test_what_cannot_be_is_said(tiny_model, colorizer, grey_photo):
     for count in (0, 17):
         with pytest.raises(SettingsError, match="from 1 to 16 candidates"):
             colorizer.candidates(grey_photo, count)
-    with pytest.raises(ModelError, match="tiny cannot give several versions: it weighs no bins"):
+    with pytest.raises(SettingsError, match="tiny cannot give several versions: it weighs no bins"):
         Colorizer(tiny_model).candidates(grey_photo, 2)

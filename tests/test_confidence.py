@@ -10,7 +10,7 @@ from PIL import Image
 
 from tintype import Colorizer
 from tintype.confidence import confidence_of, confidence_picture
-from tintype.errors import ModelError, OutputError, OutputExistsError
+from tintype.errors import OutputError, OutputExistsError, SettingsError
 from tintype.images import open_picture
 from tintype.images.icc import gamma_profile
 from tintype.view import shown8
@@ -94,7 +94,7 @@ def test_a_chart_is_a_file_like_any_result(colorizer, grey_photo, tmp_path):
 
 
 def test_a_model_that_cannot_tell_says_so(tiny_model, grey_photo):
-    with pytest.raises(ModelError, match="tiny cannot give how sure it is: it weighs no bins"):
+    with pytest.raises(SettingsError, match="tiny cannot give how sure it is: it weighs no bins"):
         Colorizer(tiny_model).confidence(grey_photo)
 
 

@@ -131,7 +131,7 @@ def run_stream(source: str, output: str, options: Options) -> int:
 
 
 def _check_tells(colorizer: Colorizer, options: Options) -> None:
-    """ModelError where the model cannot tell what is asked for beside its colours."""
+    """SettingsError where the model cannot tell what is asked for beside its colours."""
     for asked, what in ((options.candidates, "several versions"), (options.confidence, "how sure it is")):
         if asked:
             check_weighs_bins(colorizer.card, what)

@@ -107,8 +107,8 @@ class Colorizer:
         """`count` plausible, clearly different versions of a picture, the usual one first, of the same kind.
 
         For a path they are written beside it as `NAME.color-1.EXT` and on. The kinds and errors are those of
-        a call, but for lists; also ModelError for a model that proposes one version alone, SettingsError for
-        a `count` that is not from 1 to 16.
+        a call, but for lists; also SettingsError for a model that proposes one version alone and for a
+        `count` that is not from 1 to 16.
         """
         check_count(count)
         if isinstance(picture, (str, os.PathLike)):
@@ -122,7 +122,7 @@ class Colorizer:
 
         It is the probability, by the model's own reckoning, that a colour is within about 15 Lab units of the
         true one; (h, w) are those of `predict_ab`. Kinds of picture and errors are those of a call, but for
-        lists; also ModelError for a model that cannot tell.
+        lists; also SettingsError for a model that cannot tell.
         """
         if isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview)):
             source = Path(picture) if isinstance(picture, (str, os.PathLike)) else bytes(picture)
@@ -162,7 +162,7 @@ class Colorizer:
         written to temporary files and renamed: they are whole or absent. Raises InputError,
         OutputExistsError when a target is there and `overwrite` is not set, OutputError, also when one is the
         source itself or its suffix is of no known format, SettingsError for hints and numbers of candidates
-        that cannot be, and ModelError where the model fails or gives no versions.
+        that cannot be or that the model has no use for, and ModelError where it fails.
         """
         started = time.perf_counter()
         if candidates:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tintype.candidates import propose
 from tintype.cards import ModelCard
 from tintype.confidence import confidence_of
-from tintype.errors import ModelError
+from tintype.errors import SettingsError
 from tintype.framing import network_size, outputs_padded, resize_for_network, run_padded
 from tintype.session import Session
 
@@ -37,7 +37,7 @@ def predict(session: Session, L: Float, inputs: Mapping[str, Float]) -> Float:
 def predict_versions(session: Session, L: Float, inputs: Mapping[str, Float], count: int) -> list[Float]:
     """`count` plausible versions as `predict` gives one, the first being its own.
 
-    ModelError for a model whose graph does not give `bin_probs` and `bins`.
+    SettingsError for a model whose graph does not give `bin_probs` and `bins`.
     """
     check_weighs_bins(session.card, "several versions")
     found = outputs_padded(session, L, inputs, ("ab", *_LIKE_NEEDS))
@@ -49,8 +49,8 @@ def predict_versions(session: Session, L: Float, inputs: Mapping[str, Float], co
 def predict_confidence(session: Session, L: Float, inputs: Mapping[str, Float]) -> Float:
     """How sure the model is of what `predict` gives: (h / stride, w / stride), 0…1, see `confidence`.
 
-    ModelError where it cannot tell. Costs one run more: the sureness is that of the distribution at vividness
-    0, which is as the model believes, where the model has that input.
+    SettingsError where it cannot tell. Costs one run more: the sureness is that of the distribution at
+    vividness 0, which is as the model believes, where the model has that input.
     """
     check_weighs_bins(session.card, "how sure it is")
     plain = {"vividness": np.zeros((), np.float32)} if "vividness" in session.inputs else {}
@@ -59,9 +59,9 @@ def predict_confidence(session: Session, L: Float, inputs: Mapping[str, Float]) 
 
 
 def check_weighs_bins(card: ModelCard, what: str) -> None:
-    """ModelError for a model that does not tell how it weighs bins of colour, which `what` is made of."""
+    """SettingsError for a model that does not tell how it weighs bins of colour, which `what` is made of."""
     if not card.outputs.keys() >= set(_LIKE_NEEDS):
-        raise ModelError(f"The model {card.name} cannot give {what}: it weighs no bins of colour.")
+        raise SettingsError(f"The model {card.name} cannot give {what}: it weighs no bins of colour.")
 
 
 def _anchored(session: Session, L: Float, inputs: Mapping[str, Float], ab: Float) -> Float:

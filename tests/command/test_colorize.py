@@ -122,7 +122,7 @@ def test_what_a_model_cannot_tell_is_refused_before_anything_is_written(
     album: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], asked: str
 ) -> None:
     line = ["colorize", "album/a.jpg", "-o", "new.png", *asked.split(), "--model", str(tiny_model)]
-    assert cli.main(line) == 1
+    assert cli.main(line) == 2
     assert "weighs no bins of colour" in capsys.readouterr().err
     assert not list(Path().glob("*.png"))
 

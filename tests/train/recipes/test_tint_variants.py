@@ -14,7 +14,7 @@ from skimage import data
 from small_recipes import exported, of_bins
 
 from tintype.cards import ModelCard
-from tintype.errors import ModelError, SettingsError
+from tintype.errors import SettingsError
 from tintype.predict import predict_confidence, predict_versions
 from tintype.train import export, fit, loading, recipes
 from tintype.train.fitter import Fitter
@@ -344,9 +344,9 @@ def test_a_model_without_bins_says_that_it_has_no_versions_and_no_confidence(tmp
     assert not model.outputs
     session = exported(model, tmp_path / "plain.onnx", 32)
     L = np.full((64, 64), 50, np.float32)
-    with pytest.raises(ModelError, match="cannot give several versions: it weighs no bins of colour"):
+    with pytest.raises(SettingsError, match="cannot give several versions: it weighs no bins of colour"):
         predict_versions(session, L, {}, 2)
-    with pytest.raises(ModelError, match="cannot give how sure it is: it weighs no bins of colour"):
+    with pytest.raises(SettingsError, match="cannot give how sure it is: it weighs no bins of colour"):
         predict_confidence(session, L, {})
 
 
