@@ -20,6 +20,10 @@ from tintype.train.sweep import read_curve
 
 SOURCES = Path(__file__).parents[2] / "src"
 STEPS = 13
+SMALL = {
+    "tint": ["width=16", "head_width=16"],
+    "sagan": ["size=32", "width=4", "discriminator_width=4", "perceptual_weight=0"],
+}
 GREY_CHANGES = [field.name for field in dataclasses.fields(GreySettings)]
 
 
@@ -32,9 +36,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def command(folder, out, *more):
-    settings = ["--set", "width=16", "--set", "head_width=16"]
-    line = [sys.executable, "-m", "tintype", "train", "tint", "--data", folder, "--val", folder, "--out", out]
+def command(folder, out, *more, recipe="tint"):
+    settings = [word for setting in SMALL[recipe] for word in ("--set", setting)]
+    line = [sys.executable, "-m", "tintype", "train", recipe, "--data", folder, "--val", folder, "--out", out]
     length = ["--steps", STEPS, "--batch", 4, "--size", 64, "--workers", 0, "--device", "cpu"]
     return [str(word) for word in (*line, *length, "--checkpoint-every", 3, *settings, *more)]
 
@@ -47,19 +51,19 @@ def losses(run):
     return dict(read_curve(run, "train/loss"))
 
 
-def test_a_killed_run_goes_on_exactly(folder, tmp_path):
+@pytest.mark.parametrize("recipe", SMALL)
+def test_a_killed_run_goes_on_exactly(folder, tmp_path, recipe):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(folder, whole), env=environment(), check=True, capture_output=True)
-    process = subprocess.Popen(
-        command(folder, killed), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    begun = command(folder, killed, recipe=recipe)
+    subprocess.run(command(folder, whole, recipe=recipe), env=environment(), check=True, capture_output=True)
+    process = subprocess.Popen(begun, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     last = killed / "checkpoints" / "last.ckpt"
     while not last.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     done = torch.load(last, weights_only=True)["batches_done"]
-    subprocess.run(command(folder, killed, "--resume"), env=environment(), check=True, capture_output=True)
+    subprocess.run([*begun, "--resume"], env=environment(), check=True, capture_output=True)
     wanted, got = losses(whole), losses(killed)
     assert sorted(wanted) == list(range(STEPS))
     # What was logged before the kill may have died with the process; every later step was logged again.
@@ -98,9 +102,8 @@ def test_two_processes_do_what_one_does(folder, tmp_path, recipe, settings):
 
 
 def test_rivals_are_trained_by_two_processes(folder, tmp_path):
-    settings = ["size=32", "width=4", "discriminator_width=4", "perceptual_weight=0"]
     line = [sys.executable, "-m", "tintype", "train", "sagan", "--data", folder, "--out", tmp_path / "run"]
     line += ["--steps", 3, "--batch", 4, "--size", 64, "--workers", 0, "--device", "cpu", "--devices", 2]
-    line += [word for setting in settings for word in ("--set", setting)]
+    line += [word for setting in SMALL["sagan"] for word in ("--set", setting)]
     subprocess.run(list(map(str, line)), env=environment(), check=True, capture_output=True)
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"] == 3
