@@ -2,26 +2,22 @@
 
 import { models } from "/api.js";
 import { Coloring } from "/coloring.js";
-import { Marks } from "/hints.js";
+import { Hinting } from "/hinting.js";
 import { Panel } from "/panel.js";
 import { Picture } from "/pictures.js";
 import { saveAll, saveHints, savePicture } from "/saving.js";
 import { setUpPage } from "/setup.js";
 import { Strip } from "/strip.js";
-import { Swatches } from "/swatches.js";
 import { Viewer } from "/viewer.js";
 
 const STILL = 400; // milliseconds without a change before what is not urgent is made anew
 const byId = (id) => document.getElementById(id);
 const pictures = [];
 let current = null;
-let pending = null; // a hint that has a place and no colour yet
-let sampled = null; // the grey preview's pixels
 
 const viewer = new Viewer();
 const coloring = new Coloring(viewer, complain);
-const marks = new Marks(viewer);
-const swatches = new Swatches();
+const hinting = new Hinting(viewer);
 const strip = new Strip();
 let panel = null; // once the service has told its models
 
@@ -88,18 +84,18 @@ async function add(files) {
 
 async function open(picture) {
   if (!picture.grey) return say(picture.problem ? `${picture.name}: ${picture.problem}` : "It is being read …", Boolean(picture.problem));
-  endHint();
+  hinting.end();
   current = picture;
+  hinting.show(picture);
   byId("main").classList.remove("is-empty");
   for (const id of ["view", "zoom"]) byId(id).hidden = false;
   byId("empty").hidden = true;
   document.title = `${picture.name} – Tintype`;
-  sampled = null;
   draw();
   await coloring.open(picture);
   if (picture !== current) return; // it was closed, or another one opened, meanwhile
   refresh();
-  sampled = await pixels(picture.grey);
+  await hinting.sample();
   if (picture.notes.length) say(picture.notes.join(" "));
 }
 
@@ -118,9 +114,7 @@ function close(picture) {
 /** Clear the stage; where nothing is still to come, begin anew. */
 function leave() {
   if (pictures.every((picture) => picture.problem)) return location.reload();
-  swatches.hide();
-  marks.choose(-1);
-  pending = null;
+  hinting.show(null);
   current = coloring.picture = null;
   document.title = "Tintype";
   byId("main").classList.add("is-empty");
@@ -138,7 +132,7 @@ function step(by) {
 
 function draw() {
   panel.draw(current, pictures.length > 1);
-  marks.draw(current.state.hints.map((hint) => ({ ...hint })), pending);
+  hinting.draw();
   strip.draw(pictures, current);
 }
 
@@ -177,7 +171,7 @@ function set(change) {
 
 function travel(way) {
   if (!current || !current[way]()) return;
-  endHint();
+  hinting.end();
   draw();
   refresh();
   say(way === "undo" ? "Undone." : "Done again.");
@@ -205,106 +199,8 @@ function showSureness(shown) {
 
 // --- hints
 
-async function pixels(blob) {
-  const bitmap = await createImageBitmap(blob);
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  return context.getImageData(0, 0, bitmap.width, bitmap.height);
-}
-
-/** Grey 0…255 of a spot: the median of its neighbourhood, so that grain does not decide. */
-function greyAt({ x, y }) {
-  if (!sampled) return 128;
-  const { data, width, height } = sampled;
-  const column = Math.min(width - 1, Math.floor(x * width));
-  const row = Math.min(height - 1, Math.floor(y * height));
-  const found = [];
-  for (let r = Math.max(0, row - 2); r <= Math.min(height - 1, row + 2); r++) {
-    for (let c = Math.max(0, column - 2); c <= Math.min(width - 1, column + 2); c++) found.push(data[4 * (r * width + c)]);
-  }
-  return found.sort((a, b) => a - b)[found.length >> 1];
-}
-
 function startHint(place, focus = false) {
-  if (swatches.open) {
-    endHint();
-    if (!focus) return;
-  }
-  if (!place || !panel.modelOf(current.state.model).hints) return;
-  const grey = greyAt({ x: place[0], y: place[1] });
-  const code = Math.round(grey).toString(16).padStart(2, "0");
-  pending = { x: place[0], y: place[1], color: `#${code}${code}${code}` };
-  if (viewer.isGrey(place)) viewer.divide(0);
-  draw();
-  askColor(current.state.hints.length, focus);
-}
-
-function askColor(index, focus = false) {
-  const hint = index === current.state.hints.length ? pending : current.state.hints[index];
-  if (!hint) return;
-  if (hint !== pending) dropPending();
-  marks.choose(index);
-  swatches.show(hint, greyAt(hint), marks.boxOf(index), focus);
-}
-
-function dropPending() {
-  if (!pending) return;
-  pending = null;
-  draw();
-}
-
-function endHint() {
-  if (!swatches.open) return;
-  swatches.hide();
-  const index = marks.chosen;
-  const returns = byId("swatches").contains(document.activeElement) || document.activeElement === document.body;
-  marks.choose(-1);
-  dropPending();
-  coloring.refresh(); // of what was tried and not chosen nothing stays
-  if (returns) index < current.state.hints.length ? marks.focus(index) : byId("view").focus();
-}
-
-/** The hints with `change` made to the chosen one. */
-function changed(index, change) {
-  const all = pending ? [...current.state.hints, pending] : current.state.hints;
-  return all.map((hint, i) => (i === index ? { ...hint, ...change } : hint));
-}
-
-function pick(change) {
-  const index = marks.chosen;
-  if (pending && change.radius) {
-    pending.radius = change.radius;
-    return;
-  }
-  const hints = changed(index, change);
-  pending = null;
-  set({ hints });
-  marks.choose(index);
-}
-
-function tryOut(index, change) {
-  if (pending && change.radius) return;
-  coloring.refresh({ ...current.state, hints: changed(index, change) });
-}
-
-function move({ index, hint }) {
-  if (pending && index === current.state.hints.length) {
-    Object.assign(pending, { x: hint.x, y: hint.y });
-    return draw();
-  }
-  const hints = current.state.hints.map((other, i) => (i === index ? { ...other, x: hint.x, y: hint.y } : other));
-  set({ hints });
-}
-
-function remove(index) {
-  const isPending = pending && index === current.state.hints.length;
-  pending = null;
-  swatches.hide();
-  marks.choose(-1);
-  if (isPending) draw();
-  else set({ hints: current.state.hints.filter((_, i) => i !== index) });
-  byId("view").focus();
+  hinting.start(panel.modelOf(current.state.model).hints ? place : null, focus);
 }
 
 async function loadHints(file) {
@@ -328,7 +224,7 @@ setUpPage({
   undo: () => travel("undo"),
   redo: () => travel("redo"),
   hint: () => current && startHint(viewer.middle(), true),
-  escape: endHint,
+  escape: () => hinting.end(),
   hasPicture: () => current !== null,
   isUnsaved: () => pictures.some((picture) => picture.hasUnsavedHints),
   viewer,
@@ -336,16 +232,9 @@ setUpPage({
 
 viewer.addEventListener("spot", (event) => startHint(event.detail));
 viewer.addEventListener("placed", () => coloring.sharpen());
-marks.addEventListener("ask", (event) => askColor(event.detail, true));
-marks.addEventListener("moving", ({ detail }) => {
-  if (detail.index < current.state.hints.length) tryOut(detail.index, { x: detail.hint.x, y: detail.hint.y });
-});
-marks.addEventListener("moved", (event) => move(event.detail));
-marks.addEventListener("remove", (event) => remove(event.detail));
-swatches.addEventListener("pick", (event) => pick(event.detail));
-swatches.addEventListener("try", (event) => tryOut(marks.chosen, event.detail));
-swatches.addEventListener("remove", () => remove(marks.chosen));
-swatches.addEventListener("close", endHint);
+hinting.addEventListener("draw", draw);
+hinting.addEventListener("set", (event) => set({ hints: event.detail }));
+hinting.addEventListener("try", (event) => coloring.refresh(event.detail ? { ...current.state, hints: event.detail } : undefined));
 strip.addEventListener("open", (event) => open(event.detail));
 strip.addEventListener("close", (event) => close(event.detail));
 
